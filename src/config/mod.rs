@@ -1,0 +1,6 @@
+//! What users and contributors write: profiles, scenarios, releases and the configuration
+//! directory's files, with the place each value came from.
+
+pub mod profile;
+pub mod release;
+pub mod scenario;

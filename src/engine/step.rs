@@ -1,0 +1,85 @@
+//! A step: observe first, act only when something is wrong, and look again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Phase, Resource, StepKey};
+use crate::error::Result;
+use crate::host::Host;
+
+/// What a step found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// As it should be.
+    Right,
+    /// Not as it should be, and why: "the container is not defined".
+    Wrong(String),
+    /// It does not apply on this host or in this cloud, and why.
+    Skip(String),
+}
+
+/// What a step may use while it observes and acts.
+#[derive(Clone)]
+pub struct StepContext {
+    /// The host.
+    pub host: Arc<Host>,
+    /// Cancelled at the first Ctrl-C: finish what cannot be left half-done, then return.
+    pub cancel: CancellationToken,
+    /// The step's own key, for events.
+    pub key: StepKey,
+    /// Where events go.
+    pub events: UnboundedSender<Event>,
+}
+
+impl StepContext {
+    /// Reports how far the step is.
+    pub fn progress(&self, current: u64, total: u64, unit: &'static str) {
+        let _ = self.events.send(Event::Progress { key: self.key.clone(), current, total, unit });
+    }
+
+    /// Reports a line of output.
+    pub fn output(&self, line: impl Into<String>) {
+        let _ = self.events.send(Event::Output { key: self.key.clone(), line: line.into() });
+    }
+
+    /// Reports what a user should know.
+    pub fn warn(&self, message: impl Into<String>) {
+        let _ = self.events.send(Event::Warning { message: message.into() });
+    }
+}
+
+/// What a step does. Implementations live in `steps`.
+#[async_trait]
+pub trait Action: Send + Sync {
+    /// Looks, changes nothing. Must work (and say `Wrong`) when what it builds on is missing.
+    async fn observe(&self, context: &StepContext) -> Result<Observation>;
+
+    /// Makes it right. Must be safe to run again after having been killed anywhere.
+    async fn act(&self, context: &StepContext) -> Result<()>;
+
+    /// Looks again after acting; the default is [`Action::observe`].
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        self.observe(context).await
+    }
+}
+
+/// One node of the graph that `plan` builds and the engine runs.
+pub struct Step {
+    /// Its name.
+    pub key: StepKey,
+    /// For people, lower case: "start container heat_engine/1".
+    pub title: String,
+    /// Where it is shown.
+    pub phase: Phase,
+    /// Which slots it takes while it acts.
+    pub resource: Resource,
+    /// Steps that must have ended well before.
+    pub needs: Vec<StepKey>,
+    /// How long it takes when it has to act, in milliseconds, before any run was measured.
+    pub estimate_ms: u64,
+    /// What it does.
+    pub action: Arc<dyn Action>,
+}

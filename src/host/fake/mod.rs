@@ -1,0 +1,1 @@
+//! Stateful fakes of the host traits, for tests: same names as the real ones, they fail on demand.

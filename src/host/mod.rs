@@ -1,0 +1,343 @@
+//! Everything that touches the machine, behind one trait for each concern.
+//!
+//! The real implementations stand beside this file, the fakes under [`fake`] with the same names:
+//! they keep state and fail on demand. Steps see [`Host`] and nothing else.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::model::layer::LayerSpec;
+use crate::model::network::Network;
+use crate::model::topology::Container;
+
+/// The machine, as steps see it.
+pub struct Host {
+    /// Containers.
+    pub containers: Arc<dyn Containers>,
+    /// Image layers.
+    pub layers: Arc<dyn Layers>,
+    /// Bridges, routes, firewall.
+    pub network: Arc<dyn HostNetwork>,
+    /// Settings of the kernel and files of the host that are put back at the end.
+    pub settings: Arc<dyn Settings>,
+    /// SQL on the cloud's databases.
+    pub sql: Arc<dyn Sql>,
+    /// HTTP to the cloud's services.
+    pub http: Arc<dyn Http>,
+    /// What earlier runs wrote down.
+    pub records: Arc<dyn Records>,
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerState {
+    /// LXC does not know it.
+    Absent,
+    /// Defined, not running.
+    Stopped,
+    /// Running.
+    Running {
+        /// Process id of its init on the host.
+        init_pid: u32,
+    },
+}
+
+/// A command run in a container. Its argv never holds a secret; its standard input may.
+#[derive(Clone, Debug, Default)]
+pub struct Command {
+    /// Program and arguments. A shell script is `["sh", "-euc", SCRIPT]`.
+    pub argv: Vec<String>,
+    /// Environment beside `PATH` and `HOME`; may hold secrets.
+    pub environment: BTreeMap<String, String>,
+    /// Standard input.
+    pub stdin: Vec<u8>,
+    /// Killed after this; none: when the step is cancelled.
+    pub timeout: Option<Duration>,
+}
+
+impl Command {
+    /// `sh -euc SCRIPT`.
+    pub fn shell(script: impl Into<String>) -> Self {
+        Self { argv: vec!["sh".to_owned(), "-euc".to_owned(), script.into()], ..Self::default() }
+    }
+}
+
+/// What a command left.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// Exit status; 128 + n when signal n killed it.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether it exited with 0.
+    pub fn success(&self) -> bool {
+        self.status == 0
+    }
+
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The last `lines` lines of both streams, for an error.
+    pub fn tail(&self, lines: usize) -> String {
+        let mut text = String::from_utf8_lossy(&self.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&self.stderr));
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// A file in a container as it is or should be.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ContainerFile {
+    /// Absolute path in the container.
+    pub path: String,
+    /// `user:group`, by the container's own `/etc/passwd` and `/etc/group`.
+    pub owner: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// The content.
+    pub content: Vec<u8>,
+}
+
+/// How a container is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Its init is asked to shut down; killed after the time given.
+    Orderly(Duration),
+    /// Killed at once.
+    Kill,
+}
+
+/// Containers, by their full name.
+#[async_trait]
+pub trait Containers: Send + Sync {
+    /// What it is doing. Cheap: no process is started.
+    async fn state(&self, name: &str) -> Result<ContainerState>;
+
+    /// Whether LXC's definition and the recorded specification are those of `container`.
+    /// `Some(reason)` when they are not.
+    async fn definition_differs(&self, container: &Container) -> Result<Option<String>>;
+
+    /// Writes LXC's configuration, the recorded specification, the upper directory with the
+    /// identity files, units unmasked, and the data directories that are missing. An upper directory
+    /// whose definition had gone is thrown away first. The container is stopped.
+    async fn define(&self, container: &Container) -> Result<()>;
+
+    /// Starts it and returns when its init answers (systemd reached its job queue).
+    async fn start(&self, name: &str) -> Result<()>;
+
+    /// Stops it; no error when it is stopped or absent.
+    async fn stop(&self, name: &str, how: Stop) -> Result<()>;
+
+    /// Throws away the definition and the upper directory of a stopped container, not its data.
+    async fn discard(&self, name: &str) -> Result<()>;
+
+    /// Throws away data directories (those with `keep` stay) of a stopped container.
+    async fn discard_data(&self, container: &Container) -> Result<()>;
+
+    /// Runs a command in a running container.
+    async fn run(&self, name: &str, command: Command) -> Result<Output>;
+
+    /// Reads a file of a container, running or stopped; `None` when there is none. The owner is
+    /// resolved to names.
+    async fn read_file(&self, name: &str, path: &str) -> Result<Option<ContainerFile>>;
+
+    /// Writes files atomically, each with owner and mode, missing parent directories made (0755
+    /// root). Works on a running and on a defined, stopped container.
+    async fn write_files(&self, name: &str, files: &[ContainerFile]) -> Result<()>;
+
+    /// Which of these units have a running process (by their control group; starts no process).
+    async fn active_units(&self, name: &str, units: &[String]) -> Result<Vec<bool>>;
+
+    /// Names of all containers of this cloud that LXC defines, in LXC's own path.
+    async fn list(&self) -> Result<Vec<String>>;
+
+    /// A path on the host through which a path of the running container is reached
+    /// (`/proc/PID/root/…`), for sockets.
+    async fn host_path(&self, name: &str, path: &str) -> Result<PathBuf>;
+}
+
+/// A layer that exists.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LayerInfo {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Id of the layer below.
+    pub parent: Option<String>,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// Bytes on disk.
+    pub size_bytes: u64,
+    /// Packages with their versions, as installed.
+    pub packages: BTreeMap<String, String>,
+}
+
+/// Reports bytes or packages done, of how many, and lines of output, while a layer is built.
+pub trait BuildProgress: Send + Sync {
+    /// How far it is.
+    fn progress(&self, current: u64, total: u64, unit: &'static str);
+    /// A line that a tool printed.
+    fn line(&self, line: &str);
+    /// Whether to give up.
+    fn cancelled(&self) -> bool;
+}
+
+/// Image layers, by id.
+#[async_trait]
+pub trait Layers: Send + Sync {
+    /// Whether it is published. Cheap.
+    async fn exists(&self, id: &str) -> Result<bool>;
+
+    /// Builds and publishes a layer whose parent is published. Leaves nothing half-published,
+    /// whatever kills it; what was downloaded is kept.
+    async fn build(
+        &self,
+        spec: &LayerSpec,
+        id: &str,
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()>;
+
+    /// All published layers.
+    async fn list(&self) -> Result<Vec<LayerInfo>>;
+
+    /// Removes a layer that no container and no other layer uses.
+    async fn remove(&self, id: &str) -> Result<()>;
+}
+
+/// What the host's own network should be for one cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostNetworkSpec {
+    /// The cloud's name; names of tables follow from it.
+    pub cloud: String,
+    /// Bridges and ranges.
+    pub networks: Vec<Network>,
+    /// The internal virtual address.
+    pub virtual_address: Ipv4Addr,
+    /// Ports served on the host's own address: (address, port, target port on the virtual address).
+    pub exposed: Vec<(Ipv4Addr, u16, u16)>,
+}
+
+/// Bridges, routes and the firewall of one cloud.
+#[async_trait]
+pub trait HostNetwork: Send + Sync {
+    /// What differs from `spec`, as a reason; `None` when all is right.
+    async fn differs(&self, spec: &HostNetworkSpec) -> Result<Option<String>>;
+
+    /// Makes it right: guard routes first, then bridges, addresses, one nftables table.
+    async fn apply(&self, spec: &HostNetworkSpec) -> Result<()>;
+
+    /// Removes all of it, guard routes last.
+    async fn remove(&self, spec: &HostNetworkSpec) -> Result<()>;
+
+    /// Sentences that name a foreign firewall that would cut the containers off, with what to do.
+    async fn obstacles(&self, spec: &HostNetworkSpec) -> Result<Vec<String>>;
+}
+
+/// Settings that several clouds may share: counted, and restored by the last.
+#[async_trait]
+pub trait Settings: Send + Sync {
+    /// What differs, as a reason. `sysctls` maps a name (`fs.inotify.max_user_instances`) to the
+    /// least value that is needed.
+    async fn differs(&self, sysctls: &BTreeMap<String, u64>) -> Result<Option<String>>;
+
+    /// Raises what is too low, remembering what it was and that this cloud needs it.
+    async fn apply(&self, sysctls: &BTreeMap<String, u64>) -> Result<()>;
+
+    /// Gives up this cloud's need; the last one restores.
+    async fn release(&self) -> Result<()>;
+
+    /// The cloud's range of subordinate ids (first id, count), written to `/etc/subuid` and
+    /// `/etc/subgid` if it is not there yet; no other line of either overlaps it.
+    async fn id_range(&self) -> Result<(u32, u32)>;
+}
+
+/// Where a database is reached.
+#[derive(Clone, Debug)]
+pub struct SqlServer {
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: secrecy::SecretString,
+}
+
+/// MariaDB over its wire protocol.
+#[async_trait]
+pub trait Sql: Send + Sync {
+    /// Rows of one statement, every value as text (`None` is NULL).
+    async fn query(&self, server: &SqlServer, statement: &str) -> Result<Vec<Vec<Option<String>>>>;
+
+    /// Runs statements one after another on one connection.
+    async fn execute(&self, server: &SqlServer, statements: &[String]) -> Result<()>;
+}
+
+/// An HTTP request to a service of the cloud.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Whole address, `http://…`.
+    pub url: String,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// JSON body.
+    pub body: Option<serde_json::Value>,
+    /// Given up after this (10 s by default).
+    pub timeout: Option<Duration>,
+}
+
+/// An HTTP response; any status is a response.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body as text.
+    pub body: String,
+}
+
+/// HTTP without the host's proxy settings: the cloud is on this host.
+#[async_trait]
+pub trait Http: Send + Sync {
+    /// Sends it. An error means that no response came.
+    async fn send(&self, request: Request) -> Result<Response>;
+}
+
+/// Small records of one cloud, kept over runs, 0600: hashes of inputs, applied secrets.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Reads a record.
+    async fn get(&self, key: &str) -> Result<Option<String>>;
+
+    /// Writes a record, atomically.
+    async fn set(&self, key: &str, value: &str) -> Result<()>;
+
+    /// Removes a record and all below it (`key/…`).
+    async fn remove(&self, key: &str) -> Result<()>;
+}
+
+/// Whether a path is there (used by the pre-flight checks).
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

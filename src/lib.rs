@@ -1,0 +1,24 @@
+//! `aio`: a production-shaped OpenStack on one machine, for the people who work on OpenStack.
+//!
+//! The way through the house (an arrow is the only allowed direction of imports):
+//!
+//! ```text
+//! cli → config → model → plan → engine → steps → host → lxc
+//! ```
+//!
+//! `model`, `plan` and `render` do no I/O, so a whole cloud can be planned without root. `steps`
+//! never print; `ui` never sees the host. OpenStack is data (`profiles/`), this crate is the engine.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod host;
+pub mod lxc;
+pub mod model;
+pub mod plan;
+pub mod render;
+pub mod secrets;
+pub mod state;
+pub mod steps;
+pub mod ui;

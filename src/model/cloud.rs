@@ -1,0 +1,63 @@
+//! The whole desired cloud as one value: what `plan` compares with the host.
+
+use std::collections::BTreeMap;
+
+use crate::config::profile::{ContainerKind, Frontend, ServiceProfile};
+use crate::config::release::Release;
+
+use super::layer::LayerSpec;
+use super::sizing::Sizing;
+use super::topology::{Container, Networks};
+
+/// The cloud as it should be.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    /// `aio1`.
+    pub name: String,
+    /// The region in the catalog: `RegionOne`.
+    pub region: String,
+    /// The release.
+    pub release: Release,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Networks.
+    pub networks: Networks,
+    /// Deployed services, a service after those that it needs.
+    pub services: Vec<ServiceProfile>,
+    /// Containers, in the order of the services, kinds and members.
+    pub containers: Vec<Container>,
+    /// Layers by id, a parent before its children.
+    pub layers: Vec<(String, LayerSpec)>,
+    /// How large it is.
+    pub sizing: Sizing,
+    /// Values of all variables of the deployed services.
+    pub variables: BTreeMap<String, serde_json::Value>,
+    /// Whether the host's control groups are unified (version 2 alone).
+    pub unified_cgroups: bool,
+}
+
+impl Cloud {
+    /// Members of a kind, in order; empty when it is not deployed.
+    pub fn members<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Container> + 'a {
+        self.containers.iter().filter(move |container| container.kind == kind)
+    }
+
+    /// The container of that full name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.containers.iter().find(|container| container.name == name)
+    }
+
+    /// The definition of a deployed kind, with the service that has it.
+    pub fn kind(&self, kind: &str) -> Option<(&ServiceProfile, &ContainerKind)> {
+        self.services.iter().find_map(|service| {
+            service.containers.get(kind).map(|definition| (service, definition))
+        })
+    }
+
+    /// Every frontend of the deployed services.
+    pub fn frontends(&self) -> impl Iterator<Item = (&ServiceProfile, &Frontend)> {
+        self.services
+            .iter()
+            .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
+    }
+}

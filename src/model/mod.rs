@@ -1,0 +1,7 @@
+//! The cloud as a value. No I/O here: profiles and facts in, a [`cloud::Cloud`] out.
+
+pub mod cloud;
+pub mod layer;
+pub mod network;
+pub mod sizing;
+pub mod topology;

@@ -1,0 +1,111 @@
+//! The cloud as it should be: which containers there are, with which names, addresses, layers and
+//! files. A pure value, made from profiles, the user's files and the host's facts.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::network::{Network, NetworkRole};
+
+/// One container as it should be, in words of LXC and the file system alone: what
+/// [`crate::host::Containers`] needs to make it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// `aio1_heat_engine_container-36e270c9`.
+    pub name: String,
+    /// `heat_engine`.
+    pub kind: String,
+    /// The service that owns the kind: `heat`.
+    pub service: String,
+    /// 1, 2, …
+    pub member: u32,
+    /// Host name inside: the name with `_` as `-` (RFC 1123 has no underscore).
+    pub hostname: String,
+    /// 32 hex digits, derived from the name, so that a rebuilt container goes on in its journal.
+    pub machine_id: String,
+    /// Ids of its layers, topmost first.
+    pub layers: Vec<String>,
+    /// Why it is privileged; absent for an unprivileged one.
+    pub privileged: Option<String>,
+    /// Network interfaces, `eth0` first.
+    pub interfaces: Vec<Interface>,
+    /// Memory limit in MiB.
+    pub memory_limit_mib: u64,
+    /// Directories that outlive a rebuild.
+    pub data: Vec<Data>,
+    /// Environment of commands run in it.
+    pub environment: BTreeMap<String, String>,
+    /// Units that may run; every other unit that packages bring is masked in the layers.
+    pub units: Vec<String>,
+    /// Fully rendered small files that are in place before the first start (host name, resolver,
+    /// machine id, network): path to text. Root's, mode 0644.
+    pub identity_files: BTreeMap<String, String>,
+}
+
+/// A network interface of a container.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// The network's role; its `interface()` is the name inside.
+    pub role: NetworkRole,
+    /// The bridge on the host.
+    pub bridge: String,
+    /// The name of the host's end of the veth pair, at most 15 bytes, stable.
+    pub host_name: String,
+    /// `00:16:3e:…`, derived from the name.
+    pub mac: String,
+    /// Addresses with the prefix length of the network; the first is the member's own.
+    pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Default gateway, on one interface only.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+/// A directory bind-mounted into a container.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Data {
+    /// Absolute path in the container.
+    pub path: String,
+    /// `user:group` in the container.
+    pub owner: String,
+    /// Octal.
+    pub mode: String,
+    /// Whether it starts as a copy of what the layers have at that path.
+    pub from_image: bool,
+    /// Whether losing it loses what users made.
+    pub precious: bool,
+    /// Whether `rebuild --data` leaves it alone.
+    pub keep: bool,
+    /// The directory on the host, absolute.
+    pub source: String,
+}
+
+impl Container {
+    /// The address on the network of that role.
+    pub fn address(&self, role: NetworkRole) -> Option<Ipv4Addr> {
+        let interface = self.interfaces.iter().find(|interface| interface.role == role)?;
+        interface.addresses.first().map(|(address, _)| *address)
+    }
+
+    /// The address that its daemons bind: management, or NAT for a container without it.
+    pub fn management_address(&self) -> Option<Ipv4Addr> {
+        self.address(NetworkRole::Management).or_else(|| self.address(NetworkRole::Nat))
+    }
+}
+
+/// The networks of a cloud and the addresses that belong to no container.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Networks {
+    /// One for each role, in the order of [`NetworkRole::ALL`].
+    pub networks: Vec<Network>,
+    /// The internal virtual address, in the management range.
+    pub virtual_address: Ipv4Addr,
+    /// Where the cloud is reachable from outside, if at all (`--expose`).
+    pub exposed_address: Option<Ipv4Addr>,
+}
+
+impl Networks {
+    /// The network of that role.
+    pub fn get(&self, role: NetworkRole) -> Option<&Network> {
+        self.networks.iter().find(|network| network.role == role)
+    }
+}

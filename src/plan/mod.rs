@@ -1,0 +1,1 @@
+//! From the desired cloud to a graph of steps.

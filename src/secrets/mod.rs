@@ -1,0 +1,1 @@
+//! `user_secrets.yml`: specification, generation, editing.

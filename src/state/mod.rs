@@ -1,0 +1,3 @@
+//! What `aio` keeps on the host: directories, lock, records.
+
+pub mod paths;

@@ -1,0 +1,131 @@
+//! Where everything stands on the host.
+//!
+//! ```text
+//! STATE/                      0711
+//!   bin/aio                   the copy that LXC hooks and the boot unit call
+//!   private/                  0700 from its first mkdir: ids on disk are unshifted
+//!     layers/ID/root          a published layer
+//!     layers/ID/manifest.json
+//!     downloads/              packages, shared by all builds
+//!     clouds/NAME/
+//!       containers/CONTAINER/ upper, work and the ID-mapped clones of one container
+//!       data/CONTAINER/SLUG/  what outlives a rebuild
+//!       journal/MACHINE-ID/   every container's journal
+//!       records/              small records
+//!       specs/CONTAINER.json  the specification with which a container was made
+//!       topology.json         names and addresses, for quick commands
+//!       log/                  one file a run
+//!       lock
+//!   roots/CONTAINER           merged roots (mount points), traversable
+//! ```
+
+use std::path::{Path, PathBuf};
+
+/// The directories of one cloud.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// `/etc/aio`.
+    pub config_dir: PathBuf,
+    /// `/var/lib/aio`.
+    pub state_dir: PathBuf,
+    /// The cloud's name.
+    pub cloud: String,
+}
+
+impl Paths {
+    /// The user's `cloud.yml`.
+    pub fn cloud_file(&self) -> PathBuf {
+        self.config_dir.join("cloud.yml")
+    }
+
+    /// The user's `user_secrets.yml`.
+    pub fn secrets_file(&self) -> PathBuf {
+        self.config_dir.join("user_secrets.yml")
+    }
+
+    /// The user's `user_variables.yml`.
+    pub fn variables_file(&self) -> PathBuf {
+        self.config_dir.join("user_variables.yml")
+    }
+
+    /// The user's `overrides/`.
+    pub fn overrides_dir(&self) -> PathBuf {
+        self.config_dir.join("overrides")
+    }
+
+    /// Everything that must not be traversable.
+    pub fn private_dir(&self) -> PathBuf {
+        self.state_dir.join("private")
+    }
+
+    /// Published layers, shared by all clouds of this state directory.
+    pub fn layers_dir(&self) -> PathBuf {
+        self.private_dir().join("layers")
+    }
+
+    /// Downloaded packages, shared by all builds.
+    pub fn downloads_dir(&self) -> PathBuf {
+        self.private_dir().join("downloads")
+    }
+
+    /// The cloud's own directory.
+    pub fn cloud_dir(&self) -> PathBuf {
+        self.private_dir().join("clouds").join(&self.cloud)
+    }
+
+    /// `upper`, `work` and `clones` of one container.
+    pub fn container_dir(&self, container: &str) -> PathBuf {
+        self.cloud_dir().join("containers").join(container)
+    }
+
+    /// A data directory of one container.
+    pub fn data_dir(&self, container: &str, path: &str) -> PathBuf {
+        let slug = path.trim_matches('/').replace('/', "-");
+        self.cloud_dir().join("data").join(container).join(slug)
+    }
+
+    /// All journals; `journalctl -D` reads and merges them.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.cloud_dir().join("journal")
+    }
+
+    /// The specification with which a container was made.
+    pub fn spec_file(&self, container: &str) -> PathBuf {
+        self.cloud_dir().join("specs").join(format!("{container}.json"))
+    }
+
+    /// Names and addresses, for quick commands.
+    pub fn topology_file(&self) -> PathBuf {
+        self.cloud_dir().join("topology.json")
+    }
+
+    /// Small records.
+    pub fn records_dir(&self) -> PathBuf {
+        self.cloud_dir().join("records")
+    }
+
+    /// Logs of runs.
+    pub fn log_dir(&self) -> PathBuf {
+        self.cloud_dir().join("log")
+    }
+
+    /// The lock.
+    pub fn lock_file(&self) -> PathBuf {
+        self.cloud_dir().join("lock")
+    }
+
+    /// The merged root of one container.
+    pub fn root_dir(&self, container: &str) -> PathBuf {
+        self.state_dir.join("roots").join(container)
+    }
+
+    /// The copy of the binary that hooks call.
+    pub fn binary(&self) -> PathBuf {
+        self.state_dir.join("bin/aio")
+    }
+
+    /// LXC's own directory of one container: stock tools find it there.
+    pub fn lxc_dir(container: &str) -> PathBuf {
+        Path::new("/var/lib/lxc").join(container)
+    }
+}

@@ -1,0 +1,1 @@
+//! What a user sees: listeners of the event stream, tables, prompts.
