@@ -42,6 +42,59 @@ pub struct ServiceProfile {
     /// Commands that prepare the service before its units start, in order.
     #[serde(default)]
     pub setup: Vec<SetupCommand>,
+    /// Set by the one service that holds the databases of all others.
+    #[serde(default)]
+    pub sql_server: Option<SqlServer>,
+    /// Set by the one service that balances the frontends of all others.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
+    /// Set by the one service that issues tokens and holds the catalog.
+    #[serde(default)]
+    pub identity_server: Option<IdentityServer>,
+}
+
+/// How the engine administers databases.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlServer {
+    /// The container kind.
+    pub kind: String,
+    /// Port on the members.
+    pub port: u16,
+    /// The account with which the engine logs in from the host's management address.
+    pub user: String,
+    /// The secret with its password.
+    pub secret: String,
+    /// Shell command in a member that runs SQL from its standard input as the local administrator:
+    /// `mariadb --batch`.
+    pub local_client: String,
+    /// SQL that makes that account, and the account of the load balancer's check, what they should
+    /// be (*template*). Safe to run again.
+    pub access: String,
+}
+
+/// How the engine talks to the load balancer. Servers are named by the member's container name.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancer {
+    /// The container kind.
+    pub kind: String,
+    /// Its runtime socket in the container, with level `admin`.
+    pub socket: String,
+}
+
+/// How the engine talks to the identity service (API version 3).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityServer {
+    /// The frontend that serves it.
+    pub frontend: String,
+    /// The administrator's user name (domain `Default`).
+    pub user: String,
+    /// The administrator's project (domain `Default`).
+    pub project: String,
+    /// The secret with the administrator's password.
+    pub secret: String,
 }
 
 /// A value that a user may set.

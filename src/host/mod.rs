@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::model::layer::LayerSpec;
 use crate::model::network::Network;
 use crate::model::topology::Container;
@@ -170,6 +171,22 @@ pub trait Containers: Send + Sync {
     /// A path on the host through which a path of the running container is reached
     /// (`/proc/PID/root/…`), for sockets.
     async fn host_path(&self, name: &str, path: &str) -> Result<PathBuf>;
+
+    /// Whether something (a dangling symbolic link too) stands at that path of a running container.
+    async fn path_exists(&self, name: &str, path: &str) -> Result<bool> {
+        Ok(exists(&self.host_path(name, path).await?))
+    }
+
+    /// Sends one request to a unix socket of a running container and reads the answer to its end.
+    async fn socket(&self, name: &str, path: &str, request: &str) -> Result<String> {
+        let socket = self.host_path(name, path).await?;
+        let doing = || format!("ask the socket `{path}` of container `{name}`");
+        let mut stream = tokio::net::UnixStream::connect(&socket).await.doing(doing)?;
+        stream.write_all(request.as_bytes()).await.doing(doing)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.doing(doing)?;
+        Ok(answer)
+    }
 }
 
 /// A layer that exists.
