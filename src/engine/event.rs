@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Names a step: `container/heat_engine/1/start`. Stable over runs and versions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -73,8 +73,61 @@ pub enum Outcome {
         /// What [`crate::error::Error`]'s `Display` says.
         error: String,
     },
-    /// It was not finished because the run was cancelled.
+    /// It was begun and not finished because the run was cancelled.
     Cancelled,
+    /// It was not begun: a step that it needs failed, or the run was cancelled.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+    /// It would be done: the run only looked (`aio plan`).
+    Pending {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How many steps ended how, and how long the run took.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// `bootstrap`, `rebuild`, …
+    pub command: String,
+    /// Whether the run only looked.
+    pub dry_run: bool,
+    /// Whether Ctrl-C or SIGTERM ended it.
+    pub interrupted: bool,
+    /// Steps that changed something.
+    pub changed: usize,
+    /// Steps that were right already.
+    pub unchanged: usize,
+    /// Steps that did not apply.
+    pub skipped: usize,
+    /// Steps that failed.
+    pub failed: usize,
+    /// Steps that were begun and not finished.
+    pub cancelled: usize,
+    /// Steps that were not begun.
+    pub not_run: usize,
+    /// Steps that would be done.
+    pub pending: usize,
+    /// The whole run.
+    #[serde(serialize_with = "seconds")]
+    pub elapsed: Duration,
+}
+
+/// Writes a duration as a number of seconds.
+pub fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
+}
+
+fn optional_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => seconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// One event.
@@ -87,10 +140,11 @@ pub enum Event {
         command: String,
         /// Number of steps by phase.
         steps: Vec<(Phase, usize)>,
-        /// Estimate for the whole run, if there is one.
+        /// Estimate for the whole run, if every step had to act.
+        #[serde(serialize_with = "optional_seconds")]
         estimate: Option<Duration>,
     },
-    /// A step has its resource and begins to observe.
+    /// All that a step needs is there and it begins to observe.
     StepStarted {
         /// Which.
         key: StepKey,
@@ -101,7 +155,7 @@ pub enum Event {
         /// Which slots it takes.
         resource: Resource,
     },
-    /// A step was observed to be wrong and acts now.
+    /// A step was observed to be wrong, has its slot and acts now.
     StepActing {
         /// Which.
         key: StepKey,
@@ -126,14 +180,21 @@ pub enum Event {
         /// Without its newline.
         line: String,
     },
-    /// A step ended.
+    /// A step ended. Steps that were not begun have no such event.
     StepFinished {
         /// Which.
         key: StepKey,
         /// How.
         outcome: Outcome,
-        /// From its start, waiting for slots not included.
+        /// Observing, acting and verifying; waiting for a slot is not included.
+        #[serde(serialize_with = "seconds")]
         elapsed: Duration,
+    },
+    /// How long the rest of the run may take, as far as known now.
+    Remaining {
+        /// Estimate.
+        #[serde(serialize_with = "seconds")]
+        estimate: Duration,
     },
     /// Something that a user should know and that stops nothing.
     Warning {
@@ -146,16 +207,5 @@ pub enum Event {
         running: Vec<StepKey>,
     },
     /// Sent once, last.
-    RunFinished {
-        /// Steps that changed something.
-        changed: usize,
-        /// Steps that were right already.
-        unchanged: usize,
-        /// Steps that did not apply.
-        skipped: usize,
-        /// Steps that failed.
-        failed: usize,
-        /// The whole run.
-        elapsed: Duration,
-    },
+    RunFinished(Summary),
 }

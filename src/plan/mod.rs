@@ -1,1 +1,3 @@
-//! From the desired cloud to a graph of steps.
+//! What is to be done, as a graph of steps. Pure.
+
+pub mod graph;
