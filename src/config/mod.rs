@@ -1,6 +1,10 @@
 //! What users and contributors write: profiles, scenarios, releases and the configuration
 //! directory's files, with the place each value came from.
 
+pub mod embedded;
+pub mod load;
+pub mod nearest;
 pub mod profile;
 pub mod release;
 pub mod scenario;
+mod yaml;
