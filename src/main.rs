@@ -1,3 +1,7 @@
 //! The command: see the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aio::cli::main()
+}

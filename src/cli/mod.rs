@@ -1,1 +1,133 @@
-//! The command line: one file for each command, arguments and `run`, no logic.
+//! The command line: one file per command, each with its arguments and a `run` that hands over to
+//! the modules that do the work. No logic here.
+
+pub mod bootstrap;
+pub mod completions;
+pub mod destroy;
+pub mod global;
+pub mod man;
+pub mod rebuild;
+pub mod size;
+pub mod status;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::ui;
+use global::Global;
+
+/// A production-shaped OpenStack on one machine, for the people who work on OpenStack.
+///
+/// Every service runs in its own LXC container, redundant where production is redundant. Running
+/// any command again is safe: it looks first and changes only what is not as it should be.
+#[derive(Debug, Parser)]
+#[command(name = "aio", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = SHORT_NOTES, after_long_help = LONG_NOTES)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; the help without one.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const SHORT_NOTES: &str = "Start with `aio size`, then `sudo aio bootstrap`. More: `aio --help`.";
+
+const LONG_NOTES: &str = "\
+Examples:
+  aio size                       what this machine can carry; changes nothing
+  aio plan                       what `bootstrap` would do, and why
+  aio bootstrap                  build the cloud, or bring it back to what it should be
+  aio ls                         the containers
+  aio openstack token issue      the OpenStack client, as admin
+  aio attach utility             a shell in a container
+  aio logs heat_engine -f        what its units say
+  aio rebuild heat_engine        throw a container's root away and make it anew
+  aio destroy                    remove everything that aio made
+
+Files:
+  <config-dir>/cloud.yml            what the first bootstrap chose; yours to edit
+  <config-dir>/user_variables.yml   your own values of what services let you set
+  <config-dir>/user_secrets.yml     passwords and keys
+  <config-dir>/overrides/           lines of yours for the services' configuration files
+  <state-dir>                       containers, layers, data, logs; the cloud itself
+
+Exit codes:
+    0  all is well
+    1  a step, a command or an observation failed
+    2  the command line is wrong
+    3  a profile or a file in the configuration directory is wrong
+    4  the host lacks something or is too small
+    5  another aio holds the cloud
+    6  there is no such cloud or container, or it is not running
+    7  a question was answered with no, or could not be asked
+  130  interrupted by Ctrl-C or SIGTERM
+  `aio attach` and `aio openstack` exit as the command that they run.";
+
+/// What to do. The order is the order in the help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Write manual pages into a directory.
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+impl Command {
+    fn run(self, global: &Global) -> Result<ExitCode> {
+        match self {
+            Self::Completions(args) => completions::run(global, args),
+            Self::Man(args) => man::run(global, args),
+        }
+    }
+}
+
+/// Everything that `main` does: parses, runs, reports an error in the one place for errors.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to complain about the help that was not read.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    cli.global.apply_colour();
+    let done = match cli.command {
+        Some(command) => command.run(&cli.global),
+        None => help().map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        ui::error::report(&error);
+        ExitCode::from(error.kind.exit_code())
+    })
+}
+
+/// What `aio` alone prints.
+fn help() -> Result<()> {
+    let help = Cli::command().render_help();
+    let coloured = console::colors_enabled();
+    ui::out::text(&if coloured { help.ansi().to_string() } else { help.to_string() })
+}
+
+/// Runs a future to its end on a runtime of its own. Commands that need none do not pay for one.
+///
+/// # Errors
+/// Those of the future, and when the host gives no threads.
+pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed("start the worker threads").because(error))?;
+    let result = runtime.block_on(future);
+    // A thread that still waits for a killed child must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,7 @@
-//! What a user sees: listeners of the event stream, tables, prompts.
+//! What a user sees. Data goes to standard output, everything else to standard error. Sees events
+//! and reports, never the host.
+
+pub mod error;
+pub mod out;
+pub mod prompt;
+pub mod table;

@@ -1,0 +1,45 @@
+//! `aio bootstrap` and `aio plan`: build the cloud, or say what building it would do.
+
+use std::path::PathBuf;
+
+use super::global::Choices;
+
+/// Arguments of `aio bootstrap`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  aio bootstrap                              the largest scenario that fits this host
+  aio bootstrap --scenario minimal           one member of everything, 4 GiB of memory
+  aio bootstrap --set galera.members=1       as before, but one database
+  aio bootstrap --prepare-only               write the files to edit, then stop
+
+Run it again at any time: it changes only what is not as it should be.")]
+pub struct Args {
+    /// Which cloud.
+    #[command(flatten)]
+    pub choices: Choices,
+    /// Stop after the files in the configuration directory are written
+    ///
+    /// So that you can edit them, `user_secrets.yml` say, before anything is built.
+    #[arg(long)]
+    pub prepare_only: bool,
+    /// Write a web page that shows every step on a time line
+    #[arg(long, value_name = "FILE")]
+    pub timings: Option<PathBuf>,
+    /// Do not ask before containers are removed
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Arguments of `aio plan`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  aio plan                         what `aio bootstrap` would do now, with a reason each
+  aio plan --scenario minimal      what a smaller cloud would take
+  aio plan --output json           the same for programs")]
+pub struct PlanArgs {
+    /// Which cloud.
+    #[command(flatten)]
+    pub choices: Choices,
+}

@@ -1,0 +1,22 @@
+//! `aio rebuild`: throw a container's root away and make it anew.
+
+/// Arguments of `aio rebuild`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  aio rebuild heat_engine          same name, address and data; the others are not touched
+  aio rebuild galera/3 --data      its data too: it gets them back from the other members
+
+A name is a container's full name, its kind (heat_engine), kind and member (galera/2) or the
+suffix of its name.")]
+pub struct Args {
+    /// Which containers
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// Drop its data as well
+    #[arg(long)]
+    pub data: bool,
+    /// Drop data even if they are the last copy
+    #[arg(long, requires = "data")]
+    pub force: bool,
+}

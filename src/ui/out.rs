@@ -1,0 +1,59 @@
+//! The only way to standard output. A reader that goes away (`aio ls | head -1`) is no error: what
+//! follows is dropped, and [`closed`] tells commands that never end by themselves to stop.
+
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Writes text as it is.
+///
+/// # Errors
+/// When it cannot be written for another reason than a closed pipe (a full disk).
+pub fn text(text: &str) -> Result<()> {
+    if closed() {
+        return Ok(());
+    }
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match written {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            CLOSED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Err(error) => Err(Error::failed("write to standard output").because(error)),
+    }
+}
+
+/// Writes a line.
+///
+/// # Errors
+/// As [`text`].
+pub fn line(line: &str) -> Result<()> {
+    text(&format!("{line}\n"))
+}
+
+/// Writes a value as indented JSON with a newline.
+///
+/// # Errors
+/// As [`text`], and when the value has no JSON form.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::failed("write the result as JSON").because(error))?;
+    line(&text)
+}
+
+/// Whether the reader of standard output has gone.
+pub fn closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+/// Writes a line for people to standard error. There is nowhere to report that it failed.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
