@@ -1,0 +1,198 @@
+//! The specification of every secret (`secrets/*.yml`) and the names that OpenStack-Ansible knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use include_dir::{Dir, include_dir};
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use crate::error::{Error, ErrorKind, Result};
+
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/secrets");
+
+/// The file of `secrets/` that holds names instead of a specification.
+const NAMES_FILE: &str = "openstack-ansible-names.yml";
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Made of letters and digits; a user's own may be any printable ASCII text.
+    Password,
+    /// Letters, digits and `-._~`: a shared word that is read by programs only.
+    Token,
+    /// Hexadecimal digits.
+    HexKey,
+    /// A UUID with its hyphens.
+    Uuid,
+    /// 32 bytes in URL-safe Base64, as the `cryptography` library's Fernet wants them.
+    FernetKey,
+}
+
+/// How an edit is treated once the secret is in use.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// The new value is brought into the cloud.
+    Apply,
+    /// The edit is refused: what is stored could not be read any more.
+    Refuse,
+}
+
+/// One secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// What it is for; a fragment that starts with a capital letter.
+    #[serde(rename = "use")]
+    pub purpose: String,
+    /// What a value looks like.
+    pub kind: Kind,
+    /// Characters of a new value, for kinds that have no length of their own.
+    #[serde(default)]
+    pub length: Option<usize>,
+    /// Further lengths of a hex key that a user may bring.
+    #[serde(default)]
+    pub accepts: Vec<usize>,
+    /// How an edit is treated once it is in use.
+    pub rotation: Rotation,
+    /// Why an edit is refused.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Services that need it beside the one whose file names it.
+    #[serde(default)]
+    pub also_used_by: Vec<String>,
+    /// The service whose file names it.
+    #[serde(skip)]
+    pub service: String,
+}
+
+/// One file of `secrets/`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecFile {
+    service: String,
+    secrets: IndexMap<String, Secret>,
+}
+
+/// Every secret that profiles may name, and every name that is accepted without one.
+#[derive(Clone, Debug)]
+pub struct SecretSpec {
+    secrets: IndexMap<String, Secret>,
+    accepted: BTreeSet<String>,
+}
+
+impl SecretSpec {
+    /// The specification that this binary carries.
+    pub fn embedded() -> Result<Self> {
+        let mut texts: Vec<(String, &str)> = EMBEDDED
+            .files()
+            .filter_map(|file| {
+                let path = format!("secrets/{}", file.path().display());
+                path.ends_with(".yml").then_some((path, file.contents_utf8()?))
+            })
+            .collect();
+        texts.sort();
+        Self::load(texts)
+    }
+
+    /// Reads specification files: (file name, text) each. A later file may add a service, and may
+    /// not say again what an earlier one said.
+    pub fn load<'a>(texts: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self> {
+        let mut spec = Self { secrets: IndexMap::new(), accepted: BTreeSet::new() };
+        for (name, text) in texts {
+            if name.ends_with(NAMES_FILE) {
+                let names: BTreeMap<String, Vec<String>> = parse(&name, text)?;
+                spec.accepted.extend(names.into_values().flatten());
+            } else {
+                spec.add(&name, parse(&name, text)?)?;
+            }
+        }
+        Ok(spec)
+    }
+
+    fn add(&mut self, file_name: &str, file: SpecFile) -> Result<()> {
+        for (name, mut secret) in file.secrets {
+            let wrong = |why: String| {
+                Err(Error::new(ErrorKind::Config, format!("read {file_name}"))
+                    .because(format!("secret `{name}`: {why}")))
+            };
+            if let Some(why) = secret.mistake() {
+                return wrong(why.to_owned());
+            }
+            if let Some(first) = self.secrets.get(&name) {
+                return wrong(format!("`{}` has a secret of that name already", first.service));
+            }
+            secret.service.clone_from(&file.service);
+            self.secrets.insert(name, secret);
+        }
+        Ok(())
+    }
+
+    /// The secret of that name.
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
+    }
+
+    /// Names and secrets that these services need, in the order of the specification.
+    pub fn needed_by<'a>(
+        &'a self,
+        services: &'a [String],
+    ) -> impl Iterator<Item = (&'a str, &'a Secret)> {
+        self.secrets
+            .iter()
+            .filter(|(_, secret)| {
+                services.iter().any(|name| {
+                    secret.service == *name || secret.also_used_by.iter().any(|also| also == name)
+                })
+            })
+            .map(|(name, secret)| (name.as_str(), secret))
+    }
+
+    /// Whether a `user_secrets.yml` may have that name.
+    pub fn accepts(&self, name: &str) -> bool {
+        self.secrets.contains_key(name) || self.accepted.contains(name)
+    }
+
+    /// The accepted name that is most like an unknown one, if any is like it at all.
+    pub fn nearest(&self, unknown: &str) -> Option<&str> {
+        self.secrets
+            .keys()
+            .chain(&self.accepted)
+            .map(|name| (strsim::damerau_levenshtein(unknown, name), name.as_str()))
+            .filter(|(distance, name)| *distance * 3 <= name.len())
+            .min()
+            .map(|(_, name)| name)
+    }
+}
+
+impl Secret {
+    /// What is wrong with the entry itself.
+    fn mistake(&self) -> Option<&'static str> {
+        let has_length = matches!(self.kind, Kind::Password | Kind::Token | Kind::HexKey);
+        if has_length != self.length.is_some() {
+            return Some(if has_length {
+                "a password, token or hex key needs a `length`"
+            } else {
+                "a UUID or Fernet key has no `length`"
+            });
+        }
+        if self.length == Some(0) {
+            return Some("`length` must be at least 1");
+        }
+        if !self.accepts.is_empty() && self.kind != Kind::HexKey {
+            return Some("only a hex key may have `accepts`");
+        }
+        match (self.rotation, &self.reason) {
+            (Rotation::Refuse, None) => Some("`rotation: refuse` needs a `reason`"),
+            (Rotation::Apply, Some(_)) => Some("`rotation: apply` has no `reason`"),
+            _ => None,
+        }
+    }
+}
+
+/// Specification files hold no values, so the parser's own words can be shown.
+fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T> {
+    serde_yaml::from_str(text)
+        .map_err(|error| Error::new(ErrorKind::Config, format!("read {name}")).because(error))
+}
