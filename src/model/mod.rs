@@ -1,7 +1,10 @@
 //! The cloud as a value. No I/O here: profiles and facts in, a [`cloud::Cloud`] out.
 
+pub mod addresses;
 pub mod cloud;
+pub mod facts;
 pub mod layer;
 pub mod network;
+pub mod ranges;
 pub mod sizing;
 pub mod topology;

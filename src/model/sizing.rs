@@ -17,6 +17,8 @@ pub struct Sizing {
     pub buffer_pool_mib: u64,
     /// Memory limit by container kind, in MiB.
     pub memory_limit_mib: BTreeMap<String, u64>,
+    /// Why every container must be privileged on this host; absent where none must.
+    pub privileged: Option<String>,
     /// Layers built at the same time.
     pub parallel_packages: usize,
     /// Containers started at the same time.

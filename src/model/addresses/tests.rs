@@ -1,0 +1,136 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::facts::NetworkFacts;
+use crate::model::ranges;
+
+fn networks() -> Networks {
+    ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap().networks
+}
+
+fn member(kind: &str, member: u32) -> Member {
+    Member {
+        kind: kind.to_owned(),
+        member,
+        networks: vec![NetworkRole::Management],
+        virtual_address: kind == "haproxy",
+    }
+}
+
+fn nothing() -> BTreeMap<String, Recorded> {
+    BTreeMap::new()
+}
+
+fn recorded(identities: &[Identity]) -> BTreeMap<String, Recorded> {
+    identities
+        .iter()
+        .map(|identity| {
+            let roles = identity.interfaces.iter().map(|one| (one.role, one.addresses[0].0));
+            (identity.name.clone(), roles.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn names_do_not_change_between_versions() {
+    // A change of the derivation would orphan every cloud that exists.
+    assert_eq!(container_name("aio1", "heat_engine", 1), "aio1_heat_engine_container-e504f78c");
+    assert_eq!(
+        hostname("aio1_heat_engine_container-36e270c9"),
+        "aio1-heat-engine-container-36e270c9"
+    );
+    assert_eq!(
+        veth_name("aio1_heat_engine_container-36e270c9", NetworkRole::Tunnel),
+        "36e270c9_eth10"
+    );
+    let id = machine_id("aio1_heat_engine_container-36e270c9");
+    assert_eq!(id.len(), 32);
+    assert_eq!(&id[12..13], "4");
+}
+
+#[test]
+fn a_host_name_that_is_too_long_keeps_its_suffix() {
+    let name = container_name(&"x".repeat(60), "heat_engine", 1);
+    let short = hostname(&name);
+    assert!(short.len() <= 63);
+    assert!(short.ends_with(name.rsplit_once('-').unwrap().1));
+}
+
+#[test]
+fn every_container_has_a_way_out_and_the_load_balancer_the_virtual_address() {
+    let networks = networks();
+    let all = allocate("aio1", &networks, &[member("haproxy", 1)], &nothing()).unwrap();
+    let [nat, management] = &all[0].interfaces[..] else { panic!("{:?}", all[0].interfaces) };
+    assert_eq!(nat.gateway, Some("10.0.3.1".parse().unwrap()));
+    assert_eq!(nat.bridge, "aio1-nat");
+    assert_eq!(management.gateway, None);
+    assert_eq!(management.addresses[1], (networks.virtual_address, 22));
+    assert!(management.mac.starts_with("00:16:3e:"));
+}
+
+#[test]
+fn recorded_addresses_are_kept_when_a_kind_that_sorts_earlier_comes() {
+    let networks = networks();
+    let first: Vec<Member> = (1..=40).map(|number| member("nova", number)).collect();
+    let before = allocate("aio1", &networks, &first, &nothing()).unwrap();
+    let mut more: Vec<Member> = (1..=150).map(|number| member("aodh", number)).collect();
+    more.extend(first);
+    let after = allocate("aio1", &networks, &more, &recorded(&before)).unwrap();
+    assert_eq!(after[150..], before[..]);
+}
+
+#[test]
+fn a_record_that_is_no_longer_possible_is_dropped() {
+    let networks = networks();
+    let name = container_name("aio1", "galera", 1);
+    let impossible = ["172.29.236.101", "172.29.236.50", "172.29.239.255", "10.1.1.1"];
+    for text in impossible {
+        let roles = BTreeMap::from([(NetworkRole::Management, text.parse().unwrap())]);
+        let records = BTreeMap::from([(name.clone(), roles)]);
+        let all = allocate("aio1", &networks, &[member("galera", 1)], &records).unwrap();
+        assert_ne!(all[0].interfaces[1].addresses[0].0.to_string(), text);
+    }
+}
+
+#[test]
+fn a_network_that_is_too_small_says_so() {
+    let named = BTreeMap::from([(NetworkRole::Management, "10.9.9.0/24".parse().unwrap())]);
+    let small = ranges::choose("aio1", &named, &NetworkFacts::default()).unwrap().networks;
+    let members: Vec<Member> = (1..=145).map(|number| member("nova", number)).collect();
+    let error = allocate("aio1", &small, &members, &nothing()).unwrap_err();
+    assert!(error.to_string().contains("room for 144 containers"), "{error}");
+    assert!(allocate("aio1", &small, &members[..144], &nothing()).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn addresses_and_macs_are_unique_usable_and_repeatable(
+        counts in prop::collection::btree_map("[a-z]{1,8}", 1_u32..9, 1..15),
+    ) {
+        let networks = networks();
+        let members: Vec<Member> = counts
+            .iter()
+            .flat_map(|(kind, count)| (1..=*count).map(|number| member(kind, number)))
+            .collect();
+        let all = allocate("aio1", &networks, &members, &nothing()).unwrap();
+        let mut backwards: Vec<Member> = members.clone();
+        backwards.reverse();
+        let mut again = allocate("aio1", &networks, &backwards, &recorded(&all)).unwrap();
+        again.reverse();
+        prop_assert_eq!(&all, &again);
+        let interfaces: Vec<&Interface> =
+            all.iter().flat_map(|identity| &identity.interfaces).collect();
+        let addresses: BTreeSet<Ipv4Addr> =
+            interfaces.iter().map(|interface| interface.addresses[0].0).collect();
+        let macs: BTreeSet<&String> = interfaces.iter().map(|interface| &interface.mac).collect();
+        prop_assert_eq!(addresses.len(), interfaces.len());
+        prop_assert_eq!(macs.len(), interfaces.len());
+        for interface in interfaces {
+            let network = networks.get(interface.role).unwrap();
+            let number = u32::from(interface.addresses[0].0) - u32::from(network.range.base);
+            prop_assert!(network.range.contains(interface.addresses[0].0));
+            prop_assert!(number >= first_container_number(interface.role));
+            prop_assert!(interface.host_name.len() <= 15);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Everything about a host that decisions depend on, as one value.
+//!
+//! [`crate::host::facts`] reads it, `aio size --output json` prints it, and every decision takes
+//! it as an argument: a host that is not here is tested from the JSON that it printed. A fact
+//! that could not be read is `Unknown` (or absent), never a guess: only what is known to be wrong
+//! refuses a host.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+use super::network::Range;
+
+/// One host.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct HostFacts {
+    /// Whether root read them: some facts are only visible to root.
+    pub read_as_root: bool,
+    /// Processor cores that may be used.
+    pub cores: u32,
+    /// Memory.
+    pub memory: MemoryFacts,
+    /// The file system on which the state directory lives or will live.
+    pub storage: StorageFacts,
+    /// Kernel.
+    pub kernel: KernelFacts,
+    /// Distribution.
+    pub distribution: DistributionFacts,
+    /// What the kernel can do.
+    pub abilities: BTreeMap<Ability, Presence>,
+    /// liblxc's version, if it is installed: `5.0.2`.
+    pub liblxc: Option<String>,
+    /// Where programs that `aio` runs were found; absent ones map to nothing.
+    pub programs: BTreeMap<String, Option<String>>,
+    /// Network.
+    pub network: NetworkFacts,
+    /// Clock.
+    pub clock: ClockFacts,
+    /// Package index.
+    pub package_index: IndexFacts,
+}
+
+/// Memory, in MiB.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct MemoryFacts {
+    /// All of it.
+    pub total_mib: u64,
+    /// What can be given out without swapping, now.
+    pub available_mib: u64,
+}
+
+/// A file system.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct StorageFacts {
+    /// The directory asked about.
+    pub path: String,
+    /// `ext4`.
+    pub filesystem: String,
+    /// Free for everybody, in MiB.
+    pub free_mib: u64,
+    /// Free inodes; absent where the file system makes them as it needs them.
+    pub free_inodes: Option<u64>,
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+}
+
+/// How the kernel presents control groups.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CgroupLayout {
+    /// Version 2 alone.
+    Unified,
+    /// Version 1 controllers beside a version 2 tree.
+    Hybrid,
+    /// Version 1 alone.
+    Legacy,
+    /// None is mounted.
+    Absent,
+}
+
+/// The kernel and its settings.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct KernelFacts {
+    /// `6.12.48+deb13-amd64`.
+    pub release: String,
+    /// `x86_64`.
+    pub machine: String,
+    /// Control groups.
+    pub cgroup: CgroupLayout,
+    /// Whether systemd is process 1.
+    pub systemd: bool,
+    /// Whether AppArmor is enabled.
+    pub apparmor: bool,
+    /// Settings that matter, by name; those that are not there are left out.
+    pub settings: BTreeMap<String, i64>,
+}
+
+impl KernelFacts {
+    /// Major and minor version, if the release begins with them.
+    pub fn version(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.release.split(['.', '-', '+']);
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+}
+
+/// The distribution, from `/etc/os-release`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct DistributionFacts {
+    /// `debian`.
+    pub id: String,
+    /// `trixie`; empty when it has none.
+    pub codename: String,
+    /// `Debian GNU/Linux 13 (trixie)`.
+    pub name: String,
+}
+
+/// What `aio` needs the kernel to be able to do.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Stacked file systems: a container's root.
+    Overlayfs,
+    /// ID-mapped mounts of the state directory's file system, and overlays of them: unprivileged
+    /// containers.
+    IdMappedMounts,
+    /// User namespaces: unprivileged containers.
+    UserNamespaces,
+    /// Bridges.
+    Bridge,
+    /// Pairs of virtual Ethernet devices.
+    Veth,
+    /// nf_tables with connection tracking and address translation.
+    NfTables,
+    /// `/dev/net/tun`.
+    Tun,
+    /// Limits of memory by control group.
+    MemoryLimits,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Overlayfs,
+        Self::IdMappedMounts,
+        Self::UserNamespaces,
+        Self::Bridge,
+        Self::Veth,
+        Self::NfTables,
+        Self::Tun,
+        Self::MemoryLimits,
+    ];
+
+    /// For people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Overlayfs => "overlay file system",
+            Self::IdMappedMounts => "ID-mapped mounts",
+            Self::UserNamespaces => "user namespaces",
+            Self::Bridge => "bridges",
+            Self::Veth => "veth pairs",
+            Self::NfTables => "nf_tables with address translation",
+            Self::Tun => "/dev/net/tun",
+            Self::MemoryLimits => "memory limits by control group",
+        }
+    }
+}
+
+/// Whether the host has something, and how that is known.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Presence {
+    /// The answer.
+    pub is: Answer,
+    /// "tried", "a module that loads by itself", "kernel 6.12", …
+    pub because: String,
+}
+
+/// An answer that may be missing.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is there, or loads by itself when it is used.
+    Yes,
+    /// It is known not to be there.
+    No,
+    /// Nobody could tell.
+    Unknown,
+}
+
+impl Presence {
+    /// There.
+    pub fn yes(because: impl Into<String>) -> Self {
+        Self { is: Answer::Yes, because: because.into() }
+    }
+
+    /// Not there.
+    pub fn no(because: impl Into<String>) -> Self {
+        Self { is: Answer::No, because: because.into() }
+    }
+
+    /// Nobody could tell.
+    pub fn unknown(because: impl Into<String>) -> Self {
+        Self { is: Answer::Unknown, because: because.into() }
+    }
+}
+
+/// The host's network.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct NetworkFacts {
+    /// IPv4 addresses.
+    pub addresses: Vec<HostAddress>,
+    /// IPv4 routes of all tables but the kernel's own `local`.
+    pub routes: Vec<HostRoute>,
+    /// Ranges that other clouds of this state directory hold, running or not (root only).
+    pub other_clouds: BTreeMap<String, Vec<Range>>,
+    /// TCP ports on which something listens.
+    pub listening: Vec<Listener>,
+    /// Servers that resolve names for containers: those of the host that are not on loopback.
+    pub resolvers: Vec<IpAddr>,
+    /// Whether names resolve.
+    pub resolves_names: Option<bool>,
+    /// Chains that other tools hook into forwarding (root only).
+    pub forward_chains: Vec<ForwardChain>,
+}
+
+/// An address of the host.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct HostAddress {
+    /// `eth0`.
+    pub interface: String,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Length of its prefix.
+    pub prefix: u8,
+}
+
+/// A route of the host.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct HostRoute {
+    /// Where it leads; 0.0.0.0/0 for the default.
+    pub destination: Range,
+    /// `unicast`, `unreachable`, `blackhole`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// By which interface; absent for routes that lead nowhere.
+    pub interface: Option<String>,
+    /// Its metric.
+    pub metric: u32,
+}
+
+/// Something that listens.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Listener {
+    /// On which address; 0.0.0.0 or `::` for all.
+    pub address: IpAddr,
+    /// On which port.
+    pub port: u16,
+}
+
+/// A chain of a foreign firewall that decides about forwarded packets.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ForwardChain {
+    /// Whose it is: `docker`, `ufw`, `firewalld` or `unknown`.
+    pub owner: String,
+    /// Where it stands: `ip filter FORWARD`, `inet firewalld filter_FORWARD`.
+    pub chain: String,
+    /// What becomes of packets for which no rule speaks: `accept`, `drop`, `reject`.
+    pub otherwise: String,
+    /// Interfaces, or patterns of them, that the owner's rules let through.
+    pub accepts: Vec<String>,
+}
+
+/// The clock.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ClockFacts {
+    /// Seconds since the epoch.
+    pub now: u64,
+    /// The latest moment that something on this host, or the package index, is known to be from:
+    /// a clock that is far before it is wrong.
+    pub not_before: u64,
+}
+
+/// The package index that this host's APT uses.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct IndexFacts {
+    /// The address asked, if the host has one.
+    pub uri: Option<String>,
+    /// Whether it answered; absent when nobody asked.
+    pub reachable: Option<bool>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl HostFacts {
+    /// Whether the host has an ability.
+    pub fn can(&self, ability: Ability) -> Answer {
+        self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
+    }
+
+    /// Why every container must be privileged on this host, if so.
+    pub fn privileged_reason(&self) -> Option<String> {
+        [Ability::UserNamespaces, Ability::IdMappedMounts].into_iter().find_map(|ability| {
+            let presence = self.abilities.get(&ability)?;
+            (presence.is == Answer::No)
+                .then(|| format!("no {}: {}", ability.title(), presence.because))
+        })
+    }
+}
