@@ -339,6 +339,14 @@ pub struct Response {
 pub trait Http: Send + Sync {
     /// Sends it. An error means that no response came.
     async fn send(&self, request: Request) -> Result<Response>;
+
+    /// Whether a TCP connection is accepted within a second.
+    async fn connect(&self, address: Ipv4Addr, port: u16) -> Result<()> {
+        let doing = || format!("connect to {address}:{port}");
+        let attempt = tokio::net::TcpStream::connect((address, port));
+        tokio::time::timeout(Duration::from_secs(1), attempt).await.doing(doing)?.doing(doing)?;
+        Ok(())
+    }
 }
 
 /// Small records of one cloud, kept over runs, 0600: hashes of inputs, applied secrets.

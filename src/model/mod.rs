@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod cloud;
 pub mod facts;
+pub mod hash;
 pub mod layer;
 pub mod network;
 pub mod ranges;

@@ -1,1 +1,16 @@
 //! What steps do: observe, act, look again. They never print and never see the command line.
+
+pub mod balancer;
+pub mod catalog;
+pub mod cluster;
+pub mod container;
+pub mod database;
+pub mod host;
+pub mod identity;
+pub mod layer;
+pub mod pending;
+pub mod probe;
+pub mod service;
+pub mod setup;
+pub mod shared;
+pub mod units;

@@ -1,0 +1,224 @@
+//! HAProxy's runtime socket: taking members out of service and back, and how they are seen.
+//!
+//! A server is named by its container, so no table maps one to the other. Changes at run time need
+//! no reload: a reload ends everybody's long-lived sessions.
+
+use std::time::{Duration, Instant};
+
+use crate::config::profile::Drain;
+use crate::engine::step::StepContext;
+use crate::error::{Error, Result};
+use crate::host::ContainerState;
+use crate::model::cloud::Cloud;
+use crate::model::topology::Container;
+
+/// How long sessions may take to end after a drain.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How often the state of a server is looked at.
+const POLL: Duration = Duration::from_millis(200);
+
+/// One frontend of one container kind.
+#[derive(Clone, Debug)]
+struct Backend {
+    frontend: String,
+    kind: String,
+    drain: Drain,
+}
+
+/// The cloud's load balancer, if it has one.
+#[derive(Clone, Debug, Default)]
+pub struct Balancer {
+    /// Full names of its containers.
+    containers: Vec<String>,
+    socket: String,
+    backends: Vec<Backend>,
+    /// Number of members by kind.
+    members: std::collections::BTreeMap<String, usize>,
+}
+
+/// A server as HAProxy sees it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ServerState {
+    /// The frontend's name.
+    pub frontend: String,
+    /// The container's full name.
+    pub server: String,
+    /// `UP`, `DOWN`, `MAINT`, `DRAIN`, with details: `UP 1/2`.
+    pub status: String,
+    /// Sessions now.
+    pub sessions: u64,
+    /// Whether it is a backup.
+    pub backup: bool,
+}
+
+impl Balancer {
+    /// The balancer of a cloud.
+    pub fn new(cloud: &Cloud) -> Self {
+        let Some(definition) =
+            cloud.services.iter().find_map(|service| service.load_balancer.as_ref())
+        else {
+            return Self::default();
+        };
+        let backends = cloud
+            .frontends()
+            .map(|(_, frontend)| Backend {
+                frontend: frontend.name.clone(),
+                kind: frontend.backend.clone(),
+                drain: frontend.drain,
+            })
+            .collect();
+        let mut members = std::collections::BTreeMap::new();
+        for container in &cloud.containers {
+            *members.entry(container.kind.clone()).or_default() += 1;
+        }
+        Self {
+            containers: cloud
+                .members(&definition.kind)
+                .map(|container| container.name.clone())
+                .collect(),
+            socket: definition.socket.clone(),
+            backends,
+            members,
+        }
+    }
+
+    fn backends_of<'a>(&'a self, container: &'a Container) -> impl Iterator<Item = &'a Backend> {
+        self.backends.iter().filter(move |backend| backend.kind == container.kind)
+    }
+
+    /// Sends commands to every running balancer; one that is down has nothing to be told.
+    async fn tell(&self, context: &StepContext, commands: &str) -> Result<()> {
+        for name in &self.containers {
+            let ContainerState::Running { .. } = context.host.containers.state(name).await? else {
+                continue;
+            };
+            if !context.host.containers.path_exists(name, &self.socket).await? {
+                continue;
+            }
+            let answer = context
+                .host
+                .containers
+                .socket(name, &self.socket, &format!("{commands}\n"))
+                .await?;
+            // A server that a stale configuration does not know yet is not in service either.
+            let refused = answer.lines().find(|line| {
+                !line.trim().is_empty() && !line.contains("No such server") && !is_harmless(line)
+            });
+            if let Some(line) = refused {
+                return Err(Error::failed(format!("tell the load balancer `{commands}`"))
+                    .because(line.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a member out of service and waits until its sessions have ended. A kind with one
+    /// member is left alone: nobody could take over.
+    pub async fn take_out(&self, context: &StepContext, container: &Container) -> Result<()> {
+        if self.members.get(&container.kind).copied().unwrap_or(0) < 2 {
+            return Ok(());
+        }
+        let mut commands = Vec::new();
+        for backend in self.backends_of(container) {
+            let server = format!("{}/{}", backend.frontend, container.name);
+            commands.push(match backend.drain {
+                Drain::Drain => format!("set server {server} state drain"),
+                Drain::Maintenance => format!("set server {server} state maint"),
+            });
+        }
+        if commands.is_empty() {
+            return Ok(());
+        }
+        self.tell(context, &commands.join(";")).await?;
+        let deadline = Instant::now() + DRAIN_LIMIT;
+        while Instant::now() < deadline && !context.cancel.is_cancelled() {
+            let busy = self
+                .servers(context)
+                .await?
+                .iter()
+                .any(|server| server.server == container.name && server.sessions > 0);
+            if !busy {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Puts a member back into service.
+    pub async fn put_back(&self, context: &StepContext, container: &Container) -> Result<()> {
+        if self.members.get(&container.kind).copied().unwrap_or(0) < 2 {
+            return Ok(());
+        }
+        let commands: Vec<String> = self
+            .backends_of(container)
+            .map(|backend| {
+                format!("set server {}/{} state ready", backend.frontend, container.name)
+            })
+            .collect();
+        if commands.is_empty() { Ok(()) } else { self.tell(context, &commands.join(";")).await }
+    }
+
+    /// Every server of every frontend, as the first running balancer sees it; empty when none runs.
+    pub async fn servers(&self, context: &StepContext) -> Result<Vec<ServerState>> {
+        for name in &self.containers {
+            let ContainerState::Running { .. } = context.host.containers.state(name).await? else {
+                continue;
+            };
+            if !context.host.containers.path_exists(name, &self.socket).await? {
+                continue;
+            }
+            let answer =
+                context.host.containers.socket(name, &self.socket, "show stat -1 4 -1\n").await?;
+            return Ok(parse_statistics(&answer));
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Lines that HAProxy prints for information alone.
+fn is_harmless(line: &str) -> bool {
+    line.contains("are already") || line.starts_with("Warning")
+}
+
+/// Parses `show stat` (CSV with a header line that begins with `# `).
+fn parse_statistics(text: &str) -> Vec<ServerState> {
+    let mut lines = text.lines();
+    let Some(header) = lines.next() else { return Vec::new() };
+    let columns: Vec<&str> = header.trim_start_matches("# ").split(',').collect();
+    let column = |name: &str| columns.iter().position(|found| *found == name);
+    let (Some(frontend), Some(server), Some(status), Some(sessions), Some(backup)) =
+        (column("pxname"), column("svname"), column("status"), column("scur"), column("bck"))
+    else {
+        return Vec::new();
+    };
+    lines
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            Some(ServerState {
+                frontend: (*fields.get(frontend)?).to_owned(),
+                server: (*fields.get(server)?).to_owned(),
+                status: (*fields.get(status)?).to_owned(),
+                sessions: fields.get(sessions)?.parse().unwrap_or(0),
+                backup: *fields.get(backup)? == "1",
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_read_by_column_name() {
+        let text = "# pxname,svname,qcur,scur,status,bck,\n\
+                    galera,aio1_galera_container-1,0,7,UP,0,\n\
+                    galera,aio1_galera_container-2,0,0,UP 1/2,1,\n\n";
+        let servers = parse_statistics(text);
+        assert_eq!(servers.len(), 2);
+        assert_eq!(servers[0].sessions, 7);
+        assert_eq!(servers[1].status, "UP 1/2");
+        assert!(servers[1].backup && !servers[0].backup);
+    }
+}

@@ -1,0 +1,323 @@
+//! What the identity service must know of every deployed service, compared and made right.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::identity::{Session, find_id};
+use super::shared::Shared;
+use crate::config::profile::{Identity, User};
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::{Error, Result};
+use crate::model::hash::sha256_hex;
+
+/// Domains, projects, roles, users, assignments, services and endpoints of all deployed profiles.
+pub struct Catalog {
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+/// What the service holds now.
+struct Found {
+    domains: Vec<Value>,
+    projects: Vec<Value>,
+    roles: Vec<Value>,
+    users: Vec<Value>,
+    services: Vec<Value>,
+    endpoints: Vec<Value>,
+    assignments: Vec<Value>,
+}
+
+impl Found {
+    async fn load(session: &Session<'_>) -> Result<Self> {
+        let (domains, projects, roles, users, services, endpoints, assignments) = tokio::try_join!(
+            session.list("/domains", "domains"),
+            session.list("/projects", "projects"),
+            session.list("/roles", "roles"),
+            session.list("/users", "users"),
+            session.list("/services", "services"),
+            session.list("/endpoints", "endpoints"),
+            session.list("/role_assignments", "role_assignments"),
+        )?;
+        Ok(Self { domains, projects, roles, users, services, endpoints, assignments })
+    }
+
+    fn domain(&self, name: &str) -> Option<String> {
+        find_id(&self.domains, &[("name", name)])
+    }
+
+    fn project(&self, name: &str, domain: &str) -> Option<String> {
+        find_id(&self.projects, &[("name", name), ("domain_id", &self.domain(domain)?)])
+    }
+
+    fn user(&self, user: &User) -> Option<String> {
+        find_id(&self.users, &[("name", &user.name), ("domain_id", &self.domain(&user.domain)?)])
+    }
+
+    fn role(&self, name: &str) -> Option<String> {
+        find_id(&self.roles, &[("name", name)])
+    }
+
+    /// Whether a user has a role on a project or domain.
+    fn assigned(&self, user: &str, role: &str, scope: &str, scope_id: &str) -> bool {
+        self.assignments.iter().any(|assignment| {
+            let id = |path: &str| assignment.pointer(path).and_then(Value::as_str);
+            id("/user/id") == Some(user)
+                && id("/role/id") == Some(role)
+                && id(&format!("/scope/{scope}/id")) == Some(scope_id)
+        })
+    }
+}
+
+/// One endpoint as it should be.
+struct Endpoint {
+    service: String,
+    interface: &'static str,
+    url: String,
+}
+
+impl Catalog {
+    fn identities(&self) -> impl Iterator<Item = &Identity> {
+        self.shared.cloud.services.iter().map(|service| &service.identity)
+    }
+
+    fn users(&self) -> impl Iterator<Item = &User> {
+        self.identities().flat_map(|identity| &identity.users)
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        let cloud = &self.shared.cloud;
+        let mut endpoints = Vec::new();
+        for service in self.identities().flat_map(|identity| &identity.services) {
+            let frontend = cloud
+                .frontends()
+                .map(|(_, frontend)| frontend)
+                .find(|frontend| frontend.name == service.frontend)
+                .ok_or_else(|| {
+                    Error::failed(format!("find the frontend `{}`", service.frontend))
+                })?;
+            let internal = cloud.networks.virtual_address;
+            let public = match cloud.networks.exposed_address {
+                Some(address) if frontend.expose => address,
+                _ => internal,
+            };
+            for (interface, address) in
+                [("public", public), ("internal", internal), ("admin", internal)]
+            {
+                let url = format!("http://{address}:{}{}", frontend.port, service.path);
+                endpoints.push(Endpoint { service: service.name.clone(), interface, url });
+            }
+        }
+        Ok(endpoints)
+    }
+
+    /// The record that tells with which password a user was last made.
+    fn password_record(user: &User) -> String {
+        format!("identity/password/{}/{}", user.domain, user.name)
+    }
+
+    fn password_fingerprint(&self, user: &User, id: &str) -> Result<String> {
+        Ok(sha256_hex(&format!("{id} {}", self.shared.password(&user.secret)?)))
+    }
+
+    /// The first thing that is not as it should be.
+    async fn difference(&self, context: &StepContext, found: &Found) -> Result<Option<String>> {
+        for identity in self.identities() {
+            if let Some(domain) =
+                identity.domains.iter().find(|it| found.domain(&it.name).is_none())
+            {
+                return Ok(Some(format!("domain {} is missing", domain.name)));
+            }
+            let missing =
+                identity.projects.iter().find(|it| found.project(&it.name, &it.domain).is_none());
+            if let Some(project) = missing {
+                return Ok(Some(format!("project {} is missing", project.name)));
+            }
+            if let Some(role) = identity.roles.iter().find(|name| found.role(name).is_none()) {
+                return Ok(Some(format!("role {role} is missing")));
+            }
+        }
+        for user in self.users() {
+            let Some(id) = found.user(user) else {
+                return Ok(Some(format!("user {} is missing", user.name)));
+            };
+            let recorded = context.host.records.get(&Self::password_record(user)).await?;
+            if recorded != Some(self.password_fingerprint(user, &id)?) {
+                return Ok(Some(format!("user {} has another password", user.name)));
+            }
+            for (role, scope, scope_id) in Self::wanted_roles(user, found)? {
+                if !found.assigned(&id, &role, scope, &scope_id) {
+                    return Ok(Some(format!("user {} lacks a role", user.name)));
+                }
+            }
+        }
+        for service in self.identities().flat_map(|identity| &identity.services) {
+            if find_id(&found.services, &[("name", &service.name), ("type", &service.kind)])
+                .is_none()
+            {
+                return Ok(Some(format!("service {} is missing", service.name)));
+            }
+        }
+        for endpoint in self.endpoints()? {
+            let service = find_id(&found.services, &[("name", &endpoint.service)]);
+            let wanted = service.as_deref().is_some_and(|service| {
+                find_id(&found.endpoints, &self.endpoint_fields(&endpoint, service)).is_some()
+            });
+            if !wanted {
+                let Endpoint { service, interface, .. } = endpoint;
+                return Ok(Some(format!("the {interface} endpoint of {service} is missing")));
+            }
+        }
+        Ok(None)
+    }
+
+    fn endpoint_fields<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        service: &'a str,
+    ) -> [(&'a str, &'a str); 4] {
+        [
+            ("service_id", service),
+            ("interface", endpoint.interface),
+            ("url", &endpoint.url),
+            ("region_id", &self.shared.cloud.region),
+        ]
+    }
+
+    /// Role id, kind of scope and scope id of each assignment.
+    fn wanted_roles(user: &User, found: &Found) -> Result<Vec<(String, &'static str, String)>> {
+        let mut wanted = Vec::new();
+        for assignment in &user.roles {
+            let missing = || {
+                Error::failed(format!("find the role `{}` of `{}`", assignment.role, user.name))
+                    .because("the role, or what it is on, does not exist")
+            };
+            let role = found.role(&assignment.role).ok_or_else(missing)?;
+            let (scope, id) = match (&assignment.project, &assignment.domain) {
+                (Some(project), _) => ("project", found.project(project, &user.domain)),
+                (None, Some(domain)) => ("domain", found.domain(domain)),
+                (None, None) => ("project", None),
+            };
+            wanted.push((role, scope, id.ok_or_else(missing)?));
+        }
+        Ok(wanted)
+    }
+
+    async fn make_containers(&self, session: &Session<'_>, found: &mut Found) -> Result<()> {
+        for identity in self.identities() {
+            for domain in &identity.domains {
+                if found.domain(&domain.name).is_none() {
+                    let body = json!({ "name": domain.name, "description": domain.description });
+                    found.domains.push(session.create("/domains", "domain", body).await?);
+                }
+            }
+            for role in &identity.roles {
+                if found.role(role).is_none() {
+                    let body = json!({ "name": role });
+                    found.roles.push(session.create("/roles", "role", body).await?);
+                }
+            }
+        }
+        for project in self.identities().flat_map(|identity| &identity.projects) {
+            if found.project(&project.name, &project.domain).is_none() {
+                let body = json!({ "name": project.name, "description": project.description,
+                    "domain_id": found.domain(&project.domain) });
+                found.projects.push(session.create("/projects", "project", body).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_user(
+        &self,
+        context: &StepContext,
+        session: &Session<'_>,
+        found: &Found,
+        user: &User,
+    ) -> Result<()> {
+        let password = self.shared.password(&user.secret)?;
+        let record = Self::password_record(user);
+        let id = match found.user(user) {
+            Some(id) => {
+                let fingerprint = self.password_fingerprint(user, &id)?;
+                if context.host.records.get(&record).await? != Some(fingerprint) {
+                    let body = json!({ "user": { "password": password } });
+                    session.send("PATCH", &format!("/users/{id}"), Some(body)).await?;
+                }
+                id
+            }
+            None => {
+                let body = json!({ "name": user.name, "password": password,
+                    "domain_id": found.domain(&user.domain) });
+                let made = session.create("/users", "user", body).await?;
+                made.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+            }
+        };
+        context.host.records.set(&record, &self.password_fingerprint(user, &id)?).await?;
+        for (role, scope, scope_id) in Self::wanted_roles(user, found)? {
+            if !found.assigned(&id, &role, scope, &scope_id) {
+                let path = format!("/{scope}s/{scope_id}/users/{id}/roles/{role}");
+                session.send("PUT", &path, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_catalog(&self, session: &Session<'_>, found: &mut Found) -> Result<()> {
+        for service in self.identities().flat_map(|identity| &identity.services) {
+            let fields = [("name", service.name.as_str()), ("type", service.kind.as_str())];
+            if find_id(&found.services, &fields).is_none() {
+                let body = json!({ "name": service.name, "type": service.kind,
+                    "description": service.description });
+                found.services.push(session.create("/services", "service", body).await?);
+            }
+        }
+        for endpoint in self.endpoints()? {
+            let service = find_id(&found.services, &[("name", &endpoint.service)])
+                .ok_or_else(|| Error::failed(format!("find the service `{}`", endpoint.service)))?;
+            if find_id(&found.endpoints, &self.endpoint_fields(&endpoint, &service)).is_some() {
+                continue;
+            }
+            let same_place = [("service_id", service.as_str()), ("interface", endpoint.interface)];
+            let body = json!({ "service_id": service, "interface": endpoint.interface,
+                "url": endpoint.url, "region_id": self.shared.cloud.region });
+            match find_id(&found.endpoints, &same_place) {
+                Some(id) => {
+                    let body = json!({ "endpoint": body });
+                    session.send("PATCH", &format!("/endpoints/{id}"), Some(body)).await?;
+                }
+                None => {
+                    session.create("/endpoints", "endpoint", body).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Action for Catalog {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        let session = match Session::open(context, &self.shared).await {
+            Ok(session) => session,
+            Err(error) => return Ok(Observation::Wrong(error.to_string())),
+        };
+        let found = Found::load(&session).await?;
+        Ok(match self.difference(context, &found).await {
+            Ok(Some(reason)) => Observation::Wrong(reason),
+            Ok(None) => Observation::Right,
+            Err(error) => Observation::Wrong(error.to_string()),
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let session = Session::open(context, &self.shared).await?;
+        let mut found = Found::load(&session).await?;
+        self.make_containers(&session, &mut found).await?;
+        for user in self.users() {
+            self.make_user(context, &session, &found, user).await?;
+        }
+        self.make_catalog(&session, &mut found).await
+    }
+}

@@ -1,0 +1,366 @@
+//! Kinds whose members form one cluster: first start, recovery, return of a lost member.
+//!
+//! What the field does by hand after a power cut happens here in general words: start all members
+//! together and give them time to find one another; only if that fails, ask each stopped member how
+//! advanced its data is, start the most advanced as the first, and the others after it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use super::container::DesiredFile;
+use super::pending::Pending;
+use super::probe::{unhealthy, wait_healthy};
+use super::shared::{Shared, address, json, run_script};
+use super::units::{last_words, start_units};
+use crate::config::profile::{Cluster, ClusterSize, Probe, Unit, UnitStart};
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::{Error, Result};
+use crate::host::{Command, ContainerState, Request};
+use crate::model::topology::Container;
+
+/// How often the size of a forming cluster is looked at.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Files that only a cluster which never ran gets.
+pub struct Seed {
+    /// Full names of the members with the files of each.
+    pub members: Vec<(String, Vec<DesiredFile>)>,
+}
+
+#[async_trait]
+impl Action for Seed {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        for (name, files) in &self.members {
+            if context.host.containers.state(name).await? == ContainerState::Absent {
+                continue;
+            }
+            for desired in files {
+                if context.host.containers.read_file(name, &desired.file.path).await?.is_some() {
+                    return Ok(Observation::Right);
+                }
+            }
+        }
+        Ok(Observation::Wrong("the cluster has never run".to_owned()))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        for (name, files) in &self.members {
+            let files: Vec<_> = files.iter().map(|desired| desired.file.clone()).collect();
+            context.host.containers.write_files(name, &files).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The cluster with all its members.
+#[derive(Clone)]
+pub struct Form {
+    /// The members.
+    pub members: Vec<Container>,
+    /// How they form it.
+    pub cluster: Cluster,
+    /// The unit.
+    pub unit: Unit,
+    /// When a member is healthy.
+    pub probes: Vec<Probe>,
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+impl Form {
+    fn unit_list(&self) -> Vec<String> {
+        vec![self.cluster.unit.clone()]
+    }
+
+    /// Units that are enabled besides being started.
+    fn enable_list(&self) -> Vec<String> {
+        match self.unit.start {
+            UnitStart::Boot => self.unit_list(),
+            UnitStart::Cluster => Vec::new(),
+        }
+    }
+
+    async fn inactive(&self, context: &StepContext) -> Result<Vec<Container>> {
+        let mut inactive = Vec::new();
+        for member in &self.members {
+            let containers = &context.host.containers;
+            let running =
+                matches!(containers.state(&member.name).await?, ContainerState::Running { .. });
+            let active = running
+                && containers.active_units(&member.name, &self.unit_list()).await? == [true];
+            if !active {
+                inactive.push(member.clone());
+            }
+        }
+        Ok(inactive)
+    }
+
+    /// Why the cluster is not whole; `None` when every member is healthy and sees all others.
+    async fn incomplete(&self, context: &StepContext) -> Result<Option<String>> {
+        for member in &self.members {
+            if let Some(reason) = unhealthy(context, &self.shared, member, &self.probes).await? {
+                return Ok(Some(format!("member {}: {reason}", member.member)));
+            }
+            let size = size(context, &self.shared, member, &self.cluster.size).await;
+            match size {
+                Ok(size) if size == self.members.len() => {}
+                Ok(size) => {
+                    let wanted = self.members.len();
+                    return Ok(Some(format!(
+                        "member {} sees {size} of {wanted} members",
+                        member.member
+                    )));
+                }
+                Err(_) => return Ok(Some(format!("member {} does not answer", member.member))),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn wait_complete(
+        &self,
+        context: &StepContext,
+        limit: Duration,
+    ) -> Result<Option<String>> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let reason = self.incomplete(context).await?;
+            if reason.is_none() || Instant::now() >= deadline || context.cancel.is_cancelled() {
+                return Ok(reason);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Starts the unit in several members at the same time.
+    async fn start(&self, context: &StepContext, members: &[Container]) -> Result<()> {
+        let mut starts = JoinSet::new();
+        for member in members {
+            let (context, name) = (context.clone(), member.name.clone());
+            let (units, enable) = (self.unit_list(), self.enable_list());
+            starts
+                .spawn(async move { start_units(&context, &name, "start", &units, &enable).await });
+        }
+        let mut first_error = Ok(());
+        while let Some(result) = starts.join_next().await {
+            let result =
+                result.unwrap_or_else(|error| Err(Error::failed("start a member").because(error)));
+            if first_error.is_ok() {
+                first_error = result;
+            }
+        }
+        first_error
+    }
+
+    /// Starts the most advanced member as the first, the others after it.
+    async fn recover(&self, context: &StepContext) -> Result<()> {
+        let (Some(position), Some(promote)) = (&self.cluster.position, &self.cluster.promote)
+        else {
+            return Err(Error::failed(format!("form the cluster of {}", self.cluster.unit))
+                .because("its members did not find one another"));
+        };
+        let mut best: Option<(i64, &Container)> = None;
+        for member in &self.members {
+            let stop = Command::shell(format!("systemctl stop {}", self.cluster.unit));
+            run_script(context, &member.name, "stop a member", stop).await?;
+        }
+        for member in &self.members {
+            let doing = format!("read how advanced `{}` is", member.name);
+            let text =
+                run_script(context, &member.name, &doing, Command::shell(position.clone())).await?;
+            let last = text.lines().last().unwrap_or_default().trim();
+            let advanced: i64 = last
+                .parse()
+                .map_err(|_| Error::failed(doing).because(format!("it printed `{last}`")))?;
+            context.output(format!("{} stands at {advanced}", member.name));
+            if best.is_none_or(|(found, _)| advanced > found) {
+                best = Some((advanced, member));
+            }
+        }
+        let Some((_, first)) = best else { return Ok(()) };
+        let doing = format!("start `{}` as the first member", first.name);
+        run_script(context, &first.name, &doing, Command::shell(promote.clone())).await?;
+        let others: Vec<Container> =
+            self.members.iter().filter(|member| member.name != first.name).cloned().collect();
+        self.start(context, &others).await
+    }
+
+    /// Restarts members whose files changed, one at a time, out of service meanwhile.
+    async fn restart_pending(&self, context: &StepContext) -> Result<()> {
+        for member in &self.members {
+            let mut pending = Pending::load(context, &member.name).await?;
+            if !pending.restarts.contains(&self.cluster.unit) {
+                continue;
+            }
+            let balancer = &self.shared.balancer;
+            balancer.take_out(context, member).await?;
+            start_units(context, &member.name, "restart", &self.unit_list(), &[]).await?;
+            self.expect_complete(context).await?;
+            balancer.put_back(context, member).await?;
+            pending.restarts.retain(|unit| *unit != self.cluster.unit);
+            pending.save(context, &member.name).await?;
+        }
+        Ok(())
+    }
+
+    async fn expect_complete(&self, context: &StepContext) -> Result<()> {
+        let limit = Duration::from_secs(self.unit.timeout_secs);
+        let Some(reason) = self.wait_complete(context, limit).await? else { return Ok(()) };
+        let mut error = Error::failed(format!("form the cluster of {}", self.cluster.unit))
+            .because(format!("after {} s: {reason}", limit.as_secs()));
+        if let Some(member) = self.members.first() {
+            error = error
+                .hint(format!("run `aio logs {}` for all that its members said", member.kind))
+                .output(last_words(context, &member.name, &self.unit_list()).await);
+        }
+        Err(error)
+    }
+}
+
+#[async_trait]
+impl Action for Form {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        let inactive = self.inactive(context).await?;
+        if let Some(member) = inactive.first() {
+            return Ok(Observation::Wrong(format!(
+                "{} does not run in {} of {} members, {} among them",
+                self.cluster.unit,
+                inactive.len(),
+                self.members.len(),
+                member.name
+            )));
+        }
+        for member in &self.members {
+            let pending = Pending::load(context, &member.name).await?;
+            if pending.restarts.contains(&self.cluster.unit) {
+                return Ok(Observation::Wrong(format!("files of {} changed", member.name)));
+            }
+        }
+        Ok(self.incomplete(context).await?.map_or(Observation::Right, Observation::Wrong))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let inactive = self.inactive(context).await?;
+        if inactive.len() == self.members.len() {
+            let limit = Duration::from_secs(self.cluster.form_timeout_secs);
+            let together = tokio::time::timeout(limit, self.start(context, &inactive)).await;
+            let formed = matches!(together, Ok(Ok(())))
+                && self.wait_complete(context, limit).await?.is_none();
+            if !formed && !context.cancel.is_cancelled() {
+                self.recover(context).await?;
+            }
+        } else if !inactive.is_empty() {
+            self.start(context, &inactive).await?;
+        }
+        self.expect_complete(context).await?;
+        self.restart_pending(context).await
+    }
+}
+
+/// How many members one member sees.
+pub async fn size(
+    context: &StepContext,
+    shared: &Shared,
+    member: &Container,
+    how: &ClusterSize,
+) -> Result<usize> {
+    let unreadable = |text: &str| {
+        Error::failed(format!("read the cluster size of `{}`", member.name))
+            .because(format!("it says `{text}`"))
+    };
+    match how {
+        ClusterSize::Sql { query } => {
+            let text = shared.member_sql(context, member, query).await?.unwrap_or_default();
+            text.parse().map_err(|_| unreadable(&text))
+        }
+        ClusterSize::Http { port, path, user, secret, filter } => {
+            use base64::Engine as _;
+            let credentials = format!("{user}:{}", shared.password(secret)?);
+            let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
+            let request = Request {
+                method: "GET".to_owned(),
+                url: format!("http://{}:{port}{path}", address(member)?),
+                headers: vec![("Authorization".to_owned(), format!("Basic {encoded}"))],
+                timeout: Some(Duration::from_secs(5)),
+                ..Request::default()
+            };
+            let response = context.host.http.send(request).await?;
+            let body = json(&response.body, || format!("read `{path}` of `{}`", member.name))?;
+            let elements =
+                body.as_array().ok_or_else(|| unreadable(&response.status.to_string()))?;
+            let counts = |element: &&serde_json::Value| {
+                filter.iter().all(|(field, value)| element.get(field) == Some(value))
+            };
+            Ok(elements.iter().filter(counts).count())
+        }
+    }
+}
+
+/// Makes the cluster forget a member whose data is about to be dropped.
+pub struct Forget {
+    /// The member that goes.
+    pub departing: Container,
+    /// A script for each other member; the first member that runs gets it.
+    pub siblings: Vec<(String, String)>,
+}
+
+#[async_trait]
+impl Action for Forget {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        for (name, _) in &self.siblings {
+            if let ContainerState::Running { .. } = context.host.containers.state(name).await? {
+                return Ok(Observation::Wrong("its data will be dropped".to_owned()));
+            }
+        }
+        Ok(Observation::Skip("no other member runs".to_owned()))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        for (name, script) in &self.siblings {
+            if let ContainerState::Running { .. } = context.host.containers.state(name).await? {
+                let doing = format!("make the cluster forget `{}`", self.departing.name);
+                run_script(context, name, &doing, Command::shell(script.clone())).await?;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, _context: &StepContext) -> Result<Observation> {
+        Ok(Observation::Right)
+    }
+}
+
+/// Gives a member that came back without data its share again.
+pub struct Grow {
+    /// The member.
+    pub member: Container,
+    /// What it runs.
+    pub script: String,
+    /// When it is healthy.
+    pub probes: Vec<Probe>,
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Action for Grow {
+    async fn observe(&self, _context: &StepContext) -> Result<Observation> {
+        Ok(Observation::Wrong("it came back without data".to_owned()))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let limit = Duration::from_secs(30);
+        wait_healthy(context, &self.shared, &self.member, &self.probes, limit).await?;
+        let doing = format!("give `{}` its share again", self.member.name);
+        run_script(context, &self.member.name, &doing, Command::shell(self.script.clone())).await?;
+        Ok(())
+    }
+
+    async fn verify(&self, _context: &StepContext) -> Result<Observation> {
+        Ok(Observation::Right)
+    }
+}

@@ -1,0 +1,204 @@
+//! Steps on one container: definition, files, start, stop, and throwing it away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::balancer::Balancer;
+use super::pending::Pending;
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::Result;
+use crate::host::{ContainerFile, ContainerState, Stop};
+use crate::model::topology::Container;
+
+/// How long a container's init may take to shut down, in seconds.
+const SHUTDOWN_SECS: u64 = 30;
+
+/// LXC's definition, the upper directory and the data directories.
+pub struct Define {
+    /// What it should be.
+    pub container: Container,
+    /// Takes the member out of service first, when it runs.
+    pub balancer: Arc<Balancer>,
+}
+
+#[async_trait]
+impl Action for Define {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.containers.definition_differs(&self.container).await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let name = &self.container.name;
+        if let ContainerState::Running { .. } = context.host.containers.state(name).await? {
+            self.balancer.take_out(context, &self.container).await?;
+            let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
+            context.host.containers.stop(name, how).await?;
+        }
+        context.host.containers.define(&self.container).await
+    }
+}
+
+/// A rendered file and what its change means.
+#[derive(Clone, Debug)]
+pub struct DesiredFile {
+    /// Path, owner, mode and content.
+    pub file: ContainerFile,
+    /// Units to restart when it changes.
+    pub restarts: Vec<String>,
+    /// What to run instead of a restart.
+    pub apply: Option<String>,
+}
+
+/// Every rendered file of one container.
+pub struct Files {
+    /// The container's full name.
+    pub container: String,
+    /// What it should hold.
+    pub files: Vec<DesiredFile>,
+}
+
+impl Files {
+    /// The files that are not as they should be.
+    async fn wrong(&self, context: &StepContext) -> Result<Vec<&DesiredFile>> {
+        let mut wrong = Vec::new();
+        for desired in &self.files {
+            let found =
+                context.host.containers.read_file(&self.container, &desired.file.path).await?;
+            if found.as_ref() != Some(&desired.file) {
+                wrong.push(desired);
+            }
+        }
+        Ok(wrong)
+    }
+}
+
+#[async_trait]
+impl Action for Files {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        if context.host.containers.state(&self.container).await? == ContainerState::Absent {
+            return Ok(Observation::Wrong("the container is not defined".to_owned()));
+        }
+        let wrong = self.wrong(context).await?;
+        Ok(match wrong.as_slice() {
+            [] => Observation::Right,
+            [only] => Observation::Wrong(format!("{} differs", only.file.path)),
+            [first, rest @ ..] => {
+                Observation::Wrong(format!("{} and {} more differ", first.file.path, rest.len()))
+            }
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let wrong = self.wrong(context).await?;
+        let containers = &context.host.containers;
+        if let ContainerState::Running { .. } = containers.state(&self.container).await? {
+            // Written down before the first file changes: a run that is killed in between still
+            // knows what must be restarted.
+            let mut pending = Pending::load(context, &self.container).await?;
+            for desired in &wrong {
+                let active = containers.active_units(&self.container, &desired.restarts).await?;
+                pending.add(desired, &active);
+            }
+            pending.save(context, &self.container).await?;
+        } else {
+            Pending::default().save(context, &self.container).await?;
+        }
+        let files: Vec<ContainerFile> = wrong.iter().map(|desired| desired.file.clone()).collect();
+        containers.write_files(&self.container, &files).await
+    }
+}
+
+/// Starts a container.
+pub struct Start {
+    /// Its full name.
+    pub container: String,
+}
+
+#[async_trait]
+impl Action for Start {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.containers.state(&self.container).await? {
+            ContainerState::Running { .. } => Observation::Right,
+            ContainerState::Stopped => Observation::Wrong("it is stopped".to_owned()),
+            ContainerState::Absent => Observation::Wrong("it is not defined".to_owned()),
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.containers.start(&self.container).await
+    }
+}
+
+/// Stops a container in an orderly way.
+pub struct StopContainer {
+    /// Which.
+    pub container: Container,
+    /// Takes the member out of service first; absent when the whole cloud stops.
+    pub balancer: Option<Arc<Balancer>>,
+}
+
+#[async_trait]
+impl Action for StopContainer {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.containers.state(&self.container.name).await? {
+            ContainerState::Running { .. } => Observation::Wrong("it is running".to_owned()),
+            _ => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        if let Some(balancer) = &self.balancer {
+            balancer.take_out(context, &self.container).await?;
+        }
+        let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
+        context.host.containers.stop(&self.container.name, how).await
+    }
+}
+
+/// Throws a container's root away, and its data if told so.
+pub struct Discard {
+    /// Which.
+    pub container: Container,
+    /// Whether its data goes as well.
+    pub data: bool,
+    /// Takes the member out of service first.
+    pub balancer: Arc<Balancer>,
+}
+
+#[async_trait]
+impl Action for Discard {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.containers.state(&self.container.name).await? {
+            ContainerState::Absent if !self.data => Observation::Right,
+            _ => Observation::Wrong("it is to be made anew".to_owned()),
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let containers = &context.host.containers;
+        let name = &self.container.name;
+        if let ContainerState::Running { .. } = containers.state(name).await? {
+            self.balancer.take_out(context, &self.container).await?;
+            // What the container's root holds is thrown away, but data must be left consistent.
+            let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
+            containers.stop(name, how).await?;
+        }
+        containers.discard(name).await?;
+        if self.data {
+            containers.discard_data(&self.container).await?;
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.containers.state(&self.container.name).await? {
+            ContainerState::Absent => Observation::Right,
+            _ => Observation::Wrong("it is still defined".to_owned()),
+        })
+    }
+}

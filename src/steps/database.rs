@@ -1,0 +1,177 @@
+//! Databases, their users and grants, over MariaDB's wire protocol.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use sha1::{Digest, Sha1};
+
+use super::shared::{Shared, run_script};
+use crate::config::profile::Database as Definition;
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::{Error, Result};
+use crate::host::Command;
+use crate::model::topology::Container;
+
+/// The engine's own account, and whatever else the profile grants before any service.
+pub struct Access {
+    /// Members; any of them takes the statements for all.
+    pub members: Vec<Container>,
+    /// The rendered SQL.
+    pub sql: String,
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+impl Access {
+    /// What was last applied is recorded as a hash, so that a changed profile is noticed.
+    fn fingerprint(&self) -> String {
+        crate::model::hash::sha256_hex(&self.sql)
+    }
+}
+
+const ACCESS_RECORD: &str = "database/access";
+
+#[async_trait]
+impl Action for Access {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        for member in &self.members {
+            let account = self.shared.sql_account(member)?;
+            if context.host.sql.query(&account, "SELECT 1").await.is_err() {
+                return Ok(Observation::Wrong(format!("no login on {}", member.name)));
+            }
+        }
+        if context.host.records.get(ACCESS_RECORD).await? != Some(self.fingerprint()) {
+            return Ok(Observation::Wrong("its accounts changed".to_owned()));
+        }
+        Ok(Observation::Right)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let Some(member) = self.members.first() else { return Ok(()) };
+        let command = Command {
+            stdin: self.sql.clone().into_bytes(),
+            ..Command::shell(self.shared.sql_definition()?.local_client.clone())
+        };
+        run_script(context, &member.name, "give the engine access to the databases", command)
+            .await?;
+        context.host.records.set(ACCESS_RECORD, &self.fingerprint()).await
+    }
+}
+
+/// One database with its user.
+pub struct Database {
+    /// What the profile says.
+    pub definition: Definition,
+    /// Addresses from which the user may log in.
+    pub hosts: BTreeSet<String>,
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+impl Database {
+    /// MariaDB's own hash of the password, as `mysql.global_priv` holds it.
+    fn password_hash(&self) -> Result<String> {
+        let password = self.shared.secret(&self.definition.secret)?.expose_secret();
+        Ok(native_hash(password))
+    }
+
+    /// The user's rows: host, hash, whether it owns the database.
+    async fn rows(&self, context: &StepContext) -> Result<Vec<(String, String, bool)>> {
+        let Definition { name, user, .. } = &self.definition;
+        let query = format!(
+            "SELECT p.Host, JSON_VALUE(p.Priv, '$.authentication_string'), d.Db IS NOT NULL \
+             FROM mysql.global_priv p LEFT JOIN mysql.db d \
+             ON d.User = p.User AND d.Host = p.Host AND d.Db = '{name}' \
+             AND d.Create_priv = 'Y' AND d.Drop_priv = 'Y' WHERE p.User = '{user}'"
+        );
+        let rows = self.shared.sql(context, &query).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let mut columns = row.into_iter();
+                let host = columns.next()??;
+                let hash = columns.next()?.unwrap_or_default();
+                let owns = columns.next()?.as_deref() == Some("1");
+                Some((host, hash, owns))
+            })
+            .collect())
+    }
+}
+
+/// `mysql_native_password`: `*` and the hex digits of SHA-1 of SHA-1.
+pub fn native_hash(password: &str) -> String {
+    let twice = Sha1::digest(Sha1::digest(password.as_bytes()));
+    let hex: String = twice.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("*{hex}")
+}
+
+#[async_trait]
+impl Action for Database {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        let Definition { name, user, .. } = &self.definition;
+        let schema =
+            format!("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{name}'");
+        match self.shared.sql(context, &schema).await {
+            Err(_) => return Ok(Observation::Wrong("no database member answers".to_owned())),
+            Ok(rows) if rows.is_empty() => {
+                return Ok(Observation::Wrong("the database does not exist".to_owned()));
+            }
+            Ok(_) => {}
+        }
+        let rows = self.rows(context).await?;
+        let hash = self.password_hash()?;
+        let found: BTreeSet<String> = rows.iter().map(|(host, _, _)| host.clone()).collect();
+        if found != self.hosts {
+            return Ok(Observation::Wrong(format!("user {user} may log in from other addresses")));
+        }
+        if rows.iter().any(|(_, found, _)| *found != hash) {
+            return Ok(Observation::Wrong(format!("user {user} has another password")));
+        }
+        if rows.iter().any(|(_, _, owns)| !owns) {
+            return Ok(Observation::Wrong(format!("user {user} lacks its grants")));
+        }
+        Ok(Observation::Right)
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let Definition { name, user, .. } = &self.definition;
+        let hash = self.password_hash()?;
+        let mut statements = vec![format!("CREATE DATABASE IF NOT EXISTS `{name}`")];
+        for (host, _, _) in self.rows(context).await? {
+            if !self.hosts.contains(&host) {
+                statements.push(format!("DROP USER IF EXISTS '{user}'@'{host}'"));
+            }
+        }
+        for host in &self.hosts {
+            let account = format!("'{user}'@'{host}'");
+            statements.push(format!(
+                "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY PASSWORD '{hash}'"
+            ));
+            statements.push(format!("ALTER USER {account} IDENTIFIED BY PASSWORD '{hash}'"));
+            statements.push(format!("GRANT ALL PRIVILEGES ON `{name}`.* TO {account}"));
+        }
+        let mut last = Error::failed(format!("make the database `{name}`"));
+        let kind = &self.shared.sql_definition()?.kind;
+        for member in self.shared.cloud.members(kind) {
+            let account = self.shared.sql_account(member)?;
+            match context.host.sql.execute(&account, &statements).await {
+                Ok(()) => return Ok(()),
+                Err(error) => last = last.because(error),
+            }
+        }
+        Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_that_mariadb_makes() {
+        // SELECT PASSWORD('password') on any MariaDB.
+        assert_eq!(native_hash("password"), "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19");
+    }
+}

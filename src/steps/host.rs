@@ -1,0 +1,52 @@
+//! Steps on the host itself: kernel limits, bridges, routes, firewall.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::Result;
+use crate::host::HostNetworkSpec;
+
+/// Raises kernel limits that many containers need.
+pub struct KernelSettings {
+    /// Name and least value.
+    pub sysctls: BTreeMap<String, u64>,
+}
+
+#[async_trait]
+impl Action for KernelSettings {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.settings.differs(&self.sysctls).await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.settings.apply(&self.sysctls).await
+    }
+}
+
+/// Guard routes, bridges, addresses and the cloud's own firewall table.
+pub struct Network {
+    /// What it should be.
+    pub spec: HostNetworkSpec,
+}
+
+#[async_trait]
+impl Action for Network {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        for obstacle in context.host.network.obstacles(&self.spec).await? {
+            context.warn(obstacle);
+        }
+        Ok(match context.host.network.differs(&self.spec).await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.network.apply(&self.spec).await
+    }
+}

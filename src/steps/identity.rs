@@ -1,0 +1,132 @@
+//! The identity service over its REST API (version 3), with one token: domains, projects, roles,
+//! users, role assignments, the catalog. Source of paths and bodies: the Identity API v3 reference.
+
+use serde_json::{Value, json};
+
+use super::shared::{Shared, json as parse};
+use crate::engine::step::StepContext;
+use crate::error::{Error, Result};
+use crate::host::{Request, Response};
+
+/// A token with the address where it was issued.
+pub struct Session<'a> {
+    context: &'a StepContext,
+    url: String,
+    token: String,
+}
+
+impl<'a> Session<'a> {
+    /// Logs in as the administrator with the present secret.
+    pub async fn open(context: &'a StepContext, shared: &Shared) -> Result<Self> {
+        let definition = shared
+            .cloud
+            .services
+            .iter()
+            .find_map(|service| service.identity_server.as_ref())
+            .ok_or_else(|| {
+                Error::failed("find the identity service")
+                    .because("no deployed profile has `identity_server`")
+            })?;
+        let port = shared
+            .cloud
+            .frontends()
+            .find(|(_, frontend)| frontend.name == definition.frontend)
+            .map(|(_, frontend)| frontend.port)
+            .ok_or_else(|| Error::failed(format!("find the frontend `{}`", definition.frontend)))?;
+        let url = format!("http://{}:{port}/v3", shared.cloud.networks.virtual_address);
+        let token = login(
+            context,
+            &url,
+            &definition.user,
+            "Default",
+            shared.password(&definition.secret)?,
+            Some(&definition.project),
+        )
+        .await?;
+        Ok(Self { context, url, token })
+    }
+
+    /// Where the API is, with `/v3`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a request; any answer outside 2xx is an error that carries the service's own words.
+    pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
+        let request = Request {
+            method: method.to_owned(),
+            url: format!("{}{path}", self.url),
+            headers: vec![("X-Auth-Token".to_owned(), self.token.clone())],
+            body,
+            timeout: None,
+        };
+        let response = self.context.host.http.send(request).await?;
+        if !(200..300).contains(&response.status) {
+            return Err(refusal(&format!("{method} {path}"), &response));
+        }
+        if response.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        parse(&response.body, || format!("read the answer to {method} {path}"))
+    }
+
+    /// A whole collection: `list("/users", "users")`.
+    pub async fn list(&self, path: &str, key: &str) -> Result<Vec<Value>> {
+        let body = self.send("GET", path, None).await?;
+        Ok(body.get(key).and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// Makes an element and returns it: `create("/users", "user", {...})`.
+    pub async fn create(&self, path: &str, key: &str, element: Value) -> Result<Value> {
+        let body = self.send("POST", path, Some(json!({ key: element }))).await?;
+        Ok(body.get(key).cloned().unwrap_or_default())
+    }
+}
+
+/// A token for a user and its password.
+pub async fn login(
+    context: &StepContext,
+    url: &str,
+    user: &str,
+    domain: &str,
+    password: &str,
+    project: Option<&str>,
+) -> Result<String> {
+    let mut auth = json!({ "identity": { "methods": ["password"], "password": { "user": {
+        "name": user, "domain": { "name": domain }, "password": password } } } });
+    if let Some(project) = project {
+        auth["scope"] = json!({ "project": { "name": project, "domain": { "name": "Default" } } });
+    }
+    let request = Request {
+        method: "POST".to_owned(),
+        url: format!("{url}/auth/tokens"),
+        body: Some(json!({ "auth": auth })),
+        ..Request::default()
+    };
+    let response = context.host.http.send(request).await?;
+    let token = response.headers.iter().find(|(name, _)| name == "x-subject-token");
+    match token {
+        Some((_, token)) if response.status == 201 => Ok(token.clone()),
+        _ => Err(refusal(&format!("issue a token to `{user}`"), &response)),
+    }
+}
+
+fn refusal(doing: &str, response: &Response) -> Error {
+    let words = serde_json::from_str::<Value>(&response.body)
+        .ok()
+        .and_then(|body| body.pointer("/error/message").and_then(Value::as_str).map(str::to_owned));
+    let error = Error::failed(doing.to_owned())
+        .because(format!("the identity service answered {}", response.status));
+    match words {
+        Some(words) => error.because(words),
+        None => error,
+    }
+}
+
+/// The `id` of the element whose fields are these.
+pub fn find_id(elements: &[Value], fields: &[(&str, &str)]) -> Option<String> {
+    let matches = |element: &&Value| {
+        fields.iter().all(|(name, value)| element.get(*name).and_then(Value::as_str) == Some(value))
+    };
+    elements.iter().find(matches)?.get("id")?.as_str().map(str::to_owned)
+}

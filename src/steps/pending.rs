@@ -1,0 +1,105 @@
+//! What must still be restarted or applied in a container because its files changed.
+//!
+//! Kept as a record from before the first file is written until the last unit is restarted, so that
+//! a run killed in between cannot leave a daemon with its old configuration.
+
+use serde::{Deserialize, Serialize};
+
+use super::container::DesiredFile;
+use crate::engine::step::StepContext;
+use crate::error::{Result, ResultExt};
+
+/// The record of one container.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// Units to restart.
+    pub restarts: Vec<String>,
+    /// Scripts to run.
+    pub scripts: Vec<String>,
+}
+
+impl Pending {
+    fn key(container: &str) -> String {
+        format!("pending/{container}")
+    }
+
+    /// Reads it; empty when there is none.
+    pub async fn load(context: &StepContext, container: &str) -> Result<Self> {
+        match context.host.records.get(&Self::key(container)).await? {
+            None => Ok(Self::default()),
+            Some(text) => serde_json::from_str(&text)
+                .doing(|| format!("read what is pending in container `{container}`")),
+        }
+    }
+
+    /// Writes it; an empty one is removed.
+    pub async fn save(&self, context: &StepContext, container: &str) -> Result<()> {
+        let key = Self::key(container);
+        if self.is_empty() {
+            return context.host.records.remove(&key).await;
+        }
+        let text = serde_json::to_string(self)
+            .doing(|| format!("write what is pending in container `{container}`"))?;
+        context.host.records.set(&key, &text).await
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_empty(&self) -> bool {
+        self.restarts.is_empty() && self.scripts.is_empty()
+    }
+
+    /// Adds what a changed file asks for. `active` tells, for each of its units, whether it runs: a
+    /// unit that does not run reads the new file when it starts.
+    pub fn add(&mut self, changed: &DesiredFile, active: &[bool]) {
+        if !active.contains(&true) {
+            return;
+        }
+        if let Some(script) = &changed.apply {
+            if !self.scripts.contains(script) {
+                self.scripts.push(script.clone());
+            }
+            return;
+        }
+        for (unit, is_active) in changed.restarts.iter().zip(active) {
+            if *is_active && !self.restarts.contains(unit) {
+                self.restarts.push(unit.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ContainerFile;
+
+    fn changed(apply: Option<&str>) -> DesiredFile {
+        DesiredFile {
+            file: ContainerFile {
+                path: "/etc/a".to_owned(),
+                owner: "root:root".to_owned(),
+                mode: 0o644,
+                content: Vec::new(),
+            },
+            restarts: vec!["a.service".to_owned(), "b.service".to_owned()],
+            apply: apply.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn only_running_units_are_restarted_and_each_once() {
+        let mut pending = Pending::default();
+        pending.add(&changed(None), &[true, false]);
+        pending.add(&changed(None), &[true, false]);
+        assert_eq!(pending.restarts, ["a.service"]);
+    }
+
+    #[test]
+    fn a_script_replaces_the_restart_and_needs_a_running_unit() {
+        let mut pending = Pending::default();
+        pending.add(&changed(Some("reload")), &[false, false]);
+        assert!(pending.is_empty());
+        pending.add(&changed(Some("reload")), &[true, true]);
+        assert_eq!(pending, Pending { restarts: vec![], scripts: vec!["reload".to_owned()] });
+    }
+}

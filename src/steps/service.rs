@@ -1,0 +1,133 @@
+//! The last look at a service, and at the cloud.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::balancer::ServerState;
+use super::identity::Session;
+use super::shared::Shared;
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::{Error, Result};
+use crate::host::Request;
+use crate::model::topology::Container;
+
+/// How often the balancer's view is looked at while members come up.
+const POLL: Duration = Duration::from_millis(250);
+/// How long a healthy member may take to be seen as such by the balancer.
+const SEEN_LIMIT: Duration = Duration::from_secs(30);
+
+/// Every member of a service is seen as up by the load balancer, in every frontend.
+pub struct Ready {
+    /// Each member with a frontend that it answers.
+    pub servers: Vec<(Container, String)>,
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+/// Whether the balancer sends it traffic (or would, if it is a backup).
+fn is_up(server: &ServerState) -> bool {
+    server.status == "UP" || server.status == "no check"
+}
+
+impl Ready {
+    /// The members that are not up, as (member, what the balancer says).
+    async fn down(&self, context: &StepContext) -> Result<Vec<(&Container, String)>> {
+        if self.servers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seen = self.shared.balancer.servers(context).await?;
+        let mut down = Vec::new();
+        for (member, frontend) in &self.servers {
+            let found = seen
+                .iter()
+                .find(|server| server.server == member.name && server.frontend == *frontend);
+            match found {
+                Some(server) if is_up(server) => {}
+                Some(server) => down.push((member, format!("{} in {frontend}", server.status))),
+                None => down.push((member, format!("not served in {frontend}"))),
+            }
+        }
+        Ok(down)
+    }
+}
+
+#[async_trait]
+impl Action for Ready {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match self.down(context).await?.first() {
+            None => Observation::Right,
+            Some((member, reason)) => Observation::Wrong(format!("{} is {reason}", member.name)),
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        for (member, _) in self.down(context).await? {
+            self.shared.balancer.put_back(context, member).await?;
+        }
+        let deadline = Instant::now() + SEEN_LIMIT;
+        loop {
+            let down = self.down(context).await?;
+            let Some((member, reason)) = down.first() else { return Ok(()) };
+            if Instant::now() >= deadline || context.cancel.is_cancelled() {
+                return Err(Error::failed(format!("wait until `{}` is in service", member.name))
+                    .because(format!("the load balancer says {reason}"))
+                    .hint(format!("run `aio logs {}` for all that its units said", member.name)));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// A token is issued through the load balancer, and everything in the catalog answers.
+pub struct Verify {
+    /// What several steps share.
+    pub shared: Arc<Shared>,
+}
+
+impl Verify {
+    async fn wrong(&self, context: &StepContext) -> Result<Option<String>> {
+        if let Err(error) = Session::open(context, &self.shared).await {
+            return Ok(Some(error.to_string()));
+        }
+        let cloud = &self.shared.cloud;
+        for service in cloud.services.iter().flat_map(|service| &service.identity.services) {
+            let Some((_, frontend)) =
+                cloud.frontends().find(|(_, frontend)| frontend.name == service.frontend)
+            else {
+                continue;
+            };
+            let url = format!("http://{}:{}/", cloud.networks.virtual_address, frontend.port);
+            let request = Request { method: "GET".to_owned(), url, ..Request::default() };
+            match context.host.http.send(request).await {
+                Ok(response) if response.status < 500 => {}
+                Ok(response) => {
+                    return Ok(Some(format!("{} answers {}", service.name, response.status)));
+                }
+                Err(_) => return Ok(Some(format!("{} does not answer", service.name))),
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Action for Verify {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(self.wrong(context).await?.map_or(Observation::Right, Observation::Wrong))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let deadline = Instant::now() + SEEN_LIMIT;
+        loop {
+            let Some(reason) = self.wrong(context).await? else { return Ok(()) };
+            if Instant::now() >= deadline || context.cancel.is_cancelled() {
+                return Err(Error::failed("verify the cloud")
+                    .because(reason)
+                    .hint("run `aio status` to see which container is not healthy"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What several steps need of the desired cloud: secrets, accounts, members.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::balancer::Balancer;
+use crate::config::profile::SqlServer as SqlServerDefinition;
+use crate::engine::step::StepContext;
+use crate::error::{Error, Result, ResultExt};
+use crate::host::{Command, SqlServer};
+use crate::model::cloud::Cloud;
+use crate::model::topology::Container;
+
+/// The desired cloud with its secrets.
+pub struct Shared {
+    /// The cloud.
+    pub cloud: Cloud,
+    /// Every secret of the deployed services by name.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// The load balancer.
+    pub balancer: Arc<Balancer>,
+}
+
+impl Shared {
+    /// A secret by its name.
+    pub fn secret(&self, name: &str) -> Result<&SecretString> {
+        self.secrets.get(name).ok_or_else(|| {
+            Error::failed(format!("find the secret `{name}`")).because("it is unset")
+        })
+    }
+
+    /// The definition of the service that holds the databases.
+    pub fn sql_definition(&self) -> Result<&SqlServerDefinition> {
+        self.cloud.services.iter().find_map(|service| service.sql_server.as_ref()).ok_or_else(
+            || {
+                Error::failed("find the service that holds the databases")
+                    .because("no deployed profile has `sql_server`")
+            },
+        )
+    }
+
+    /// The engine's account on one member.
+    pub fn sql_account(&self, member: &Container) -> Result<SqlServer> {
+        let definition = self.sql_definition()?;
+        Ok(SqlServer {
+            address: address(member)?,
+            port: definition.port,
+            user: definition.user.clone(),
+            password: self.secret(&definition.secret)?.clone(),
+        })
+    }
+
+    /// Rows of a statement run on the first database member that answers.
+    pub async fn sql(
+        &self,
+        context: &StepContext,
+        statement: &str,
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        let mut last = Error::failed("query the databases").because("there is no member");
+        for member in self.cloud.members(&self.sql_definition()?.kind) {
+            match context.host.sql.query(&self.sql_account(member)?, statement).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// The first column of the first row of a statement run on one member: over the network with
+    /// the engine's account, or (before that account exists) by the member's local administrator.
+    pub async fn member_sql(
+        &self,
+        context: &StepContext,
+        member: &Container,
+        statement: &str,
+    ) -> Result<Option<String>> {
+        if let Ok(rows) = context.host.sql.query(&self.sql_account(member)?, statement).await {
+            return Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten());
+        }
+        let command = Command {
+            stdin: format!("{statement};\n").into_bytes(),
+            ..Command::shell(format!("{} --skip-column-names", self.sql_definition()?.local_client))
+        };
+        let output = context.host.containers.run(&member.name, command).await?;
+        if !output.success() {
+            return Err(Error::failed(format!("query the database of `{}`", member.name))
+                .output(output.tail(5)));
+        }
+        let text = output.text();
+        Ok(text.lines().next().and_then(|line| line.split('\t').next()).map(str::to_owned))
+    }
+
+    /// The password behind a secret's name, for a request body.
+    pub fn password(&self, name: &str) -> Result<&str> {
+        Ok(self.secret(name)?.expose_secret())
+    }
+}
+
+/// A container's management address.
+pub fn address(container: &Container) -> Result<std::net::Ipv4Addr> {
+    container.management_address().ok_or_else(|| {
+        Error::failed(format!("find the address of `{}`", container.name)).because("it has none")
+    })
+}
+
+/// Runs a shell script in a container; a failure carries what it printed.
+pub async fn run_script(
+    context: &StepContext,
+    container: &str,
+    doing: &str,
+    command: Command,
+) -> Result<String> {
+    let output = context.host.containers.run(container, command).await?;
+    for line in output.text().lines().chain(String::from_utf8_lossy(&output.stderr).lines()) {
+        context.output(line);
+    }
+    if output.success() {
+        return Ok(output.text());
+    }
+    Err(Error::failed(doing.to_owned())
+        .because(format!("it exited with {} in container `{container}`", output.status))
+        .hint(format!("run `aio logs {container}` to see what its services said"))
+        .output(output.tail(20)))
+}
+
+/// Parses a JSON body.
+pub fn json(body: &str, doing: impl FnOnce() -> String) -> Result<serde_json::Value> {
+    serde_json::from_str(body).doing(doing)
+}
