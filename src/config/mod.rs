@@ -7,4 +7,4 @@ pub mod nearest;
 pub mod profile;
 pub mod release;
 pub mod scenario;
-mod yaml;
+pub mod yaml;

@@ -50,6 +50,9 @@ enum Value {
     Unusable(&'static str),
 }
 
+/// A line, counted from 1, and what is wrong with it.
+type Mistake = (usize, String);
+
 /// Values of the secrets that the deployed services need.
 #[derive(Clone, Debug, Default)]
 pub struct SecretValues(BTreeMap<String, SecretString>);
@@ -139,7 +142,7 @@ impl SecretsFile {
                     .nearest(name)
                     .map(|nearest| format!("; did you mean `{nearest}`?"))
                     .unwrap_or_default();
-                mistakes.push(format!("line {}: there is no secret `{name}`{hint}", entry.line));
+                mistakes.push((entry.line, format!("there is no secret `{name}`{hint}")));
             }
         }
         self.report(mistakes)?;
@@ -158,18 +161,32 @@ impl SecretsFile {
                 Value::Text(value) => check(secret, value.expose_secret()),
             };
             if let Some(why) = mistake {
-                mistakes.push(format!("line {}: `{name}` {why}", entry.line));
+                mistakes.push((entry.line, format!("`{name}` {why}")));
             }
         }
         self.report(mistakes)
     }
 
-    fn report(&self, mistakes: Vec<String>) -> Result<()> {
-        if mistakes.is_empty() { Ok(()) } else { Err(self.error(&mistakes.join("; "))) }
+    /// One mistake is the error; of several, each is a cause.
+    fn report(&self, mut mistakes: Vec<Mistake>) -> Result<()> {
+        mistakes.sort();
+        match mistakes.as_slice() {
+            [] => Ok(()),
+            [(line, why)] => Err(self.error_at(*line, why)),
+            several => {
+                let message = format!("{} has {} mistakes", self.name, several.len());
+                let causes = several.iter().map(|(line, why)| format!("line {line}: {why}"));
+                Err(causes.fold(Error::new(ErrorKind::Config, message), Error::because))
+            }
+        }
+    }
+
+    fn error_at(&self, line: usize, why: &str) -> Error {
+        Error::new(ErrorKind::Config, format!("{}:{line}: {why}", self.name))
     }
 
     fn error(&self, why: &str) -> Error {
-        Error::new(ErrorKind::Config, format!("read the secrets in {}", self.name)).because(why)
+        Error::new(ErrorKind::Config, format!("{}: {why}", self.name))
     }
 
     /// Finds the entries: lines that begin with a name. Everything else at the beginning of a line
@@ -183,14 +200,13 @@ impl SecretsFile {
             let content = line.trim_end();
             if let Some(name) = entry_name(content) {
                 if let Some((_, first, _)) = starts.iter().find(|(known, ..)| known == name) {
-                    return Err(self.error(&format!(
-                        "line {number}: `{name}` is there already, on line {first}"
-                    )));
+                    let why = format!("`{name}` is there already, on line {first}");
+                    return Err(self.error_at(number, &why));
                 }
                 starts.push((name.to_owned(), number, offset));
             } else if !may_stand_between(content, starts.is_empty()) {
                 return Err(self
-                    .error(&format!("line {number}: this is not of the form `name: value`"))
+                    .error_at(number, "this is not of the form `name: value`")
                     .hint("Put a value with special characters into single quotes, on one line."));
             }
             offset += line.len();

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use include_dir::{Dir, include_dir};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use crate::config::nearest::nearest;
+use crate::config::{embedded, yaml};
 use crate::error::{Error, ErrorKind, Result};
-
-static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/secrets");
 
 /// The file of `secrets/` that holds names instead of a specification.
 const NAMES_FILE: &str = "openstack-ansible-names.yml";
@@ -85,27 +84,29 @@ pub struct SecretSpec {
 impl SecretSpec {
     /// The specification that this binary carries.
     pub fn embedded() -> Result<Self> {
-        let mut texts: Vec<(String, &str)> = EMBEDDED
-            .files()
-            .filter_map(|file| {
-                let path = format!("secrets/{}", file.path().display());
-                path.ends_with(".yml").then_some((path, file.contents_utf8()?))
-            })
-            .collect();
-        texts.sort();
-        Self::load(texts)
+        Self::overlaid(BTreeMap::new())
+    }
+
+    /// The specification that this binary carries, with files of the user's: file name and text. A
+    /// file of the same name replaces a built-in one.
+    pub fn overlaid(own: BTreeMap<String, String>) -> Result<Self> {
+        let built_in = embedded::secrets();
+        let kept = built_in.iter().filter(|(name, _)| !own.contains_key(name));
+        let all = kept.map(|(name, text)| (name.as_str(), *text));
+        Self::load(all.chain(own.iter().map(|(name, text)| (name.as_str(), text.as_str()))))
     }
 
     /// Reads specification files: (file name, text) each. A later file may add a service, and may
     /// not say again what an earlier one said.
-    pub fn load<'a>(texts: impl IntoIterator<Item = (String, &'a str)>) -> Result<Self> {
+    pub fn load<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let mut spec = Self { secrets: IndexMap::new(), accepted: BTreeSet::new() };
         for (name, text) in texts {
-            if name.ends_with(NAMES_FILE) {
-                let names: BTreeMap<String, Vec<String>> = parse(&name, text)?;
+            let shown = format!("secrets/{name}");
+            if name == NAMES_FILE {
+                let names: BTreeMap<String, Vec<String>> = yaml::parse(text, &shown)?;
                 spec.accepted.extend(names.into_values().flatten());
             } else {
-                spec.add(&name, parse(&name, text)?)?;
+                spec.add(&shown, yaml::parse(text, &shown)?)?;
             }
         }
         Ok(spec)
@@ -114,8 +115,7 @@ impl SecretSpec {
     fn add(&mut self, file_name: &str, file: SpecFile) -> Result<()> {
         for (name, mut secret) in file.secrets {
             let wrong = |why: String| {
-                Err(Error::new(ErrorKind::Config, format!("read {file_name}"))
-                    .because(format!("secret `{name}`: {why}")))
+                Err(Error::new(ErrorKind::Config, format!("{file_name}: secret `{name}`: {why}")))
             };
             if let Some(why) = secret.mistake() {
                 return wrong(why.to_owned());
@@ -156,13 +156,7 @@ impl SecretSpec {
 
     /// The accepted name that is most like an unknown one, if any is like it at all.
     pub fn nearest(&self, unknown: &str) -> Option<&str> {
-        self.secrets
-            .keys()
-            .chain(&self.accepted)
-            .map(|name| (strsim::damerau_levenshtein(unknown, name), name.as_str()))
-            .filter(|(distance, name)| *distance * 3 <= name.len())
-            .min()
-            .map(|(_, name)| name)
+        nearest(unknown, self.secrets.keys().chain(&self.accepted).map(String::as_str))
     }
 }
 
@@ -189,10 +183,4 @@ impl Secret {
             _ => None,
         }
     }
-}
-
-/// Specification files hold no values, so the parser's own words can be shown.
-fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T> {
-    serde_yaml::from_str(text)
-        .map_err(|error| Error::new(ErrorKind::Config, format!("read {name}")).because(error))
 }

@@ -1,5 +1,6 @@
 //! `user_secrets.yml` on the disk: readable by its owner alone from its first byte, replaced whole.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind as IoErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -8,9 +9,31 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 
 use super::file::SecretsFile;
+use super::spec::SecretSpec;
 use crate::error::{Result, ResultExt as _};
 
 const MODE: u32 = 0o600;
+
+/// The specification that the binary carries, overlaid by `<config-dir>/secrets/*.yml`.
+pub fn specification(config_dir: &Path) -> Result<SecretSpec> {
+    let directory = config_dir.join("secrets");
+    let doing = || format!("read {}", directory.display());
+    let mut own = BTreeMap::new();
+    match fs::read_dir(&directory) {
+        Ok(entries) => {
+            for entry in entries {
+                let path = entry.doing(doing)?.path();
+                let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+                if name.ends_with(".yml") {
+                    own.insert(name.to_owned(), fs::read_to_string(&path).doing(doing)?);
+                }
+            }
+        }
+        Err(error) if error.kind() == IoErrorKind::NotFound => {}
+        Err(error) => return Err(error).doing(doing),
+    }
+    SecretSpec::overlaid(own)
+}
 
 /// Reads the file; an absent one is an empty one.
 pub fn read(path: &Path) -> Result<SecretsFile> {

@@ -102,9 +102,7 @@ fn specification_covers_the_control_plane() {
 
 #[test]
 fn specification_mistakes_name_file_and_secret() {
-    let load = |text: &str| {
-        SecretSpec::load([("secrets/x.yml".to_owned(), text)]).unwrap_err().to_string()
-    };
+    let load = |text: &str| SecretSpec::load([("x.yml", text)]).unwrap_err().to_string();
     let unknown = load("service: x\nsecrets:\n  a_b:\n    use: U\n    kind: passwort\n");
     assert!(unknown.contains("secrets/x.yml") && unknown.contains("passwort"), "{unknown}");
     let no_length = load("service: x\nsecrets: {a: {use: U, kind: token, rotation: apply}}\n");
@@ -112,7 +110,7 @@ fn specification_mistakes_name_file_and_secret() {
     let no_reason = load("service: x\nsecrets: {a: {use: U, kind: uuid, rotation: refuse}}\n");
     assert!(no_reason.contains("`reason`"), "{no_reason}");
     let twice = "service: x\nsecrets: {a: {use: U, kind: uuid, rotation: apply}}\n";
-    let error = SecretSpec::load([("a.yml".to_owned(), twice), ("b.yml".to_owned(), twice)]);
+    let error = SecretSpec::load([("a.yml", twice), ("b.yml", twice)]);
     assert!(error.unwrap_err().to_string().contains("already"));
 }
 
@@ -161,7 +159,7 @@ fn wrong_kinds_are_refused_without_being_quoted() {
     for (service, text, expected) in cases {
         let message = refused(&format!("---\n{text}\n"), &[service]);
         assert!(message.contains(expected), "{text}: {message}");
-        assert!(message.contains("line 2"), "{text}: {message}");
+        assert!(message.contains("user_secrets.yml:2: "), "{text}: {message}");
         let value = text.rsplit([' ', '\n']).next().unwrap().trim_matches(['\'', '"', ']']);
         assert!(!message.contains(value), "{text}: {message}");
     }
@@ -179,11 +177,11 @@ fn lengths_of_older_files_are_accepted() {
 #[test]
 fn forms_that_are_not_name_and_value_are_refused() {
     for (text, expected) in [
-        ("{keystone_auth_admin_password: hidden}\n", "line 1"),
-        ("- hidden\n", "line 1"),
-        ("a_password: x\n? hidden\n: y\n", "line 2"),
-        ("a_password: 'hidden\nmore hidden'\n", "line 2"),
-        ("a_password: x\n---\nb_password: y\n", "line 2"),
+        ("{keystone_auth_admin_password: hidden}\n", ":1: "),
+        ("- hidden\n", ":1: "),
+        ("a_password: x\n? hidden\n: y\n", ":2: "),
+        ("a_password: 'hidden\nmore hidden'\n", ":2: "),
+        ("a_password: x\n---\nb_password: y\n", ":2: "),
         ("a_password: 'hidden\n", "not valid YAML"),
         ("a_password: hidden: x\n", "not valid YAML"),
         ("$ANSIBLE_VAULT;1.1;AES256\n6162\n", "ansible-vault"),
@@ -194,7 +192,7 @@ fn forms_that_are_not_name_and_value_are_refused() {
     }
     let twice = "heat_service_password: a\n\nheat_service_password: b\n";
     assert!(
-        refused(twice, &[]).contains("line 3: `heat_service_password` is there already, on line 1")
+        refused(twice, &[]).contains(":3: `heat_service_password` is there already, on line 1")
     );
 }
 
@@ -458,4 +456,25 @@ proptest! {
 
 fn file_is_blank(text: &str) -> bool {
     text.lines().all(|line| line.trim().is_empty() || line.starts_with('#'))
+}
+
+#[test]
+fn users_specifications_add_and_replace() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(store::specification(directory.path()).unwrap().get("galera_root_password").is_some());
+    fs::create_dir(directory.path().join("secrets")).unwrap();
+    let text = |service: &str, name: &str| {
+        format!(
+            "service: {service}\nsecrets: {{{name}: {{use: U, kind: uuid, rotation: apply}}}}\n"
+        )
+    };
+    fs::write(directory.path().join("secrets/galera.yml"), text("galera", "own_uuid")).unwrap();
+    fs::write(directory.path().join("secrets/new.yml"), text("new", "new_uuid")).unwrap();
+    let spec = store::specification(directory.path()).unwrap();
+    assert!(spec.get("own_uuid").is_some() && spec.get("new_uuid").is_some());
+    assert!(spec.get("galera_root_password").is_none(), "its file was replaced");
+    assert!(spec.accepts("galera_root_password"), "the name is still OpenStack-Ansible's");
+    fs::write(directory.path().join("secrets/bad.yml"), "service: x\nsecret: {}\n").unwrap();
+    let error = store::specification(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("secrets/bad.yml:2:1"), "{error}");
 }
