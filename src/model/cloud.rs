@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::profile::{ContainerKind, Frontend, ServiceProfile};
 use crate::config::release::Release;
 
@@ -10,7 +12,7 @@ use super::sizing::Sizing;
 use super::topology::{Container, Networks};
 
 /// The cloud as it should be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Cloud {
     /// `aio1`.
     pub name: String,
@@ -52,6 +54,11 @@ impl Cloud {
         self.services.iter().find_map(|service| {
             service.containers.get(kind).map(|definition| (service, definition))
         })
+    }
+
+    /// `galera/2`, for people.
+    pub fn label(container: &Container) -> String {
+        format!("{}/{}", container.kind, container.member)
     }
 
     /// Every frontend of the deployed services.
