@@ -3,6 +3,9 @@
 //! The real implementations stand beside this file, the fakes under [`fake`] with the same names:
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
+#[cfg(test)]
+pub mod fake;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,4 @@
 //! What `aio` keeps on the host: directories, lock, records.
 
+pub mod files;
 pub mod paths;

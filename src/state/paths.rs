@@ -7,6 +7,7 @@
 //!     layers/ID/root          a published layer
 //!     layers/ID/manifest.json
 //!     downloads/              packages, shared by all builds
+//!     durations.json          how long steps took
 //!     clouds/NAME/
 //!       containers/CONTAINER/ upper, work and the ID-mapped clones of one container
 //!       data/CONTAINER/SLUG/  what outlives a rebuild
@@ -15,6 +16,7 @@
 //!       specs/CONTAINER.json  the specification with which a container was made
 //!       topology.json         names and addresses, for quick commands
 //!       log/                  one file a run
+//!       steps.jsonl           what runs did, step by step
 //!       lock
 //!   roots/CONTAINER           merged roots (mount points), traversable
 //! ```
@@ -107,6 +109,16 @@ impl Paths {
     /// Logs of runs.
     pub fn log_dir(&self) -> PathBuf {
         self.cloud_dir().join("log")
+    }
+
+    /// What runs did, step by step, as it was begun.
+    pub fn steps_file(&self) -> PathBuf {
+        self.cloud_dir().join("steps.jsonl")
+    }
+
+    /// How long steps took, on this host.
+    pub fn durations_file(&self) -> PathBuf {
+        self.private_dir().join("durations.json")
     }
 
     /// The lock.

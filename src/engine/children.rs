@@ -1,0 +1,88 @@
+//! Ends every process that descends from this one: the second Ctrl-C.
+//!
+//! Children stand in process groups of their own, each made by the part that needs it. Asking the
+//! kernel who descends from us needs no book-keeping in any of them and misses none. Containers
+//! that are up are not concerned: their monitors were adopted by init.
+
+use std::collections::HashMap;
+use std::fs;
+
+use rustix::process::{Pid, Signal, getpid, kill_process};
+
+/// Kills all descendants. A tree that still grows is walked again, a few times at most.
+pub fn kill_descendants() {
+    for _ in 0..5 {
+        let descendants = descendants(getpid(), &parents());
+        if descendants.is_empty() {
+            return;
+        }
+        for pid in descendants {
+            // It may have ended by itself: nothing to report.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Parent by process, zombies left out.
+fn parents() -> HashMap<Pid, Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
+    entries
+        .filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((Pid::from_raw(pid)?, parent_in_stat(&stat)?))
+        })
+        .collect()
+}
+
+/// The name of a process may hold spaces and parentheses: the fields begin behind the last one.
+fn parent_in_stat(stat: &str) -> Option<Pid> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent: i32 = fields.next()?.parse().ok()?;
+    if state == "Z" { None } else { Pid::from_raw(parent) }
+}
+
+/// Those that have `ancestor` above them, the nearest first.
+fn descendants(ancestor: Pid, parents: &HashMap<Pid, Pid>) -> Vec<Pid> {
+    let mut found = vec![ancestor];
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next];
+        found.extend(parents.iter().filter(|(_, of)| **of == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_parent_behind_an_odd_name() {
+        let parent = parent_in_stat("12 (a) S 1 (b) R 34 5 6").map(Pid::as_raw_nonzero);
+        assert_eq!(parent.map(std::num::NonZero::get), Some(34));
+        assert_eq!(parent_in_stat("12 (gone) Z 34 5 6"), None);
+    }
+
+    #[test]
+    fn finds_grandchildren_and_nobody_else() {
+        let pid = |number| Pid::from_raw(number).unwrap();
+        let parents: HashMap<Pid, Pid> =
+            [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5)].map(|(a, b)| (pid(a), pid(b))).into();
+        assert_eq!(descendants(pid(2), &parents), [pid(3), pid(4)]);
+        assert!(descendants(pid(6), &parents).is_empty());
+    }
+
+    #[test]
+    fn sees_a_real_child_in_its_own_group() {
+        use std::os::unix::process::CommandExt;
+        let mut child =
+            std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(descendants(getpid(), &parents()).contains(&pid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,120 @@
+//! What a run did, as one value: for the summary, `--output json`, `--timings` and the exit code.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::event::{Outcome, Phase, Resource, StepKey, Summary, seconds};
+use crate::error::{Error, ErrorKind};
+
+/// A stretch of time, counted from the start of the run.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Span {
+    /// Begin, in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub from: Duration,
+    /// End, in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub to: Duration,
+}
+
+impl Span {
+    /// How long it is.
+    pub fn length(self) -> Duration {
+        self.to.saturating_sub(self.from)
+    }
+}
+
+/// What became of one step.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Its key.
+    pub key: StepKey,
+    /// For people.
+    pub title: String,
+    /// Where it is shown.
+    pub phase: Phase,
+    /// Which slots it takes.
+    pub resource: Resource,
+    /// Steps of this run that it waited for.
+    pub needs: Vec<StepKey>,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Why it acted, if it did.
+    pub acted_because: Option<String>,
+    /// When it observed.
+    pub observed: Option<Span>,
+    /// When it acted and verified, if it did.
+    pub acted: Option<Span>,
+    /// Why it failed, with the last lines of what it ran.
+    #[serde(skip)]
+    pub error: Option<Error>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Numbers.
+    pub summary: Summary,
+    /// When it began.
+    #[serde(serialize_with = "epoch_seconds")]
+    pub started: SystemTime,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+    /// Every step, each after those that it needs.
+    pub steps: Vec<StepReport>,
+}
+
+fn epoch_seconds<S: serde::Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    seconds(&time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(), serializer)
+}
+
+impl Summary {
+    /// Counts one step.
+    pub(super) fn count(&mut self, outcome: &Outcome) {
+        let counter = match outcome {
+            Outcome::Changed => &mut self.changed,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Skipped { .. } => &mut self.skipped,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::NotRun { .. } => &mut self.not_run,
+            Outcome::Pending { .. } => &mut self.pending,
+        };
+        *counter += 1;
+    }
+}
+
+impl Report {
+    /// The steps that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &StepReport> {
+        self.steps.iter().filter(|step| step.error.is_some())
+    }
+
+    /// The error with which the command ends; none when every step ended well.
+    pub fn error(&self) -> Option<Error> {
+        let again = format!(
+            "Run `aio {}` again: it looks at what is there and carries on.",
+            self.summary.command
+        );
+        let mut failures = self.failures();
+        let Some((first, error)) =
+            failures.next().and_then(|step| Some((step, step.error.clone()?)))
+        else {
+            return self.summary.interrupted.then(|| {
+                Error::new(ErrorKind::Interrupted, format!("{}: interrupted", self.summary.command))
+                    .hint(again)
+            });
+        };
+        let mut error = error.context(first.title.clone());
+        for other in failures {
+            let reason = other.error.as_ref().map(ToString::to_string).unwrap_or_default();
+            error = error.hint(format!("Failed too: {}: {reason}.", other.title));
+        }
+        Some(error.hint(again))
+    }
+}
