@@ -37,6 +37,8 @@ pub struct Host {
     pub http: Arc<dyn Http>,
     /// What earlier runs wrote down.
     pub records: Arc<dyn Records>,
+    /// The binary's copy and the boot unit.
+    pub installation: Arc<dyn Installation>,
 }
 
 /// What a container is doing.
@@ -363,6 +365,26 @@ pub trait Records: Send + Sync {
 
     /// Removes a record and all below it (`key/…`).
     async fn remove(&self, key: &str) -> Result<()>;
+}
+
+/// What `aio` leaves on the host so that the cloud lives on without the place it was started from.
+#[async_trait]
+pub trait Installation: Send + Sync {
+    /// Why the copy of the binary that hooks call is not the running one; `None` when it is.
+    async fn binary_differs(&self) -> Result<Option<String>>;
+
+    /// Copies the running binary.
+    async fn install_binary(&self) -> Result<()>;
+
+    /// Why the unit that starts the cloud at boot is not right; `None` when it is, and on a host
+    /// without systemd.
+    async fn boot_unit_differs(&self) -> Result<Option<String>>;
+
+    /// Writes and enables it.
+    async fn install_boot_unit(&self) -> Result<()>;
+
+    /// Removes it.
+    async fn remove_boot_unit(&self) -> Result<()>;
 }
 
 /// Whether a path is there (used by the pre-flight checks).

@@ -109,3 +109,29 @@ impl Networks {
         self.networks.iter().find(|network| network.role == role)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A container from `KIND/MEMBER`, with nothing in it.
+    pub(crate) fn container(label: &str) -> Container {
+        let (kind, member) = label.split_once('/').unwrap();
+        Container {
+            name: format!("test_{kind}_container-{member}"),
+            kind: kind.to_owned(),
+            service: kind.to_owned(),
+            member: member.parse().unwrap(),
+            hostname: format!("test-{kind}-{member}"),
+            machine_id: "0".repeat(32),
+            layers: Vec::new(),
+            privileged: None,
+            interfaces: Vec::new(),
+            memory_limit_mib: 64,
+            data: Vec::new(),
+            environment: BTreeMap::new(),
+            units: Vec::new(),
+            identity_files: BTreeMap::new(),
+        }
+    }
+}

@@ -101,6 +101,11 @@ impl Paths {
         self.cloud_dir().join("topology.json")
     }
 
+    /// The cloud as the last `bootstrap` wanted it.
+    pub fn recorded_cloud_file(&self) -> PathBuf {
+        self.cloud_dir().join("cloud.json")
+    }
+
     /// Small records.
     pub fn records_dir(&self) -> PathBuf {
         self.cloud_dir().join("records")

@@ -50,3 +50,37 @@ impl Action for Network {
         context.host.network.apply(&self.spec).await
     }
 }
+
+/// The copy of the binary that LXC's hooks call.
+pub struct Binary;
+
+#[async_trait]
+impl Action for Binary {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.installation.binary_differs().await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.installation.install_binary().await
+    }
+}
+
+/// The unit that starts the cloud when the host boots.
+pub struct BootUnit;
+
+#[async_trait]
+impl Action for BootUnit {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.installation.boot_unit_differs().await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.installation.install_boot_unit().await
+    }
+}

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crate::error::{Error, Result};
 use crate::host::{
     BuildProgress, Command, ContainerFile, ContainerState, Containers, Host, HostNetwork,
-    HostNetworkSpec, Http, LayerInfo, Layers, Output, Records, Request, Response, Settings, Sql,
-    SqlServer, Stop,
+    HostNetworkSpec, Http, Installation, LayerInfo, Layers, Output, Records, Request, Response,
+    Settings, Sql, SqlServer, Stop,
 };
 use crate::model::layer::LayerSpec;
 use crate::model::topology::Container;
@@ -26,6 +26,7 @@ pub fn absent() -> Host {
         sql: Arc::new(Absent),
         http: Arc::new(Absent),
         records: Arc::new(Absent),
+        installation: Arc::new(Absent),
     }
 }
 
@@ -153,5 +154,24 @@ impl Records for Absent {
     }
     async fn remove(&self, _: &str) -> Result<()> {
         no("records")
+    }
+}
+
+#[async_trait]
+impl Installation for Absent {
+    async fn binary_differs(&self) -> Result<Option<String>> {
+        no("installation")
+    }
+    async fn install_binary(&self) -> Result<()> {
+        no("installation")
+    }
+    async fn boot_unit_differs(&self) -> Result<Option<String>> {
+        no("installation")
+    }
+    async fn install_boot_unit(&self) -> Result<()> {
+        no("installation")
+    }
+    async fn remove_boot_unit(&self) -> Result<()> {
+        no("installation")
     }
 }

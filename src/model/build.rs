@@ -1,0 +1,194 @@
+//! From profiles, choices and host facts to the desired [`Cloud`]. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::addresses::{self, Identity, Member, Recorded};
+use super::cloud::Cloud;
+use super::facts::{CgroupLayout, HostFacts};
+use super::layers;
+use super::network::NetworkRole;
+use super::sizing::Sizing;
+use super::topology::{Container, Data, Networks};
+use crate::config::profile::{ContainerKind, ServiceProfile};
+use crate::config::release::Release;
+use crate::error::{Error, ErrorKind, Result};
+use crate::state::paths::Paths;
+
+/// What a cloud is made of.
+pub struct Inputs<'a> {
+    /// Where it stands.
+    pub paths: &'a Paths,
+    /// The region in the catalog.
+    pub region: &'a str,
+    /// The release.
+    pub release: &'a Release,
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// Members by kind; a kind with none is not deployed.
+    pub members: &'a BTreeMap<String, u32>,
+    /// All profiles.
+    pub services: Vec<&'a ServiceProfile>,
+    /// Networks.
+    pub networks: &'a Networks,
+    /// Addresses that containers already have.
+    pub recorded: &'a BTreeMap<String, Recorded>,
+    /// The host.
+    pub facts: &'a HostFacts,
+    /// How large it is.
+    pub sizing: Sizing,
+    /// Values of all variables.
+    pub variables: BTreeMap<String, serde_json::Value>,
+    /// What the host's package sources are, as one text: part of every layer's id.
+    pub sources: &'a str,
+}
+
+/// Builds the cloud.
+///
+/// # Errors
+/// When services need one another in a circle, or a range has no address left.
+pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
+    let count = |kind: &str| inputs.members.get(kind).copied().unwrap_or(0);
+    let deployed: Vec<ServiceProfile> = inputs
+        .services
+        .iter()
+        .filter(|service| service.containers.keys().any(|kind| count(kind) > 0))
+        .map(|service| (*service).clone())
+        .collect();
+    let services = in_order(deployed)?;
+    let kinds: Vec<(&str, &str, &ContainerKind)> = services
+        .iter()
+        .flat_map(|service| {
+            let name = service.service.as_str();
+            service.containers.iter().map(move |(kind, it)| (name, kind.as_str(), it))
+        })
+        .filter(|(_, kind, _)| count(kind) > 0)
+        .collect();
+    let stack = layers::stack(
+        inputs.release,
+        kinds.iter().map(|(_, kind, definition)| (*kind, *definition)),
+        inputs.sources,
+    )?;
+    let mut wanted = Vec::new();
+    for (_, kind, definition) in &kinds {
+        for member in 1..=count(kind) {
+            wanted.push(Member {
+                kind: (*kind).to_owned(),
+                member,
+                networks: roles(definition)?,
+                virtual_address: definition.virtual_address,
+            });
+        }
+    }
+    let cloud_name = &inputs.paths.cloud;
+    let identities =
+        addresses::allocate(cloud_name, inputs.networks, &wanted, inputs.recorded)?;
+    let mut containers = Vec::new();
+    for identity in identities {
+        let Some((service, kind, definition)) =
+            kinds.iter().find(|(_, kind, _)| *kind == identity.kind)
+        else {
+            continue;
+        };
+        let chain = stack.chains.get(*kind).cloned().unwrap_or_default();
+        containers.push(container(&inputs, service, definition, identity, chain));
+    }
+    Ok(Cloud {
+        name: cloud_name.clone(),
+        region: inputs.region.to_owned(),
+        release: inputs.release.clone(),
+        scenario: inputs.scenario.to_owned(),
+        networks: inputs.networks.clone(),
+        services,
+        containers,
+        layers: stack.layers,
+        sizing: inputs.sizing,
+        variables: inputs.variables,
+        unified_cgroups: inputs.facts.kernel.cgroup == CgroupLayout::Unified,
+    })
+}
+
+/// The network roles that a profile names.
+fn roles(definition: &ContainerKind) -> Result<Vec<NetworkRole>> {
+    definition
+        .networks
+        .iter()
+        .map(|name| {
+            NetworkRole::ALL.into_iter().find(|role| role.name() == name).ok_or_else(|| {
+                Error::new(ErrorKind::Config, format!("find the network `{name}`"))
+                    .because("there are nat, management, tunnel, storage and provider")
+            })
+        })
+        .collect()
+}
+
+/// Services, each after those that it needs; otherwise in the order given.
+fn in_order(mut waiting: Vec<ServiceProfile>) -> Result<Vec<ServiceProfile>> {
+    let names: Vec<String> = waiting.iter().map(|service| service.service.clone()).collect();
+    let mut ordered: Vec<ServiceProfile> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|service| {
+            service.needs.iter().all(|needed| {
+                !names.contains(needed) || ordered.iter().any(|done| done.service == *needed)
+            })
+        });
+        let Some(index) = ready else {
+            let circle: Vec<&str> = waiting.iter().map(|it| it.service.as_str()).collect();
+            return Err(Error::new(ErrorKind::Config, "put the services in order")
+                .because(format!("these need one another: {}", circle.join(", "))));
+        };
+        ordered.push(waiting.remove(index));
+    }
+    Ok(ordered)
+}
+
+fn container(
+    inputs: &Inputs<'_>,
+    service: &str,
+    definition: &ContainerKind,
+    identity: Identity,
+    layers: Vec<String>,
+) -> Container {
+    let data = definition.data.iter().map(|directory| Data {
+        path: directory.path.clone(),
+        owner: directory.owner.clone(),
+        mode: directory.mode.clone(),
+        from_image: directory.from_image,
+        precious: directory.precious,
+        keep: directory.keep,
+        source: inputs.paths.data_dir(&identity.name, &directory.path).display().to_string(),
+    });
+    let units = definition.units.iter().chain(&inputs.release.units);
+    let floor = definition.memory.limit_mib;
+    let limit = inputs.sizing.memory_limit_mib.get(&identity.kind).copied().unwrap_or(floor);
+    Container {
+        kind: identity.kind,
+        service: service.to_owned(),
+        member: identity.member,
+        layers,
+        privileged: definition.privileged.clone().or_else(|| inputs.facts.privileged_reason()),
+        interfaces: identity.interfaces,
+        memory_limit_mib: limit,
+        data: data.collect(),
+        environment: definition.environment.clone(),
+        units: units.map(|unit| unit.name.clone()).collect(),
+        identity_files: BTreeMap::from([
+            ("/etc/hostname".to_owned(), format!("{}\n", identity.hostname)),
+            ("/etc/machine-id".to_owned(), format!("{}\n", identity.machine_id)),
+            ("/etc/resolv.conf".to_owned(), resolver(inputs.facts)),
+        ]),
+        hostname: identity.hostname,
+        machine_id: identity.machine_id,
+        name: identity.name,
+    }
+}
+
+/// The host's resolvers that containers can reach.
+fn resolver(facts: &HostFacts) -> String {
+    let reachable = facts.network.resolvers.iter().filter(|address| match address {
+        IpAddr::V4(address) => !address.is_loopback(),
+        // Containers have no IPv6 way out.
+        IpAddr::V6(_) => false,
+    });
+    reachable.map(|address| format!("nameserver {address}\n")).collect()
+}

@@ -1,0 +1,85 @@
+//! `aio destroy`: everything that `aio` made on this host goes.
+
+use std::path::{Path, PathBuf};
+
+use super::run::{self, Options};
+use super::{Session, recorded, require_root};
+use crate::error::Result;
+use crate::plan::change;
+use crate::secrets::file::SecretValues;
+use crate::state::paths::Paths;
+use crate::ui;
+
+/// What stays although the cloud goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Image layers and downloaded packages.
+    pub images: bool,
+    /// `cloud.yml` and `user_secrets.yml`.
+    pub config: bool,
+}
+
+/// Removes the cloud.
+///
+/// # Errors
+/// When there is no cloud, the user says no, or something could not be removed: running it again
+/// goes on.
+pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
+    require_root("destroy")?;
+    let paths = &options.paths;
+    let cloud = recorded::load(paths)?;
+    let question = format!(
+        "Destroy the cloud `{}` with its {} containers and all their data?",
+        cloud.name,
+        cloud.containers.len()
+    );
+    ui::prompt::confirm(&question, yes)?;
+    // Removing needs no secret, and the file that holds them may be gone already.
+    let session = Session::new(paths.clone(), cloud, &SecretValues::default())?;
+    let _lock = run::lock(options, "destroy")?;
+    let strays = session.host.containers.list().await?;
+    let (trees, empty) = files(paths, keep);
+    let steps = change::destroy(&session.shared, &strays, trees, empty);
+    run::run_without_trace(options, &session, "destroy", steps).await?;
+    let kept = users_files(paths);
+    if !kept.is_empty() {
+        let names: Vec<String> = kept.iter().map(|path| path.display().to_string()).collect();
+        ui::out::note(&format!("Kept, because you wrote it: {}", names.join(", ")));
+    }
+    Ok(())
+}
+
+/// Trees to remove, and directories to remove if nothing is left in them.
+fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let clouds = paths.private_dir().join("clouds");
+    let others = std::fs::read_dir(&clouds).is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_str() != Some(paths.cloud.as_str()))
+    });
+    let mut trees = vec![paths.cloud_dir()];
+    if !keep.config {
+        trees.extend([paths.cloud_file(), paths.secrets_file()]);
+    }
+    if !others {
+        trees.push(paths.state_dir.join("bin"));
+        if !keep.images {
+            trees.extend([paths.layers_dir(), paths.downloads_dir()]);
+        }
+    }
+    let empty = vec![
+        clouds,
+        paths.private_dir(),
+        paths.state_dir.join("roots"),
+        paths.state_dir.clone(),
+        paths.config_dir.clone(),
+    ];
+    (trees, empty)
+}
+
+/// What the user wrote into the configuration directory.
+fn users_files(paths: &Paths) -> Vec<PathBuf> {
+    ["user_variables.yml", "overrides", "profiles", "secrets"]
+        .into_iter()
+        .map(|name| paths.config_dir.join(name))
+        .filter(|path| Path::new(path).exists())
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! The cloud as the last `bootstrap` wanted it, for every command that changes no choice: they need
+//! no look at the host's facts, and a profile edited since then does not confuse them.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::addresses::Recorded;
+use crate::model::cloud::Cloud;
+use crate::state::files::write_atomic;
+use crate::state::paths::Paths;
+
+/// Reads it.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when there is no such cloud.
+pub fn load(paths: &Paths) -> Result<Cloud> {
+    find(paths)?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("find the cloud `{}`", paths.cloud))
+            .because(format!("nothing is recorded under {}", paths.state_dir.display()))
+            .hint("Build it with `aio bootstrap`, or name another with `--name`.")
+    })
+}
+
+/// Reads it; `None` when there is no such cloud.
+pub fn find(paths: &Paths) -> Result<Option<Cloud>> {
+    let file = paths.recorded_cloud_file();
+    let doing = || format!("read {}", file.display());
+    let text = match std::fs::read(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(Error::new(ErrorKind::Refused, doing())
+                .because(error)
+                .hint("Run it as root: `sudo aio …`."));
+        }
+        Err(error) => return Err(error).doing(doing),
+    };
+    serde_json::from_slice(&text).doing(doing).map(Some)
+}
+
+/// Writes it.
+pub fn save(paths: &Paths, cloud: &Cloud) -> Result<()> {
+    let file = paths.recorded_cloud_file();
+    let text = serde_json::to_vec(cloud).doing(|| "write down the cloud".to_owned())?;
+    write_atomic(&file, 0o600, &text)
+}
+
+/// Addresses that its containers have, so that a changed choice moves nobody.
+pub fn addresses(cloud: &Cloud) -> BTreeMap<String, Recorded> {
+    let of = |container: &crate::model::topology::Container| {
+        let addresses = container.interfaces.iter().filter_map(|interface| {
+            interface.addresses.first().map(|(address, _)| (interface.role, *address))
+        });
+        (container.name.clone(), addresses.collect())
+    };
+    cloud.containers.iter().map(of).collect()
+}
