@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# What the scripts of this directory share. Sourced from the top of the source tree.
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+die() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    if [ $# -gt 0 ]; then printf '  %s\n' "$@" >&2; fi
+    exit 1
+}
+
+# Starts the calling script again as root.
+become_root() {
+    [ "$(id -u)" -eq 0 ] && return
+    command -v sudo >/dev/null || die "this needs root, and there is no sudo" "Run it as root."
+    exec sudo --preserve-env=http_proxy,https_proxy,no_proxy,CARGO_TARGET_DIR,NO_COLOR "$@"
+}
+
+# Under sudo, the build belongs to the user who called it: neither the source tree nor that user's
+# cargo directories get files of root's.
+builder_home() {
+    if [ -n "${SUDO_USER:-}" ]; then getent passwd "$SUDO_USER" | cut -d: -f6; else printf '%s' "$HOME"; fi
+}
+
+as_builder() {
+    local path
+    path="$(builder_home)/.cargo/bin:$PATH"
+    if [ "$(id -u)" -eq 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+        runuser -u "$SUDO_USER" -- env HOME="$(builder_home)" PATH="$path" "$@"
+    else
+        env PATH="$path" "$@"
+    fi
+}
+
+target_directory() { printf '%s' "${CARGO_TARGET_DIR:-target}"; }
+
+installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+
+# Debian and Ubuntu packages with which `aio` is built and run.
+need_packages() {
+    local wanted missing=() name
+    command -v apt-get >/dev/null || die "this host has no apt" \
+        "Install by hand: a C compiler, pkg-config, libclang, liblxc's headers, LXC, mmdebstrap," \
+        "nftables, uidmap (newuidmap), iproute2, Debian's archive keyring, and Rust."
+    wanted=(gcc libc6-dev pkg-config libclang-dev ca-certificates
+        lxc mmdebstrap nftables uidmap iproute2 debian-archive-keyring)
+    command -v journalctl >/dev/null || wanted+=(systemd)
+    if grep -qs Y /sys/module/apparmor/parameters/enabled; then wanted+=(apparmor); fi
+    for name in "${wanted[@]}"; do installed "$name" || missing+=("$name"); done
+    if [ ${#missing[@]} -eq 0 ] && have_lxc_headers; then return; fi
+
+    apt-get update -qq
+    # The package with liblxc's headers has had two names.
+    if ! have_lxc_headers; then
+        for name in lxc-dev liblxc-dev; do
+            if apt-cache show "$name" >/dev/null 2>&1; then missing+=("$name") && break; fi
+        done
+    fi
+    apt_install "${missing[@]}"
+}
+
+have_lxc_headers() { pkg-config --exists lxc 2>/dev/null; }
+
+# Nothing that the user installed is removed for it.
+apt_install() {
+    say "installing packages: $*"
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qq -y --no-install-recommends --no-remove "$@" >/dev/null
+}
+
+rust_is_new_enough() {
+    local wanted have
+    wanted="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+    have="$(as_builder cargo --version 2>/dev/null | cut -d' ' -f2)"
+    [ -n "$have" ] && [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n1)" = "$wanted" ]
+}
+
+# A Rust toolchain that is there is used; else the distribution's rustup fetches one.
+need_rust() {
+    local wanted
+    if rust_is_new_enough; then return; fi
+    wanted="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+    if ! as_builder rustup --version >/dev/null 2>&1; then
+        apt-get update -qq
+        apt_install rustup || die "Rust $wanted or newer is needed, and rustup cannot be installed" \
+            "Install Rust from https://rustup.rs (as the user who builds), then run this again." \
+            "If an older rustc and cargo are installed as packages: apt-get remove rustc cargo"
+    fi
+    say "fetching the stable Rust toolchain"
+    as_builder rustup default stable || die "the Rust toolchain could not be fetched" \
+        "Install Rust $wanted or newer as the user who builds, then run this again."
+    rust_is_new_enough || die "Rust $wanted or newer is needed; cargo is still $(as_builder cargo --version)" \
+        "Is an older cargo before ~/.cargo/bin in the PATH?"
+}
