@@ -4,6 +4,8 @@
 pub mod embedded;
 pub mod load;
 pub mod nearest;
+pub mod oslo;
+pub mod overrides;
 pub mod profile;
 pub mod release;
 pub mod scenario;

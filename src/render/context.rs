@@ -1,0 +1,198 @@
+//! What templates see of a cloud.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use minijinja::Value;
+use minijinja::value::Serde;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::config::load::Profiles;
+use crate::model::cloud::Cloud;
+use crate::model::network::NetworkRole;
+use crate::model::topology::Container;
+
+/// The names that every template may use, beside functions and filters.
+pub const NAMES: [&str; 7] =
+    ["cloud", "container", "networks", "secrets", "services", "sizing", "variables"];
+
+/// What all containers of a cloud share.
+#[derive(Clone)]
+pub struct Context {
+    shared: BTreeMap<&'static str, Value>,
+    /// Members by kind; kinds that are not deployed have none.
+    pub(super) members: BTreeMap<String, Value>,
+    /// All containers.
+    pub(super) containers: Value,
+    /// All services that profiles define, and whether this cloud has them.
+    pub(super) deployed: BTreeMap<String, bool>,
+    /// All frontends that profiles define: the deployed ones with their address.
+    pub(super) frontends: BTreeMap<String, Option<Value>>,
+    /// The cloud's name.
+    pub(super) cloud: String,
+}
+
+#[derive(Serialize)]
+struct CloudValue<'a> {
+    name: &'a str,
+    region: &'a str,
+    release: &'a str,
+    scenario: &'a str,
+    virtual_address: String,
+    exposed_address: Option<String>,
+    host_address: Option<String>,
+    unified_cgroups: bool,
+}
+
+#[derive(Serialize)]
+struct NetworkValue<'a> {
+    range: String,
+    prefix: u8,
+    host_address: String,
+    bridge: &'a str,
+}
+
+#[derive(Serialize)]
+struct ContainerValue<'a> {
+    name: &'a str,
+    kind: &'a str,
+    service: &'a str,
+    member: u32,
+    hostname: &'a str,
+    address: Option<String>,
+    addresses: IndexMap<&'a str, String>,
+    machine_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct FrontendValue {
+    address: String,
+    port: u16,
+    url: String,
+}
+
+impl Context {
+    /// `secret` decides what a template sees of a secret.
+    pub fn new(
+        cloud: &Cloud,
+        profiles: &Profiles,
+        secrets: &BTreeMap<String, SecretString>,
+        secret: impl Fn(&str, &str) -> String,
+    ) -> Self {
+        let secrets: BTreeMap<&str, String> = secrets
+            .iter()
+            .map(|(name, value)| (name.as_str(), secret(name, value.expose_secret())))
+            .collect();
+        let shared = BTreeMap::from([
+            ("cloud", value(cloud_value(cloud))),
+            ("networks", value(network_values(cloud))),
+            ("secrets", value(secrets)),
+            ("services", value(&cloud.services)),
+            ("sizing", value(&cloud.sizing)),
+            ("variables", value(&cloud.variables)),
+        ]);
+        Self {
+            shared,
+            members: members(cloud, profiles),
+            containers: list(cloud.containers.iter()),
+            deployed: deployed(cloud, profiles),
+            frontends: frontends(cloud, profiles),
+            cloud: cloud.name.clone(),
+        }
+    }
+
+    /// What a template of that container sees, `extra` names on top.
+    pub fn of(&self, container: &Container, extra: Option<&serde_json::Value>) -> Value {
+        let mut names: BTreeMap<String, Value> =
+            self.shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        names.insert("container".to_owned(), value(container_value(container)));
+        if let Some(serde_json::Value::Object(extra)) = extra {
+            names.extend(extra.iter().map(|(name, extra)| (name.clone(), value(extra))));
+        }
+        Value::from_pairs(names)
+    }
+}
+
+/// Anything that can be serialized, as templates see it.
+fn value(any: impl Serialize) -> Value {
+    Value::from(Serde(any))
+}
+
+fn cloud_value(cloud: &Cloud) -> CloudValue<'_> {
+    CloudValue {
+        name: &cloud.name,
+        region: &cloud.region,
+        release: &cloud.release.release,
+        scenario: &cloud.scenario,
+        virtual_address: cloud.networks.virtual_address.to_string(),
+        exposed_address: cloud.networks.exposed_address.map(|address| address.to_string()),
+        host_address: cloud
+            .networks
+            .get(NetworkRole::Management)
+            .map(|network| network.host_address.to_string()),
+        unified_cgroups: cloud.unified_cgroups,
+    }
+}
+
+fn network_values(cloud: &Cloud) -> IndexMap<&'static str, NetworkValue<'_>> {
+    let networks = cloud.networks.networks.iter().map(|network| {
+        let network_value = NetworkValue {
+            range: network.range.to_string(),
+            prefix: network.range.prefix,
+            host_address: network.host_address.to_string(),
+            bridge: &network.bridge,
+        };
+        (network.role.name(), network_value)
+    });
+    networks.collect()
+}
+
+fn container_value(container: &Container) -> ContainerValue<'_> {
+    let addresses = container.interfaces.iter().filter_map(|interface| {
+        let (address, _) = interface.addresses.first()?;
+        Some((interface.role.name(), address.to_string()))
+    });
+    ContainerValue {
+        name: &container.name,
+        kind: &container.kind,
+        service: &container.service,
+        member: container.member,
+        hostname: &container.hostname,
+        address: container.management_address().map(|address| address.to_string()),
+        addresses: addresses.collect(),
+        machine_id: &container.machine_id,
+    }
+}
+
+fn list<'a>(containers: impl Iterator<Item = &'a Container>) -> Value {
+    value(containers.map(container_value).collect::<Vec<_>>())
+}
+
+/// The deployed services may be others than the loaded profiles only in tests; both are known.
+fn members(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Value> {
+    let known = profiles.kinds().map(|(kind, ..)| kind);
+    let deployed = cloud.services.iter().flat_map(|service| service.containers.keys());
+    let kinds = known.chain(deployed.map(String::as_str));
+    kinds.map(|kind| (kind.to_owned(), list(cloud.members(kind)))).collect()
+}
+
+fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
+    let mut services: BTreeMap<String, bool> =
+        profiles.services.keys().map(|service| (service.clone(), false)).collect();
+    services.extend(cloud.services.iter().map(|service| (service.service.clone(), true)));
+    services
+}
+
+fn frontends(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Option<Value>> {
+    let known = profiles.services.values().flat_map(|service| &service.frontends);
+    let mut frontends: BTreeMap<String, Option<Value>> =
+        known.map(|frontend| (frontend.name.clone(), None)).collect();
+    let address = cloud.networks.virtual_address.to_string();
+    for (_, frontend) in cloud.frontends() {
+        let url = format!("http://{address}:{}", frontend.port);
+        let served = FrontendValue { address: address.clone(), port: frontend.port, url };
+        frontends.insert(frontend.name.clone(), Some(value(served)));
+    }
+    frontends
+}

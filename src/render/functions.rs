@@ -1,0 +1,165 @@
+//! Functions and filters of templates.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::value::{Kwargs, StringInput};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::config::nearest::suggestion;
+
+use super::context::{Context, NAMES};
+
+/// What stands for a secret where its value must not be shown.
+pub fn placeholder(secret: &str) -> String {
+    format!("<secret {secret}>")
+}
+
+/// Makes the functions known.
+pub fn add_functions(environment: &mut Environment<'static>, context: &Context) {
+    let members = context.members.clone();
+    environment
+        .add_function("members", move |kind: &str| look_up(&members, "container kind", kind));
+
+    let containers = context.containers.clone();
+    environment.add_function("containers", move || containers.clone());
+
+    let deployed = context.deployed.clone();
+    environment
+        .add_function("deployed", move |service: &str| look_up(&deployed, "service", service));
+
+    let frontends = context.frontends.clone();
+    environment.add_function("frontend", move |name: &str| {
+        look_up(&frontends, "frontend", name)?.ok_or_else(|| {
+            let message = format!("this cloud does not have the service of frontend `{name}`");
+            Error::new(ErrorKind::InvalidOperation, message)
+        })
+    });
+
+    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{}.aio", context.cloud).as_bytes());
+    environment.add_function("uuid", move |text: &str| {
+        Uuid::new_v5(&namespace, text.as_bytes()).to_string()
+    });
+}
+
+fn look_up<T: Clone>(known: &BTreeMap<String, T>, what: &str, name: &str) -> Result<T, Error> {
+    known.get(name).cloned().ok_or_else(|| {
+        let mut message = format!("there is no {what} `{name}`");
+        if let Some(hint) = suggestion(name, known.keys().map(String::as_str)) {
+            message = format!("{message}: {hint}");
+        }
+        Error::new(ErrorKind::InvalidOperation, message)
+    })
+}
+
+/// A filter of texts.
+type TextFilter = fn(&str) -> String;
+
+/// Makes the filters known. With `masked`, secrets are placeholders: what a filter would make of
+/// one is named instead of computed.
+pub fn add_filters(environment: &mut Environment<'static>, masked: bool) {
+    let filters: [(&'static str, TextFilter); 5] = [
+        ("rabbitmq_password_hash", rabbitmq_password_hash),
+        ("mysql_native_hash", mysql_native_hash),
+        ("urlencode", urlencode),
+        ("base64", |text| STANDARD.encode(text)),
+        ("sha256", |text| hex(&Sha256::digest(text))),
+    ];
+    for (name, filter) in filters {
+        environment.add_filter(name, move |text: &str| {
+            let names_secret = masked && text.contains("<secret ");
+            if names_secret { format!("<{name} of {text}>") } else { filter(text) }
+        });
+    }
+    // The engine's own `tojson` makes `null` of an undefined name, and escapes for HTML.
+    environment.add_filter("json", json);
+    environment.add_filter("tojson", json);
+    environment.add_filter("join", join);
+    environment.add_filter("render", render);
+}
+
+fn json(value: Value) -> Result<String, Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    serde_json::to_string(&value)
+        .map_err(|_| Error::new(ErrorKind::BadSerialization, "this value has no JSON form"))
+}
+
+/// The engine's own makes nothing of an undefined name.
+fn join(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    joiner: Option<StringInput<'_>>,
+    attribute: Option<&str>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    minijinja::filters::join(state, value, joiner, attribute, options)
+}
+
+/// Renders a text that is itself a template, such as the options of a frontend.
+fn render(state: &State<'_, '_>, text: &str) -> Result<String, Error> {
+    let names = NAMES.iter().filter_map(|name| Some((*name, state.lookup(name)?)));
+    state.env().render_str(text, Value::from_pairs(names))
+}
+
+/// As `rabbitmqctl hash_password` makes it, with a salt that follows from the password: the same
+/// definitions file for the same secrets.
+fn rabbitmq_password_hash(password: &str) -> String {
+    let salt = &Sha256::digest(password)[..4];
+    let salted = Sha256::new().chain_update(salt).chain_update(password).finalize();
+    STANDARD.encode([salt, salted.as_slice()].concat())
+}
+
+/// As MariaDB's `PASSWORD()` makes it.
+fn mysql_native_hash(password: &str) -> String {
+    format!("*{}", hex(&Sha1::digest(Sha1::digest(password))).to_uppercase())
+}
+
+/// Everything but letters, digits, `-`, `.`, `_` and `~`, so that a password may stand in a URL.
+fn urlencode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_the_servers() {
+        // SELECT PASSWORD('secret') on MariaDB.
+        assert_eq!(mysql_native_hash("secret"), "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7");
+        let hash = rabbitmq_password_hash("test12");
+        let bytes = STANDARD.decode(&hash).unwrap();
+        assert_eq!(bytes.len(), 36);
+        // RabbitMQ checks a password so: the first four bytes are the salt.
+        let expected = Sha256::digest([&bytes[..4], b"test12"].concat());
+        assert_eq!(&bytes[4..], expected.as_slice());
+        assert_eq!(hash, rabbitmq_password_hash("test12"));
+        assert_ne!(hash, rabbitmq_password_hash("test13"));
+    }
+
+    #[test]
+    fn a_password_may_stand_in_a_url() {
+        assert_eq!(urlencode("a/b@c:d é~"), "a%2Fb%40c%3Ad%20%C3%A9~");
+    }
+}

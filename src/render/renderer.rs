@@ -1,0 +1,217 @@
+//! Renders the files of containers.
+
+use std::collections::BTreeMap;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::load::Profiles;
+use crate::config::oslo::Ini;
+use crate::config::overrides::{Overrides, Target, file_name};
+use crate::config::profile::{File, Merge, ServiceProfile};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::ContainerFile;
+use crate::model::cloud::Cloud;
+use crate::model::topology::Container;
+
+use super::context::Context;
+use super::errors::Failed;
+use super::functions::{add_filters, add_functions, placeholder};
+
+/// The name under which a text that is no file is rendered.
+const INLINE: &str = "<text>";
+
+/// Renders texts for the containers of one cloud. The same inputs give the same bytes.
+///
+/// Holds secrets: it has no `Debug`, and none of its errors shows a secret's value.
+pub struct Renderer {
+    pub(super) environment: Environment<'static>,
+    pub(super) context: Context,
+    pub(super) templates: BTreeMap<String, Template>,
+    pub(super) overrides: Overrides,
+    services: Vec<ServiceProfile>,
+    /// Value and placeholder of every secret, the longest value first.
+    secrets: Vec<(String, String)>,
+}
+
+/// A file of `profiles/templates/`.
+pub(super) struct Template {
+    pub(super) text: String,
+    /// What errors call it.
+    pub(super) shown: String,
+}
+
+impl Renderer {
+    /// Prepares rendering. Every template is parsed here, so that a mistake in one shows early.
+    pub fn new(
+        cloud: &Cloud,
+        secrets: &BTreeMap<String, SecretString>,
+        profiles: &Profiles,
+        overrides: &Overrides,
+    ) -> Result<Self> {
+        let context = Context::new(cloud, profiles, secrets, |_, value| value.to_owned());
+        let templates = templates(profiles);
+        let mut renderer = Self {
+            environment: environment(&context, false)?,
+            context,
+            templates,
+            overrides: overrides.clone(),
+            services: cloud.services.clone(),
+            secrets: by_length(secrets),
+        };
+        for (name, template) in &renderer.templates {
+            let added =
+                renderer.environment.add_template_owned(name.clone(), template.text.clone());
+            added.map_err(|error| syntax_error(&template.shown, &error))?;
+        }
+        Ok(renderer)
+    }
+
+    /// A file of a container, overrides merged.
+    pub fn render_file(&self, container: &Container, file: &File) -> Result<ContainerFile> {
+        let context = self.context.of(container, None);
+        let path = self.render(&file.path, &context, container)?;
+        let doing = || format!("render `{path}` of container `{}`", container.name);
+        let text = self.template_text(file, &context).map_err(|error| error.context(doing()))?;
+        let text = self.merged(container, file, text).map_err(|error| error.context(doing()))?;
+        let mode = u32::from_str_radix(&file.mode, 8).doing(|| {
+            format!("read the mode `{}` of `{path}` in service `{}`", file.mode, container.service)
+        })?;
+        Ok(ContainerFile { path, owner: file.owner.clone(), mode, content: text.into_bytes() })
+    }
+
+    /// A template that stands in a profile itself.
+    pub fn render_text(&self, container: &Container, text: &str) -> Result<String> {
+        self.render(text, &self.context.of(container, None), container)
+    }
+
+    /// The same, with the fields of `extra` as further names.
+    pub fn render_text_with(
+        &self,
+        container: &Container,
+        text: &str,
+        extra: &serde_json::Value,
+    ) -> Result<String> {
+        self.render(text, &self.context.of(container, Some(extra)), container)
+    }
+
+    fn render(&self, text: &str, context: &Value, container: &Container) -> Result<String> {
+        // Most texts of profiles are plain: nothing to render, nothing to fail.
+        if !text.contains('{') {
+            return Ok(text.to_owned());
+        }
+        self.environment.render_named_str(INLINE, text, context.clone()).map_err(|error| {
+            let error = self.explain_error(&error, context, Some(text));
+            error.context(format!("render a text of container `{}`", container.name))
+        })
+    }
+
+    /// The template's own text, before overrides.
+    fn template_text(&self, file: &File, context: &Value) -> Result<String> {
+        let template = self.environment.get_template(&file.template);
+        let rendered = template.and_then(|template| template.render(context.clone()));
+        rendered.map_err(|error| self.explain_error(&error, context, None))
+    }
+
+    fn merged(&self, container: &Container, file: &File, text: String) -> Result<String> {
+        if file.merge == Merge::None {
+            return Ok(text);
+        }
+        Ok(self.merge(container, file, &text)?.to_string())
+    }
+
+    /// `text` as a file of sections and keys, with all overrides that reach it.
+    pub(super) fn merge(&self, container: &Container, file: &File, text: &str) -> Result<Ini> {
+        let mut ini = Ini::parse(text).map_err(|malformed| {
+            let message = format!("line {} of what it renders to", malformed.line);
+            Error::new(ErrorKind::Config, format!("template `{}`", file.template))
+                .because(format!("{message}: {}", malformed.reason))
+        })?;
+        let service = self.services.iter().find(|service| service.service == container.service);
+        if let Some(service) = service {
+            let target = Target {
+                service,
+                kind: &container.kind,
+                member: container.member,
+                units: &container.units,
+                file: file_name(file),
+            };
+            for over in self.overrides.reaching(&target) {
+                ini.merge(&over.ini);
+            }
+        }
+        Ok(ini)
+    }
+
+    fn explain_error(
+        &self,
+        error: &minijinja::Error,
+        context: &Value,
+        inline: Option<&str>,
+    ) -> Error {
+        let source = |name: &str| match self.templates.get(name) {
+            Some(template) => Some((template.text.as_str(), template.shown.clone())),
+            None => inline.map(|text| (text, format!("`{}`", first_line(text)))),
+        };
+        Failed { context, source: &source, secrets: &self.secrets }.explain(error)
+    }
+}
+
+/// An environment with our syntax, functions and filters, and no template.
+pub(super) fn environment(context: &Context, masked: bool) -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    // Else errors would carry the values of variables, and differ between builds.
+    environment.set_debug(false);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_formatter(|output, state, value| {
+        if value.is_none() {
+            // "None" in a configuration file is never what its author meant.
+            let message = "the value is none; test it with `if` first";
+            return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message));
+        }
+        minijinja::escape_formatter(output, state, value)
+    });
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build()
+        .doing(|| "set the syntax of templates".to_owned())?;
+    environment.set_syntax(syntax);
+    add_functions(&mut environment, context);
+    add_filters(&mut environment, masked);
+    Ok(environment)
+}
+
+fn templates(profiles: &Profiles) -> BTreeMap<String, Template> {
+    let templates = profiles.templates.iter().map(|(name, text)| {
+        let shown = profiles.shown_path(&format!("templates/{name}"));
+        (name.clone(), Template { text: text.clone(), shown })
+    });
+    templates.collect()
+}
+
+fn syntax_error(shown: &str, error: &minijinja::Error) -> Error {
+    let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
+    let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    Error::new(ErrorKind::Config, format!("{shown}{line}: {}{detail}", error.kind()))
+}
+
+fn by_length(secrets: &BTreeMap<String, SecretString>) -> Vec<(String, String)> {
+    let mut values: Vec<(String, String)> = secrets
+        .iter()
+        .map(|(name, value)| (value.expose_secret().to_owned(), placeholder(name)))
+        .collect();
+    values.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then(one.cmp(other)));
+    values
+}
+
+fn first_line(text: &str) -> &str {
+    text.trim().lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "renderer_tests.rs"]
+mod tests;

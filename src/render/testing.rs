@@ -1,0 +1,143 @@
+//! A small cloud for the tests of this module.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use secrecy::SecretString;
+
+use crate::config::load::Profiles;
+use crate::model::cloud::Cloud;
+use crate::model::network::{Network, NetworkRole};
+use crate::model::sizing::Sizing;
+use crate::model::topology::{Container, Interface, Networks};
+
+const GALERA: &str = r#"
+service: galera
+summary: x
+containers:
+  galera: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+frontends:
+  - {name: galera, port: 3306, mode: tcp, backend: galera, server_options: check,
+     options: "bind {{ cloud.virtual_address }}"}
+"#;
+
+const HEAT: &str = r#"
+service: heat
+summary: x
+containers:
+  heat_engine:
+    summary: x
+    memory: {idle_mib: 1, limit_mib: 2}
+    units: [{name: heat-engine.service}]
+    files:
+      - {path: "/etc/{{ container.service }}/heat.conf", template: heat/heat.conf, mode: "0640", owner: "root:heat", merge: ini}
+"#;
+
+const NOVA: &str = r#"
+service: nova
+summary: x
+containers:
+  nova_api: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+frontends:
+  - {name: nova_api, port: 8774, mode: http, backend: nova_api, server_options: check}
+"#;
+
+const RELEASE: &str = "release: '2025.1'\nsummary: x\nsuite: trixie\nbase: {}\nfiles:\n  - {path: /etc/motd, template: motd}\n";
+
+/// Profiles with these templates beside the services galera, heat and nova.
+pub fn profiles(templates: &[(&str, &str)]) -> Profiles {
+    let mut texts: Vec<(String, &str)> = vec![
+        ("services/galera.yml".to_owned(), GALERA),
+        ("services/heat.yml".to_owned(), HEAT),
+        ("services/nova.yml".to_owned(), NOVA),
+        ("releases/2025.1.yml".to_owned(), RELEASE),
+    ];
+    texts.extend(templates.iter().map(|(name, text)| (format!("templates/{name}"), *text)));
+    Profiles::from_texts(texts.iter().map(|(path, text)| (path.as_str(), *text))).unwrap()
+}
+
+/// Three members of galera and one heat engine; no nova.
+pub fn cloud(profiles: &Profiles) -> Cloud {
+    let management = Network {
+        role: NetworkRole::Management,
+        range: "172.29.236.0/22".parse().unwrap(),
+        bridge: "aio1-mgmt".to_owned(),
+        host_address: Ipv4Addr::new(172, 29, 236, 1),
+    };
+    Cloud {
+        name: "aio1".to_owned(),
+        region: "RegionOne".to_owned(),
+        release: profiles.releases["2025.1"].clone(),
+        scenario: "control".to_owned(),
+        networks: Networks {
+            networks: vec![management],
+            virtual_address: Ipv4Addr::new(172, 29, 236, 101),
+            exposed_address: None,
+        },
+        services: vec![profiles.services["galera"].clone(), profiles.services["heat"].clone()],
+        containers: vec![
+            container("galera", "galera", 1),
+            container("galera", "galera", 2),
+            container("galera", "galera", 3),
+            container("heat", "heat_engine", 1),
+        ],
+        layers: Vec::new(),
+        sizing: sizing(),
+        variables: BTreeMap::from([
+            ("debug".to_owned(), true.into()),
+            ("heat_plugins".to_owned(), serde_json::json!(["a", "b"])),
+        ]),
+        unified_cgroups: true,
+    }
+}
+
+fn container(service: &str, kind: &str, member: u32) -> Container {
+    let number = if kind == "galera" { member } else { member + 10 };
+    let address = Ipv4Addr::new(172, 29, 236, 200 + u8::try_from(number).unwrap());
+    Container {
+        name: format!("aio1_{kind}_container-{number:08x}"),
+        kind: kind.to_owned(),
+        service: service.to_owned(),
+        member,
+        hostname: format!("aio1-{}-container-{number:08x}", kind.replace('_', "-")),
+        machine_id: format!("{number:032x}"),
+        layers: Vec::new(),
+        privileged: None,
+        interfaces: vec![Interface {
+            role: NetworkRole::Management,
+            bridge: "aio1-mgmt".to_owned(),
+            host_name: format!("v{number}"),
+            mac: "00:16:3e:00:00:01".to_owned(),
+            addresses: vec![(address, 22)],
+            gateway: None,
+        }],
+        memory_limit_mib: 512,
+        data: Vec::new(),
+        environment: BTreeMap::new(),
+        units: if kind == "heat_engine" { vec!["heat-engine.service".to_owned()] } else { vec![] },
+        identity_files: BTreeMap::new(),
+    }
+}
+
+fn sizing() -> Sizing {
+    Sizing {
+        api_workers: 2,
+        rpc_workers: 3,
+        api_threads: 4,
+        buffer_pool_mib: 64,
+        memory_limit_mib: BTreeMap::from([("galera".to_owned(), 512)]),
+        parallel_packages: 1,
+        parallel_starts: 1,
+        parallel_loads: 1,
+        predicted_memory_mib: 1,
+        predicted_disk_mib: 1,
+        predicted_cold_secs: 1,
+        predicted_warm_secs: 1,
+        privileged: None,
+    }
+}
+
+/// One secret.
+pub fn secrets() -> BTreeMap<String, SecretString> {
+    BTreeMap::from([("heat_service_password".to_owned(), SecretString::from("hunter2/x"))])
+}
