@@ -1,3 +1,5 @@
 //! What is to be done, as a graph of steps. Pure.
 
+pub mod build;
+pub mod change;
 pub mod graph;

@@ -57,6 +57,8 @@ pub struct ContainerHealth {
     /// Why it is not healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether its root is an ordinary user on the host.
+    pub unprivileged: bool,
     /// Addresses by network role.
     pub addresses: BTreeMap<&'static str, Ipv4Addr>,
     /// Each unit with whether it runs.
@@ -169,6 +171,7 @@ async fn look(
         },
         health: if reason.is_none() { Health::Healthy } else { Health::Down },
         reason,
+        unprivileged: container.privileged.is_none(),
         addresses: addresses.collect(),
         units: units.into_iter().zip(active).collect(),
     })
@@ -223,6 +226,7 @@ mod tests {
             state: "running",
             health,
             reason: None,
+            unprivileged: true,
             addresses: BTreeMap::new(),
             units: BTreeMap::new(),
         }

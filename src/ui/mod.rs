@@ -2,6 +2,7 @@
 //! and reports, never the host.
 
 pub mod error;
+pub mod health;
 pub mod out;
 pub mod prompt;
 pub mod table;

@@ -1,0 +1,210 @@
+//! Parts of the graph, for commands that change less than `bootstrap`: rebuild, start, stop.
+//!
+//! They reuse the steps of [`super::build`]: a rebuilt container is made by the same steps as a new
+//! one, and `start` is `bootstrap` without anything that changes what was already chosen.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::build::{container_key, form_key};
+use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::step::{Action, Step};
+use crate::error::Result;
+use crate::model::topology::Container;
+use crate::render::Renderer;
+use crate::steps::cluster::{Forget, Grow};
+use crate::steps::container::{Discard, StopContainer};
+use crate::steps::remove::{ReleaseHost, RemoveContainer, RemoveFiles, RemoveNetwork};
+use crate::steps::shared::Shared;
+
+/// Whether a step brings up what a reboot takes away, and nothing else.
+pub fn is_start(step: &Step) -> bool {
+    let key = step.key.0.as_str();
+    key.starts_with("host/")
+        || key.starts_with("service/")
+        || (key.starts_with("cluster/") && key.ends_with("/form"))
+        || (key.starts_with("container/") && (key.ends_with("/start") || key.ends_with("/units")))
+}
+
+/// Whether a step is about one of these containers, or is the last look at what they belong to.
+pub fn concerns(step: &Step, targets: &[Container]) -> bool {
+    let key = step.key.0.as_str();
+    targets.iter().any(|target| {
+        key.starts_with(&format!("container/{}/{}/", target.kind, target.member))
+            || key == form_key(&target.kind).0
+            || key == format!("service/{}/ready", target.service)
+    })
+}
+
+/// The steps that throw containers away and make them anew. At most one target of each kind: the
+/// other members serve meanwhile.
+pub fn rebuild(
+    mut steps: Vec<Step>,
+    shared: &Arc<Shared>,
+    renderer: &Renderer,
+    targets: &[Container],
+    data: bool,
+) -> Result<Vec<Step>> {
+    steps.retain(|step| concerns(step, targets));
+    for target in targets {
+        let discard = container_key(target, "discard");
+        let mut needs = Vec::new();
+        if data {
+            if let Some(forget) = forget(shared, renderer, target)? {
+                needs.push(forget.key.clone());
+                steps.push(forget);
+            }
+            steps.extend(grow(shared, renderer, target)?);
+        }
+        let define = container_key(target, "define");
+        for step in steps.iter_mut().filter(|step| step.key == define) {
+            step.needs.push(discard.clone());
+        }
+        steps.push(Step {
+            key: discard,
+            title: format!("throw away {}/{}", target.kind, target.member),
+            phase: Phase::Containers,
+            resource: Resource::Light,
+            needs,
+            estimate_ms: 1_500,
+            action: Arc::new(Discard {
+                container: target.clone(),
+                data,
+                balancer: Arc::clone(&shared.balancer),
+            }),
+        });
+    }
+    Ok(only_among(steps))
+}
+
+/// Drops needs of steps that are not part of this run.
+pub fn only_among(mut steps: Vec<Step>) -> Vec<Step> {
+    let keys: BTreeSet<StepKey> = steps.iter().map(|step| step.key.clone()).collect();
+    for step in &mut steps {
+        step.needs.retain(|need| keys.contains(need));
+    }
+    steps
+}
+
+fn forget(shared: &Arc<Shared>, renderer: &Renderer, target: &Container) -> Result<Option<Step>> {
+    let Some((_, definition)) = shared.cloud.kind(&target.kind) else { return Ok(None) };
+    let Some(script) = definition.cluster.as_ref().and_then(|it| it.forget.as_ref()) else {
+        return Ok(None);
+    };
+    let departing = serde_json::json!({ "departing": {
+        "name": target.name, "hostname": target.hostname, "member": target.member,
+        "address": target.management_address() } });
+    let mut siblings = Vec::new();
+    for member in shared.cloud.members(&target.kind).filter(|it| it.name != target.name) {
+        let text = renderer.render_text_with(member, script, &departing)?;
+        siblings.push((member.name.clone(), text));
+    }
+    Ok(Some(Step {
+        key: container_key(target, "forget"),
+        title: format!("make the cluster forget {}/{}", target.kind, target.member),
+        phase: Phase::Services,
+        resource: Resource::Light,
+        needs: Vec::new(),
+        estimate_ms: 3_000,
+        action: Arc::new(Forget { departing: target.clone(), siblings }),
+    }))
+}
+
+fn grow(shared: &Arc<Shared>, renderer: &Renderer, target: &Container) -> Result<Option<Step>> {
+    let Some((_, definition)) = shared.cloud.kind(&target.kind) else { return Ok(None) };
+    let Some(script) = definition.cluster.as_ref().and_then(|it| it.grow.as_ref()) else {
+        return Ok(None);
+    };
+    Ok(Some(Step {
+        key: container_key(target, "grow"),
+        title: format!("give {}/{} its share again", target.kind, target.member),
+        phase: Phase::Services,
+        resource: Resource::Light,
+        needs: vec![form_key(&target.kind)],
+        estimate_ms: 3_000,
+        action: Arc::new(Grow {
+            member: target.clone(),
+            script: renderer.render_text(target, script)?,
+            probes: definition.health.clone(),
+            shared: Arc::clone(shared),
+        }),
+    }))
+}
+
+/// The steps that stop containers, those that need others before those that they need.
+pub fn stop(shared: &Arc<Shared>, targets: &[Container], whole_cloud: bool) -> Vec<Step> {
+    let needs_service = |user: &Container, used: &Container| {
+        let mut services = shared.cloud.services.iter();
+        services.any(|it| it.service == user.service && it.needs.contains(&used.service))
+    };
+    let mut steps = Vec::new();
+    for target in targets {
+        let users = targets.iter().filter(|user| needs_service(user, target));
+        let needs = users.map(|user| container_key(user, "stop")).collect();
+        let balancer = (!whole_cloud).then(|| Arc::clone(&shared.balancer));
+        let action: Arc<dyn Action> =
+            Arc::new(StopContainer { container: target.clone(), balancer });
+        steps.push(Step {
+            key: container_key(target, "stop"),
+            title: format!("stop container {}/{}", target.kind, target.member),
+            phase: Phase::Containers,
+            resource: Resource::Light,
+            needs,
+            estimate_ms: 2_000,
+            action,
+        });
+    }
+    steps
+}
+
+/// The steps that remove a cloud from the host. `strays` are containers that LXC knows and the
+/// cloud no longer does; `trees` and `empty` are the files that go last.
+pub fn destroy(
+    shared: &Arc<Shared>,
+    strays: &[String],
+    trees: Vec<std::path::PathBuf>,
+    empty: Vec<std::path::PathBuf>,
+) -> Vec<Step> {
+    let known = shared.cloud.containers.iter();
+    let known = known.map(|container| (container.name.clone(), Some(container.clone())));
+    let strays = strays
+        .iter()
+        .filter(|name| shared.cloud.container(name).is_none())
+        .map(|name| (name.clone(), None));
+    let mut steps: Vec<Step> = known
+        .chain(strays)
+        .map(|(name, container)| Step {
+            key: StepKey::new(format!("destroy/{name}")),
+            title: format!("remove container {name}"),
+            phase: Phase::Containers,
+            resource: Resource::Light,
+            needs: Vec::new(),
+            estimate_ms: 500,
+            action: Arc::new(RemoveContainer { name, container }),
+        })
+        .collect();
+    let containers: Vec<StepKey> = steps.iter().map(|step| step.key.clone()).collect();
+    let mut last = containers;
+    let tail: [(&str, &str, Arc<dyn Action>); 3] = [
+        (
+            "destroy/network",
+            "remove bridges, routes and the firewall table",
+            Arc::new(RemoveNetwork { spec: super::build::network_spec(shared) }),
+        ),
+        ("destroy/host", "restore the host's settings", Arc::new(ReleaseHost)),
+        ("destroy/files", "remove files", Arc::new(RemoveFiles { trees, empty })),
+    ];
+    for (key, title, action) in tail {
+        let key = StepKey::new(key);
+        steps.push(Step {
+            key: key.clone(),
+            title: title.to_owned(),
+            phase: Phase::Host,
+            resource: Resource::Light,
+            needs: std::mem::replace(&mut last, vec![key]),
+            estimate_ms: 300,
+            action,
+        });
+    }
+    steps
+}
