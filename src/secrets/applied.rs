@@ -56,7 +56,7 @@ impl AppliedSecrets {
     /// Remembers all of them and forgets those that are not among them.
     pub fn set_all(&mut self, values: &SecretValues) {
         self.hashes.clear();
-        for (name, value) in values.iter() {
+        for (name, value) in values {
             self.set(name, value);
         }
     }
@@ -65,7 +65,7 @@ impl AppliedSecrets {
     /// change: it is new.
     pub fn compare(&self, values: &SecretValues, spec: &SecretSpec) -> Changes {
         let mut changes = Changes::default();
-        for (name, value) in values.iter() {
+        for (name, value) in values {
             let Some(known) = self.hashes.get(name) else { continue };
             if *known == self.hash(name, value) {
                 continue;

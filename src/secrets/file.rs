@@ -53,9 +53,8 @@ enum Value {
 /// A line, counted from 1, and what is wrong with it.
 type Mistake = (usize, String);
 
-/// Values of the secrets that the deployed services need.
-#[derive(Clone, Debug, Default)]
-pub struct SecretValues(BTreeMap<String, SecretString>);
+/// Values of the secrets that the deployed services need, by name.
+pub type SecretValues = BTreeMap<String, SecretString>;
 
 /// What [`SecretsFile::complete`] did and saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,7 +118,7 @@ impl SecretsFile {
     /// The values that the deployed `services` need. An empty or missing one is an error.
     pub fn values(&self, spec: &SecretSpec, services: &[String]) -> Result<SecretValues> {
         self.check_values(spec, services)?;
-        let mut values = BTreeMap::new();
+        let mut values = SecretValues::new();
         for (name, _) in spec.needed_by(services) {
             match self.entries.get(name).map(|entry| &entry.value) {
                 Some(Value::Text(value)) => values.insert(name.to_owned(), value.clone()),
@@ -130,7 +129,7 @@ impl SecretsFile {
                 }
             };
         }
-        Ok(SecretValues(values))
+        Ok(values)
     }
 
     /// Refuses unknown names; returns those that are known and unused.
@@ -295,24 +294,6 @@ impl fmt::Debug for SecretsFile {
             .field("names", &names)
             .field("changed", &self.changed)
             .finish_non_exhaustive()
-    }
-}
-
-impl SecretValues {
-    /// The value of that name.
-    pub fn get(&self, name: &str) -> Option<&SecretString> {
-        self.0.get(name)
-    }
-
-    /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &SecretString)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
-    }
-}
-
-impl FromIterator<(String, SecretString)> for SecretValues {
-    fn from_iter<I: IntoIterator<Item = (String, SecretString)>>(values: I) -> Self {
-        Self(values.into_iter().collect())
     }
 }
 

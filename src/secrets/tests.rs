@@ -82,7 +82,6 @@ fn specification_covers_the_control_plane() {
         "haproxy_stats_password",
         "keystone_container_mysql_password",
         "keystone_auth_admin_password",
-        "keystone_oslomsg_rpc_password",
         "keystone_fernet_key_1",
         "keystone_credential_key_1",
         "heat_container_mysql_password",
@@ -98,6 +97,39 @@ fn specification_covers_the_control_plane() {
         spec.needed_by(&heat)
             .all(|(name, secret)| { name.starts_with("heat_") && secret.service == "heat" })
     );
+}
+
+/// Names after `secret: ` and `secrets.` in a profile or template.
+fn named_secrets(text: &str) -> impl Iterator<Item = &str> {
+    ["secret: ", "secrets."].into_iter().flat_map(|mark| text.split(mark).skip(1)).filter_map(
+        |rest| {
+            let end =
+                rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+            Some(&rest[..end.unwrap_or(rest.len())]).filter(|name| !name.is_empty())
+        },
+    )
+}
+
+#[test]
+fn specification_and_profiles_are_in_step() {
+    let spec = spec();
+    let profiles = crate::config::embedded::profiles();
+    let mut named = std::collections::BTreeSet::new();
+    for (path, text) in &profiles {
+        for name in named_secrets(text) {
+            assert!(spec.get(name).is_some(), "{path} names `{name}`, which secrets/ lacks");
+            named.insert(name);
+        }
+    }
+    let deployed: Vec<String> = profiles
+        .iter()
+        .filter_map(|(path, _)| path.strip_prefix("services/")?.strip_suffix(".yml"))
+        .map(str::to_owned)
+        .collect();
+    for (name, _) in spec.needed_by(&deployed) {
+        assert!(named.contains(name), "no profile uses `{name}`");
+    }
+    assert_eq!(spec.needed_by(&deployed).count(), named.len(), "every service is a profile");
 }
 
 #[test]
@@ -290,7 +322,7 @@ fn debug_and_errors_show_no_value() {
     applied.set_all(&values);
     let shown =
         format!("{file:?} {done:?} {values:?} {applied:?} {}", applied.to_record().unwrap());
-    for (name, value) in values.iter() {
+    for (name, value) in &values {
         assert!(!shown.contains(value.expose_secret()), "{name}");
     }
     assert!(shown.contains("haproxy_stats_password"));
