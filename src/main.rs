@@ -3,5 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    aio::cli::main()
+    // Before anything that could start a thread: both fork, or change namespaces.
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(first) if first == "__helper" => aio::lxc::helper::main(),
+        Some(first) if first == "__hook" => aio::lxc::hook::main(arguments),
+        _ => aio::cli::main(),
+    }
 }

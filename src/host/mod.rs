@@ -3,6 +3,7 @@
 //! The real implementations stand beside this file, the fakes under [`fake`] with the same names:
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
+pub mod containers;
 #[cfg(test)]
 pub mod fake;
 

@@ -1,1 +1,24 @@
 //! liblxc and the system calls that the standard library lacks: the only unsafe code.
+//!
+//! Whatever makes liblxc fork (start, stop, attach) or changes the process as a whole (namespaces,
+//! root directory, credentials) runs in a process of its own with a single thread: the hidden
+//! commands `aio __helper` ([`helper`]) and `aio __hook` ([`hook`]), which `main` dispatches before
+//! any thread exists. A fork of a process with threads could inherit locked mutexes, and the
+//! monitor that a start leaves behind would be a copy of it, secrets included. Reading (state, init
+//! process) is safe anywhere.
+
+pub mod accounts;
+pub mod attach;
+pub mod container;
+pub mod files;
+pub mod helper;
+pub mod hook;
+pub mod log;
+pub mod prepare;
+pub mod protocol;
+pub mod root;
+pub mod rooted;
+pub mod syscall;
+
+/// Where LXC and its stock tools keep definitions.
+pub const LXC_PATH: &str = "/var/lib/lxc";

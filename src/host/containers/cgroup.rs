@@ -1,0 +1,98 @@
+//! Which units of a container have processes, by its control groups as the host sees them.
+
+use std::path::{Path, PathBuf};
+
+/// Directories, in every hierarchy that may know, of the container whose init is `pid`.
+fn hierarchies(mounts: &Path, cgroup_file: &str) -> Vec<PathBuf> {
+    let payload = |path: &str| path.strip_suffix("/init.scope").unwrap_or(path).to_owned();
+    let mut found = Vec::new();
+    for line in cgroup_file.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let below: &[&str] = match controllers {
+            // systemd's own tree on a host with version 1.
+            "name=systemd" => &["systemd"],
+            // Version 2 alone, or beside version 1.
+            "" => &["", "unified"],
+            _ => continue,
+        };
+        let path = payload(path);
+        let path = path.trim_start_matches('/');
+        found.extend(below.iter().map(|mount| mounts.join(mount).join(path)));
+    }
+    found.retain(|path| path.is_dir());
+    found
+}
+
+/// `a@b.service` stands in `system-a.slice`; everything else in `system.slice` itself.
+fn unit_path(unit: &str) -> PathBuf {
+    let slice = Path::new("system.slice");
+    match unit.split_once('@') {
+        Some((template, _)) => {
+            slice.join(format!("system-{}.slice", template.replace('-', "\\x2d"))).join(unit)
+        }
+        None => slice.join(unit),
+    }
+}
+
+/// Whether a control group or one below it has a process.
+fn populated(group: &Path) -> bool {
+    if let Ok(events) = std::fs::read_to_string(group.join("cgroup.events")) {
+        return events.lines().any(|line| line == "populated 1");
+    }
+    let own = std::fs::read_to_string(group.join("cgroup.procs"));
+    if own.is_ok_and(|text| !text.trim().is_empty()) {
+        return true;
+    }
+    let Ok(entries) = std::fs::read_dir(group) else { return false };
+    entries.flatten().any(|entry| entry.path().is_dir() && populated(&entry.path()))
+}
+
+/// Which of `units` have a process, given the text of `/proc/PID/cgroup` of the container's init.
+pub(super) fn active(mounts: &Path, cgroup_file: &str, units: &[String]) -> Vec<bool> {
+    let hierarchies = hierarchies(mounts, cgroup_file);
+    let is_active = |unit: &String| {
+        let path = unit_path(unit);
+        hierarchies.iter().any(|hierarchy| populated(&hierarchy.join(&path)))
+    };
+    units.iter().map(is_active).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(mounts: &Path, path: &str, file: &str, text: &str) {
+        std::fs::create_dir_all(mounts.join(path)).unwrap();
+        std::fs::write(mounts.join(path).join(file), text).unwrap();
+    }
+
+    #[test]
+    fn version_2_says_it_in_events() {
+        let mounts = tempfile::tempdir().unwrap();
+        let slice = "lxc.payload.x/system.slice";
+        group(mounts.path(), &format!("{slice}/a.service"), "cgroup.events", "populated 1\n");
+        group(mounts.path(), &format!("{slice}/b.service"), "cgroup.events", "populated 0\n");
+        let instance = format!("{slice}/system-my\\x2dswift.slice/my-swift@sdb.service");
+        group(mounts.path(), &instance, "cgroup.events", "populated 1\nfrozen 0\n");
+        let units =
+            ["a.service", "b.service", "c.service", "my-swift@sdb.service"].map(str::to_owned);
+        let file = "0::/lxc.payload.x/init.scope\n";
+        assert_eq!(active(mounts.path(), file, &units), [true, false, false, true]);
+    }
+
+    #[test]
+    fn version_1_has_processes_in_the_group_or_below() {
+        let mounts = tempfile::tempdir().unwrap();
+        let slice = "systemd/lxc.payload.x-1/system.slice";
+        group(mounts.path(), &format!("{slice}/a.service/worker"), "cgroup.procs", "12\n");
+        group(mounts.path(), &format!("{slice}/b.service"), "cgroup.procs", "");
+        let units = ["a.service", "b.service"].map(str::to_owned);
+        let file = "9:name=systemd:/lxc.payload.x-1/init.scope\n4:memory:/lxc.payload.x-1\n";
+        assert_eq!(active(mounts.path(), file, &units), [true, false]);
+    }
+}

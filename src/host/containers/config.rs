@@ -1,0 +1,128 @@
+//! LXC's configuration of one container, as text. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::HostFeatures;
+use crate::lxc::root::Root;
+use crate::model::topology::{Container, Interface};
+
+/// Directory of LXC's own configuration files.
+const INCLUDES: &str = "/usr/share/lxc/config";
+
+/// What `lxc.*` lines follow from.
+pub(super) struct Definition<'a> {
+    pub(super) container: &'a Container,
+    pub(super) root: &'a Root,
+    pub(super) features: &'a HostFeatures,
+    /// The record that hooks read.
+    pub(super) record: &'a Path,
+    /// The binary that hooks call.
+    pub(super) binary: &'a Path,
+    /// LXC's directory of the container.
+    pub(super) directory: &'a Path,
+}
+
+/// `key = value` lines, in the order in which they are added.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, key: &str, value: impl std::fmt::Display) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+}
+
+/// The whole file.
+pub(super) fn render(definition: &Definition<'_>) -> String {
+    let Definition { container, root, features, directory, .. } = definition;
+    let mut lines = Lines::default();
+    lines.0.push_str(
+        "# Made by aio, made anew when it differs. Change the cloud's settings instead.\n",
+    );
+    lines.add("lxc.include", format!("{INCLUDES}/common.conf"));
+    if let Some((first, count)) = root.id_range {
+        lines.add("lxc.include", format!("{INCLUDES}/userns.conf"));
+        lines.add("lxc.idmap", format!("u 0 {first} {count}"));
+        lines.add("lxc.idmap", format!("g 0 {first} {count}"));
+        // `ip netns exec` mounts a sysfs of its own, which the kernel only allows in a user
+        // namespace that can see a whole one.
+        lines.add("lxc.mount.entry", "proc dev/.lxc/proc proc create=dir,optional 0 0");
+        lines.add("lxc.mount.entry", "sys dev/.lxc/sys sysfs create=dir,optional 0 0");
+    }
+    lines.add("lxc.uts.name", &container.hostname);
+    lines.add("lxc.rootfs.path", format!("dir:{}", root.merged.display()));
+    add_hooks(&mut lines, definition);
+    // Started by `aio start` alone, which makes bridges first: not by the distribution's unit, which
+    // starts what is in no group or in `onboot`.
+    lines.add("lxc.start.auto", 1);
+    lines.add("lxc.group", "openstack");
+    lines.add("lxc.log.file", directory.join("lxc.log").display());
+    lines.add("lxc.log.level", "WARN");
+    lines.add("lxc.console.logfile", directory.join("console.log").display());
+    add_memory_limit(&mut lines, container.memory_limit_mib, features.unified_cgroups);
+    if features.apparmor {
+        lines.add("lxc.apparmor.profile", "generated");
+        lines.add("lxc.apparmor.allow_nesting", 1);
+    } else {
+        lines.add("lxc.apparmor.profile", "unconfined");
+    }
+    if !features.unified_cgroups {
+        add_environment(&mut lines, &features.legacy_cgroup_environment);
+    }
+    if container.interfaces.is_empty() {
+        lines.add("lxc.net.0.type", "empty");
+    }
+    for (index, interface) in container.interfaces.iter().enumerate() {
+        add_interface(&mut lines, index, interface);
+    }
+    lines.0
+}
+
+fn add_hooks(lines: &mut Lines, definition: &Definition<'_>) {
+    for hook in ["pre-start", "post-stop"] {
+        let (binary, record) = (quoted(definition.binary), quoted(definition.record));
+        lines.add(&format!("lxc.hook.{hook}"), format!("{binary} __hook {hook} {record}"));
+    }
+}
+
+/// For the shell to which liblxc gives a hook's line.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/-_.".contains(letter);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn add_memory_limit(lines: &mut Lines, limit_mib: u64, unified: bool) {
+    let key = if unified { "lxc.cgroup2.memory.max" } else { "lxc.cgroup.memory.limit_in_bytes" };
+    lines.add(key, limit_mib << 20);
+}
+
+fn add_environment(lines: &mut Lines, environment: &BTreeMap<String, String>) {
+    for (name, value) in environment {
+        lines.add("lxc.environment", format!("{name}={value}"));
+    }
+}
+
+fn add_interface(lines: &mut Lines, index: usize, interface: &Interface) {
+    let key = |name: &str| format!("lxc.net.{index}.{name}");
+    lines.add(&key("type"), "veth");
+    lines.add(&key("link"), &interface.bridge);
+    lines.add(&key("flags"), "up");
+    lines.add(&key("name"), interface.role.interface());
+    lines.add(&key("veth.pair"), &interface.host_name);
+    // Fixed: with a random one a restarted container stays unreachable until the neighbours' ARP
+    // entries age.
+    lines.add(&key("hwaddr"), &interface.mac);
+    for (address, prefix) in &interface.addresses {
+        lines.add(&key("ipv4.address"), format!("{address}/{prefix}"));
+    }
+    if let Some(gateway) = interface.gateway {
+        lines.add(&key("ipv4.gateway"), gateway);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::model::network::NetworkRole;
+
+fn container() -> Container {
+    Container {
+        name: "aio1_galera_container-0a1b2c3d".to_owned(),
+        kind: "galera".to_owned(),
+        service: "galera".to_owned(),
+        member: 1,
+        hostname: "aio1-galera-container-0a1b2c3d".to_owned(),
+        machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
+        layers: vec!["top".to_owned(), "base".to_owned()],
+        privileged: None,
+        interfaces: vec![
+            Interface {
+                role: NetworkRole::Nat,
+                bridge: "aio1br-nat".to_owned(),
+                host_name: "aio1v0a1b0".to_owned(),
+                mac: "00:16:3e:01:02:03".to_owned(),
+                addresses: vec![("10.0.3.10".parse().unwrap(), 24)],
+                gateway: Some("10.0.3.1".parse().unwrap()),
+            },
+            Interface {
+                role: NetworkRole::Management,
+                bridge: "aio1br-mgmt".to_owned(),
+                host_name: "aio1v0a1b1".to_owned(),
+                mac: "00:16:3e:01:02:04".to_owned(),
+                addresses: vec![
+                    ("172.29.236.10".parse().unwrap(), 22),
+                    ("172.29.236.101".parse().unwrap(), 22),
+                ],
+                gateway: None,
+            },
+        ],
+        memory_limit_mib: 1024,
+        data: Vec::new(),
+        environment: BTreeMap::new(),
+        units: Vec::new(),
+        identity_files: BTreeMap::new(),
+    }
+}
+
+fn rendered(id_range: Option<(u32, u32)>, features: &HostFeatures) -> String {
+    let root = Root {
+        layers: Vec::new(),
+        writable: PathBuf::from("/s/private/x"),
+        merged: PathBuf::from("/s/roots/x"),
+        id_range,
+        binds: Vec::new(),
+    };
+    render(&Definition {
+        container: &container(),
+        root: &root,
+        features,
+        record: Path::new("/s/it's/x.json"),
+        binary: Path::new("/s/bin/aio"),
+        directory: Path::new("/var/lib/lxc/x"),
+    })
+}
+
+fn legacy_host() -> HostFeatures {
+    HostFeatures {
+        unified_cgroups: false,
+        apparmor: false,
+        legacy_cgroup_environment: BTreeMap::from([("FORCE".to_owned(), "1".to_owned())]),
+    }
+}
+
+#[test]
+fn an_unprivileged_container_on_a_legacy_host() {
+    insta::assert_snapshot!(rendered(Some((100_000, 65_536)), &legacy_host()));
+}
+
+#[test]
+fn a_privileged_container_on_a_host_as_users_have_it() {
+    let features = HostFeatures { unified_cgroups: true, apparmor: true, ..legacy_host() };
+    insta::assert_snapshot!(rendered(None, &features));
+}

@@ -1,0 +1,377 @@
+//! What makes a container: LXC's configuration, the record, the directories.
+//!
+//! The configuration is written last, by a rename: a container is defined when LXC sees it, and then
+//! all of it is there. A definition that is gone (`lxc-destroy` by hand) takes the root with it: what
+//! is left of it is thrown away before a new one is made. So are the changes made on top of layers
+//! that are no longer the container's.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Inner, config, lookup};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::ContainerState;
+use crate::lxc::LXC_PATH;
+use crate::lxc::files::FileRequest;
+use crate::lxc::prepare::{DataDirectory, Preparation};
+use crate::lxc::root::{self, Bind, Root};
+use crate::model::topology::Container;
+use crate::state::paths::Paths;
+
+/// With what a container was made. Hooks read `root` of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Record {
+    pub(super) container: Container,
+    pub(super) root: Root,
+}
+
+impl Inner {
+    /// What is recorded; `None` when nothing (readable) is.
+    pub(super) fn record(&self, name: &str) -> Result<Option<Record>> {
+        let file = self.paths.spec_file(name);
+        match std::fs::read(&file) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).doing(|| format!("read `{}`", file.display())),
+        }
+    }
+
+    /// The record of a defined container.
+    pub(super) fn known(&self, name: &str) -> Result<Record> {
+        self.record(name)?.ok_or_else(|| {
+            let file = self.paths.spec_file(name);
+            Error::failed(format!("read what container `{name}` is made of"))
+                .because(format!("`{}` is missing or damaged", file.display()))
+                .hint("`aio bootstrap` defines it anew.")
+        })
+    }
+
+    /// The root that `container` should have.
+    fn root(&self, container: &Container) -> Root {
+        let name = &container.name;
+        let journal = Bind {
+            source: self.paths.journal_dir().join(&container.machine_id),
+            target: Path::new("/var/log/journal").join(&container.machine_id),
+        };
+        let data = container.data.iter();
+        let mut binds: Vec<Bind> = data
+            .map(|data| Bind { source: (&data.source).into(), target: (&data.path).into() })
+            .collect();
+        binds.push(journal);
+        binds.sort_by_key(|bind| bind.target.components().count());
+        Root {
+            layers: container.layers.iter().map(|id| self.layer(id)).collect(),
+            writable: self.paths.container_dir(name),
+            merged: self.paths.root_dir(name),
+            id_range: container.privileged.is_none().then_some(self.id_range),
+            binds,
+        }
+    }
+
+    fn layer(&self, id: &str) -> PathBuf {
+        self.paths.layers_dir().join(id).join("root")
+    }
+
+    fn render(&self, container: &Container, root: &Root) -> String {
+        config::render(&config::Definition {
+            container,
+            root,
+            features: &self.features,
+            record: &self.paths.spec_file(&container.name),
+            binary: &self.paths.binary(),
+            directory: &Paths::lxc_dir(&container.name),
+        })
+    }
+
+    pub(super) fn definition_differs(&self, container: &Container) -> Result<Option<String>> {
+        let name = &container.name;
+        let Some(text) = read_config(name)? else {
+            return Ok(Some("the container is not defined".to_owned()));
+        };
+        let Some(record) = self.record(name)? else {
+            return Ok(Some("there is no record of how it was made".to_owned()));
+        };
+        if record.container != *container {
+            return Ok(Some(difference(&record.container, container)));
+        }
+        let root = self.root(container);
+        if record.root != root {
+            return Ok(Some("its directories or its range of ids changed".to_owned()));
+        }
+        if text != self.render(container, &root) {
+            return Ok(Some("its LXC configuration differs".to_owned()));
+        }
+        Ok(damage(container, &root))
+    }
+
+    /// All that comes before the container's root is written to: see [`Self::finish_definition`].
+    pub(super) fn begin_definition(&self, container: &Container) -> Result<Preparation> {
+        let name = &container.name;
+        let doing = || format!("define container `{name}`");
+        self.refuse_foreign(name)?;
+        let previous = match read_config(name)? {
+            Some(_) => self.record(name)?,
+            None => None,
+        };
+        let root = self.root(container);
+        let keeps_root = previous.as_ref().is_some_and(|record| record.root.layers == root.layers);
+        if !keeps_root {
+            root::unmount(&root.merged)?;
+            remove_tree(&root.writable).doing(doing)?;
+        }
+        for (directory, mode) in [
+            (root.upper(), 0o755),
+            (root.writable.join("work"), 0o755),
+            (self.paths.journal_dir().join(&container.machine_id), 0o755),
+            (Paths::lxc_dir(name), 0o750),
+        ] {
+            make_missing(&directory, mode).doing(doing)?;
+        }
+        let wanted: BTreeSet<&String> = container.units.iter().collect();
+        let before = previous.map(|record| record.container.units).unwrap_or_default();
+        Ok(Preparation {
+            root,
+            files: container
+                .identity_files
+                .iter()
+                .map(|(path, text)| FileRequest::new(path, "root:root", 0o644, text.as_bytes()))
+                .collect(),
+            unmask: container.units.clone(),
+            mask: before.into_iter().filter(|unit| !wanted.contains(unit)).collect(),
+            data: data_directories(container)?,
+        })
+    }
+
+    /// The record, and last LXC's configuration.
+    pub(super) fn finish_definition(&self, container: &Container) -> Result<()> {
+        let doing = || format!("define container `{}`", container.name);
+        let root = self.root(container);
+        let text = self.render(container, &root);
+        let record = Record { container: container.clone(), root };
+        let record = serde_json::to_vec_pretty(&record).doing(doing)?;
+        write_atomically(&self.paths.spec_file(&container.name), &record, 0o600).doing(doing)?;
+        let config = Paths::lxc_dir(&container.name).join("config");
+        write_atomically(&config, text.as_bytes(), 0o640).doing(doing)
+    }
+
+    /// A container of that name that somebody else made is left alone.
+    fn refuse_foreign(&self, name: &str) -> Result<()> {
+        match read_config(name)? {
+            Some(text) if !self.is_ours(&text) => {
+                Err(Error::new(ErrorKind::Refused, format!("define container `{name}`"))
+                    .because("LXC has a container of that name that this cloud did not make")
+                    .hint(format!(
+                        "`lxc-destroy -n {name}` removes it; `--name` names another cloud."
+                    )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_ours(&self, config: &str) -> bool {
+        let records = self.paths.spec_file("x");
+        let directory = records.parent().unwrap_or(&records).display().to_string();
+        config
+            .lines()
+            .any(|line| line.starts_with("lxc.hook.pre-start") && line.contains(&directory))
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        let entries = match std::fs::read_dir(LXC_PATH) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+            other => other.doing(|| format!("list `{LXC_PATH}`"))?,
+        };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if read_config(&name)?.is_some_and(|text| self.is_ours(&text)) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The definition goes first: whatever stops this half-way, the rest is thrown away before the
+    /// container is defined again.
+    pub(super) fn discard(&self, name: &str) -> Result<()> {
+        let doing = || format!("throw away container `{name}`");
+        self.refuse_running(name).map_err(|error| error.context(doing()))?;
+        self.refuse_foreign(name).map_err(|error| error.context(doing()))?;
+        let merged = self.paths.root_dir(name);
+        root::unmount(&merged)?;
+        for path in [
+            Paths::lxc_dir(name).join("config"),
+            Paths::lxc_dir(name),
+            self.paths.spec_file(name),
+            self.paths.container_dir(name),
+            merged,
+        ] {
+            remove_tree(&path).doing(doing)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn discard_data(&self, container: &Container) -> Result<()> {
+        let doing = || format!("throw away the data of container `{}`", container.name);
+        self.refuse_running(&container.name).map_err(|error| error.context(doing()))?;
+        for data in container.data.iter().filter(|data| !data.keep) {
+            remove_tree(Path::new(&data.source)).doing(doing)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_running(&self, name: &str) -> Result<()> {
+        match self.state(name)? {
+            ContainerState::Running { .. } => Err(Error::failed("remove what is in use")
+                .because(format!("container `{name}` is running"))
+                .hint(format!("`aio stop {name}` stops it."))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The directories above all, with the modes that keep unshifted ids out of reach.
+    pub(super) fn make_directories(&self) -> Result<()> {
+        let paths = &self.paths;
+        let binary = paths.binary();
+        let roots = paths.root_dir("x");
+        for (directory, mode) in [
+            (paths.state_dir.as_path(), 0o711),
+            (&paths.private_dir(), 0o700),
+            (binary.parent().unwrap_or(&binary), 0o755),
+            (roots.parent().unwrap_or(&roots), 0o711),
+        ] {
+            make_directory(directory, mode)
+                .doing(|| format!("make the directory `{}`", directory.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// LXC's configuration of a container; `None` when there is none.
+fn read_config(name: &str) -> Result<Option<String>> {
+    let path = Paths::lxc_dir(name).join("config");
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if crate::lxc::rooted::is_missing(&error) => Ok(None),
+        Err(error) => Err(error).doing(|| format!("read `{}`", path.display())),
+    }
+}
+
+/// Which parts of a specification changed, for people.
+fn difference(before: &Container, after: &Container) -> String {
+    let fields = |container| match serde_json::to_value(container) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (before, after) = (fields(before), fields(after));
+    let changed: Vec<String> = after
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(value))
+        .map(|(name, _)| name.replace('_', " "))
+        .collect();
+    format!("its {} changed", changed.join(", "))
+}
+
+/// What a power cut or a hand may have taken from a defined container.
+fn damage(container: &Container, root: &Root) -> Option<String> {
+    if !root.upper().is_dir() {
+        return Some("its root directory is gone".to_owned());
+    }
+    if let Some(data) = container.data.iter().find(|data| !Path::new(&data.source).is_dir()) {
+        return Some(format!("its data directory for `{}` is missing", data.path));
+    }
+    let empty = container.identity_files.iter().find(|(path, text)| {
+        let place = lookup::find(root, Path::new(path), true).ok().flatten();
+        let length = place.and_then(|place| place.metadata().ok()).map(|found| found.len());
+        length.unwrap_or(0) == 0 && !text.is_empty()
+    });
+    empty.map(|(path, _)| format!("its `{path}` is missing"))
+}
+
+fn data_directories(container: &Container) -> Result<Vec<DataDirectory>> {
+    let convert = |data: &crate::model::topology::Data| {
+        let mode = u32::from_str_radix(&data.mode, 8).map_err(|_| {
+            let message = format!("read the mode of `{}`", data.path);
+            Error::new(ErrorKind::Config, message).because(format!("`{}` is not octal", data.mode))
+        })?;
+        Ok(DataDirectory {
+            source: (&data.source).into(),
+            target: (&data.path).into(),
+            owner: data.owner.clone(),
+            mode,
+            from_image: data.from_image,
+        })
+    };
+    container.data.iter().map(convert).collect()
+}
+
+/// Makes a directory with its missing parents; one that is there stays as it is.
+fn make_missing(path: &Path, mode: u32) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory, and gives it its mode from the first moment on.
+fn make_directory(path: &Path, mode: u32) -> std::io::Result<()> {
+    make_missing(path, mode)?;
+    if path.metadata()?.mode() & 0o7777 != mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a directory with all below it; no error when there is none.
+fn remove_tree(path: &Path) -> std::io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if crate::lxc::rooted::is_missing(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn write_atomically(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(content)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Hooks call a copy, so that an upgrade or a build tree that is deleted does not stop the cloud.
+pub(super) fn install_binary(binary: &Path, copy: &Path) -> Result<()> {
+    let doing = || format!("copy `{}` to `{}`", binary.display(), copy.display());
+    let source = binary.metadata().doing(doing)?;
+    let same = |copied: &std::fs::Metadata| {
+        copied.ino() == source.ino() && copied.dev() == source.dev()
+            || copied.len() == source.len() && copied.modified().ok() == source.modified().ok()
+    };
+    if copy.metadata().is_ok_and(|copied| same(&copied)) {
+        return Ok(());
+    }
+    let parent = copy.parent().unwrap_or(Path::new("/"));
+    let temporary = tempfile::NamedTempFile::new_in(parent).doing(doing)?;
+    std::fs::copy(binary, temporary.path()).doing(doing)?;
+    let file = temporary.as_file();
+    file.set_permissions(std::fs::Permissions::from_mode(0o755)).doing(doing)?;
+    // What tells later runs that the copy is the same.
+    file.set_modified(source.modified().doing(doing)?).doing(doing)?;
+    temporary.persist(copy).doing(doing)?;
+    Ok(())
+}

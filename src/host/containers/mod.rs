@@ -1,0 +1,256 @@
+//! Real containers: LXC's, with roots of layers.
+//!
+//! What LXC must know stands in its own directory, so stock tools see and start the containers; the
+//! hooks named there mount and unmount the root. What `aio` must know to compare stands in the
+//! record beside it ([`definition`]). Nothing here is cached: every answer is looked up.
+
+mod cgroup;
+mod client;
+mod config;
+mod definition;
+mod lookup;
+mod read;
+mod start;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Command, ContainerFile, ContainerState, Containers, Output, Stop};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc;
+use crate::lxc::container::{Handle, State};
+use crate::lxc::files::FileRequest;
+use crate::lxc::prepare::Preparation;
+use crate::lxc::protocol::Request;
+use crate::model::topology::Container;
+use crate::state::paths::Paths;
+
+/// What of the host decides how containers are defined.
+#[derive(Clone, Debug)]
+pub struct HostFeatures {
+    /// Control groups of version 2 alone.
+    pub unified_cgroups: bool,
+    /// AppArmor is there and confines.
+    pub apparmor: bool,
+    /// What a container's systemd needs on a host whose control groups are not unified.
+    pub legacy_cgroup_environment: BTreeMap<String, String>,
+}
+
+/// Containers of one cloud on this host.
+#[derive(Clone)]
+pub struct RealContainers {
+    inner: Arc<Inner>,
+}
+
+/// What all methods share; they run on blocking threads.
+struct Inner {
+    paths: Paths,
+    id_range: (u32, u32),
+    features: HostFeatures,
+    helper: PathBuf,
+}
+
+impl RealContainers {
+    /// `id_range` is the cloud's range of subordinate ids, `helper` the binary that is run as
+    /// `__helper` and copied for the hooks: usually the running one.
+    pub fn new(
+        paths: Paths,
+        id_range: (u32, u32),
+        features: HostFeatures,
+        helper: PathBuf,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { paths, id_range, features, helper }) }
+    }
+
+    /// Runs blocking work (files, liblxc's reading calls) on a thread made for it.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::task::spawn_blocking(move || work(&inner));
+        task.await.doing(|| "work on a container".to_owned())?
+    }
+
+    async fn call(
+        &self,
+        request: &Request,
+        stdin: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<Output> {
+        client::call(&self.inner.helper, request, stdin, timeout).await
+    }
+
+    /// Changes the root of a stopped container.
+    async fn prepare(&self, preparation: Preparation) -> Result<()> {
+        self.call(&Request::Prepare(preparation), &[], None).await.map(|_| ())
+    }
+
+    /// Copies the helper's binary to where hooks find it, unless the copy is the same.
+    pub async fn install_binary(&self) -> Result<()> {
+        self.blocking(|inner| {
+            inner.make_directories()?;
+            definition::install_binary(&inner.helper, &inner.paths.binary())
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// What it is doing; waits for a moment while it is on its way up or down.
+    fn state(&self, name: &str) -> Result<ContainerState> {
+        for _ in 0..500 {
+            match Handle::open(name)?.state() {
+                State::Absent => return Ok(ContainerState::Absent),
+                State::Stopped => return Ok(ContainerState::Stopped),
+                State::Running(init_pid) => return Ok(ContainerState::Running { init_pid }),
+                State::Changing(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        Err(Error::failed(format!("see what container `{name}` is doing"))
+            .because("it is neither started nor stopped for 5 s")
+            .hint(format!(
+                "`lxc-info -n {name}` shows its state, `lxc-stop -k -n {name}` ends it."
+            )))
+    }
+
+    fn init_pid(&self, name: &str) -> Result<u32> {
+        match self.state(name)? {
+            ContainerState::Running { init_pid } => Ok(init_pid),
+            state => Err(not_running(name, state)),
+        }
+    }
+
+    fn log_file(name: &str) -> PathBuf {
+        Paths::lxc_dir(name).join("lxc.log")
+    }
+}
+
+fn not_running(name: &str, state: ContainerState) -> Error {
+    let error = Error::new(ErrorKind::NotFound, format!("reach container `{name}`"));
+    match state {
+        ContainerState::Absent => error.because("it is not defined"),
+        _ => error.because("it is not running").hint(format!("`aio start {name}` starts it.")),
+    }
+}
+
+#[async_trait]
+impl Containers for RealContainers {
+    async fn state(&self, name: &str) -> Result<ContainerState> {
+        let name = name.to_owned();
+        self.blocking(move |inner| inner.state(&name)).await
+    }
+
+    async fn definition_differs(&self, container: &Container) -> Result<Option<String>> {
+        let container = container.clone();
+        self.blocking(move |inner| inner.definition_differs(&container)).await
+    }
+
+    async fn define(&self, container: &Container) -> Result<()> {
+        self.install_binary().await?;
+        let wanted = container.clone();
+        let preparation = self.blocking(move |inner| inner.begin_definition(&wanted)).await?;
+        self.prepare(preparation)
+            .await
+            .map_err(|error| error.context(format!("define container `{}`", container.name)))?;
+        let wanted = container.clone();
+        self.blocking(move |inner| inner.finish_definition(&wanted)).await
+    }
+
+    async fn start(&self, name: &str) -> Result<()> {
+        self.install_binary().await?;
+        start::start(self, name).await
+    }
+
+    async fn stop(&self, name: &str, how: Stop) -> Result<()> {
+        start::stop(self, name, how).await
+    }
+
+    async fn discard(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
+        self.blocking(move |inner| inner.discard(&name)).await
+    }
+
+    async fn discard_data(&self, container: &Container) -> Result<()> {
+        let container = container.clone();
+        self.blocking(move |inner| inner.discard_data(&container)).await
+    }
+
+    async fn run(&self, name: &str, command: Command) -> Result<Output> {
+        let read = name.to_owned();
+        let record = self.blocking(move |inner| inner.record(&read)).await?;
+        let mut environment = record.map(|record| record.container.environment).unwrap_or_default();
+        environment.extend(command.environment);
+        let request = Request::Run {
+            name: name.to_owned(),
+            log: Inner::log_file(name),
+            argv: command.argv,
+            environment: lxc::attach::environment(&environment),
+            stdin_length: command.stdin.len() as u64,
+        };
+        let output = self.call(&request, &command.stdin, command.timeout).await;
+        output.map_err(|error| error.context(format!("run a command in container `{name}`")))
+    }
+
+    async fn read_file(&self, name: &str, path: &str) -> Result<Option<ContainerFile>> {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        self.blocking(move |inner| inner.read_file(&name, &path)).await
+    }
+
+    async fn write_files(&self, name: &str, files: &[ContainerFile]) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let request = |file: &ContainerFile| {
+            FileRequest::new(&file.path, &file.owner, file.mode, &file.content)
+        };
+        let files = files.iter().map(request).collect();
+        let doing = || format!("write files in container `{name}`");
+        match self.state(name).await? {
+            ContainerState::Running { .. } => {
+                let log = Inner::log_file(name);
+                let request = Request::WriteFiles { name: name.to_owned(), log, files };
+                let output = self.call(&request, &[], None).await;
+                let output = output.map_err(|error| error.context(doing()))?;
+                if output.success() {
+                    return Ok(());
+                }
+                Err(Error::failed(doing()).because(output.tail(5)))
+            }
+            state @ ContainerState::Absent => Err(not_running(name, state).context(doing())),
+            ContainerState::Stopped => {
+                let owned = name.to_owned();
+                let root = self.blocking(move |inner| Ok(inner.known(&owned)?.root)).await?;
+                let (unmask, mask, data) = (Vec::new(), Vec::new(), Vec::new());
+                let preparation = Preparation { root, files, unmask, mask, data };
+                self.prepare(preparation).await.map_err(|error| error.context(doing()))
+            }
+        }
+    }
+
+    async fn active_units(&self, name: &str, units: &[String]) -> Result<Vec<bool>> {
+        let (name, units) = (name.to_owned(), units.to_vec());
+        self.blocking(move |inner| {
+            let ContainerState::Running { init_pid } = inner.state(&name)? else {
+                return Ok(vec![false; units.len()]);
+            };
+            let groups = std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
+                .doing(|| format!("read the control groups of container `{name}`"))?;
+            Ok(cgroup::active(Path::new("/sys/fs/cgroup"), &groups, &units))
+        })
+        .await
+    }
+
+    async fn list(&self) -> Result<Vec<String>> {
+        self.blocking(Inner::list).await
+    }
+
+    async fn host_path(&self, name: &str, path: &str) -> Result<PathBuf> {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        self.blocking(move |inner| read::host_path(inner.init_pid(&name)?, Path::new(&path))).await
+    }
+}

@@ -1,0 +1,115 @@
+//! Reading files of containers: running ones through `/proc/PID/root`, stopped ones from their
+//! directories. Symbolic links are followed inside the container only.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::{Inner, lookup};
+use crate::error::{Error, Result, ResultExt};
+use crate::host::{ContainerFile, ContainerState};
+use crate::lxc::accounts::Accounts;
+use crate::lxc::root::Root;
+use crate::lxc::rooted;
+
+/// How files of one container are opened.
+enum View {
+    Running { root: std::os::fd::OwnedFd, id_range: Option<(u32, u32)> },
+    Stopped(Box<Root>),
+}
+
+impl View {
+    fn open(&self, path: &Path) -> std::io::Result<Option<File>> {
+        // Not blocking, so that a pipe put there cannot hang the reader.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let opened = match self {
+            Self::Running { root, .. } => rooted::open(root.as_fd(), path, flags),
+            Self::Stopped(root) => match lookup::find(root, path, true)? {
+                None => return Ok(None),
+                Some(place) => rustix::fs::open(place, flags, rustix::fs::Mode::empty())
+                    .map_err(std::io::Error::from),
+            },
+        };
+        match opened {
+            Err(error) if rooted::is_missing(&error) => Ok(None),
+            other => other.map(|descriptor| Some(File::from(descriptor))),
+        }
+    }
+
+    fn text(&self, path: &str) -> std::io::Result<String> {
+        let mut bytes = Vec::new();
+        if let Some(mut file) = self.open(Path::new(path))? {
+            file.read_to_end(&mut bytes)?;
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// An id as the container sees it. On disk, and in a privileged container, it is that already.
+    fn id_inside(&self, id: u32) -> u32 {
+        match self {
+            Self::Running { id_range: Some((first, count)), .. } => {
+                id.checked_sub(*first).filter(|inside| inside < count).unwrap_or(id)
+            }
+            _ => id,
+        }
+    }
+
+    fn read(&self, path: &str) -> std::io::Result<Option<ContainerFile>> {
+        let Some(mut file) = self.open(Path::new(path))? else { return Ok(None) };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        let accounts = Accounts::new(self.text("/etc/passwd")?, self.text("/etc/group")?);
+        let (uid, gid) = (self.id_inside(metadata.uid()), self.id_inside(metadata.gid()));
+        let (owner, mode) = (accounts.name(uid, gid), metadata.mode() & 0o7777);
+        Ok(Some(ContainerFile { path: path.to_owned(), owner, mode, content }))
+    }
+}
+
+impl Inner {
+    pub(super) fn read_file(&self, name: &str, path: &str) -> Result<Option<ContainerFile>> {
+        let doing = || format!("read `{path}` of container `{name}`");
+        let view = match self.state(name)? {
+            ContainerState::Absent => return Ok(None),
+            ContainerState::Stopped => View::Stopped(Box::new(self.known(name)?.root)),
+            ContainerState::Running { init_pid } => View::Running {
+                root: open_root(init_pid).doing(doing)?,
+                id_range: self.known(name)?.root.id_range,
+            },
+        };
+        view.read(path).doing(doing)
+    }
+}
+
+fn open_root(init_pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")))
+}
+
+/// `/proc/PID/root/…` with every symbolic link on the way resolved inside the container: a link to
+/// `/run` must not lead to the host's. What is missing stays as it was named.
+pub(super) fn host_path(init_pid: u32, path: &Path) -> Result<PathBuf> {
+    let doing = || format!("find `{}` in the container", path.display());
+    let top = PathBuf::from(format!("/proc/{init_pid}/root"));
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(top) };
+    if name == ".." {
+        return Err(Error::failed(doing()).because("it ends in `..`"));
+    }
+    let root = open_root(init_pid).doing(doing)?;
+    let directory = match rooted::open(root.as_fd(), parent, OFlags::PATH | OFlags::DIRECTORY) {
+        Err(error) if rooted::is_missing(&error) => {
+            return Ok(top.join(path.strip_prefix("/").unwrap_or(path)));
+        }
+        other => other.doing(doing)?,
+    };
+    // The kernel names it from the container's own root.
+    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let inside = std::fs::read_link(link).doing(doing)?;
+    Ok(top.join(inside.strip_prefix("/").unwrap_or(&inside)).join(name))
+}

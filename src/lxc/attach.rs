@@ -1,0 +1,186 @@
+//! Processes inside a running container. Everything here forks inside liblxc: it belongs into a
+//! process with a single thread (the helper, or `aio attach` before any runtime exists).
+#![allow(unsafe_code)] // liblxc calls back and takes pointers.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_void};
+use std::io::{IsTerminal, Write};
+
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+
+use super::container::{CStrings, Handle, State, c_string};
+use super::{files, rooted, syscall};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// The search path of commands in a container.
+const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The environment of a command: `PATH` and `HOME`, then what is given.
+pub fn environment(given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::from([
+        ("PATH".to_owned(), SEARCH_PATH.to_owned()),
+        ("HOME".to_owned(), "/root".to_owned()),
+    ]);
+    all.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+    all
+}
+
+/// Starts a command on the standard streams of this process; it is a child of this process.
+pub fn command(
+    handle: &Handle,
+    program: &str,
+    argv: &[String],
+    environment: &BTreeMap<String, String>,
+    terminal: bool,
+) -> Result<Pid> {
+    let program = c_string(program)?;
+    let mut arguments = CStrings::new(argv.iter().map(String::as_str))?;
+    let variables: Vec<String> =
+        environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut variables = CStrings::new(variables.iter().map(String::as_str))?;
+    let mut command = lxc_sys::lxc_attach_command_t {
+        program: program.as_ptr().cast_mut(),
+        argv: arguments.as_mut_ptr(),
+    };
+    let mut options = options();
+    options.initial_cwd = c"/".as_ptr().cast_mut();
+    options.env_policy = lxc_sys::lxc_attach_env_policy_t_LXC_ATTACH_CLEAR_ENV;
+    options.extra_env_vars = variables.as_mut_ptr();
+    if terminal {
+        options.attach_flags |= flags(lxc_sys::LXC_ATTACH_TERMINAL);
+    }
+    let payload = (&raw mut command).cast::<c_void>();
+    // SAFETY: `lxc_attach_run_command` expects this structure; all strings live until the end of
+    // this function, and the child has its own copy.
+    unsafe { handle.attach(lxc_sys::lxc_attach_run_command, payload, &mut options) }
+}
+
+/// Starts a process that writes files; a message of what went wrong goes to its standard error.
+pub fn write_files(handle: &Handle, files: &[files::FileRequest]) -> Result<Pid> {
+    let mut payload = files;
+    let payload = (&raw mut payload).cast::<c_void>();
+    // SAFETY: `write_files_inside` expects a pointer to this slice, which outlives the call.
+    unsafe { handle.attach(write_files_inside, payload, &mut options()) }
+}
+
+unsafe extern "C" fn write_files_inside(payload: *mut c_void) -> c_int {
+    // SAFETY: `write_files` passes a pointer to a slice of its caller, of which this forked child
+    // has a copy.
+    let files = unsafe { *payload.cast::<&[files::FileRequest]>() };
+    // No panic may unwind into C; the profile has no other way to stop one.
+    let result = std::panic::catch_unwind(|| files::write_all(files));
+    match result {
+        Ok(Ok(())) => 0,
+        Ok(Err(message)) => {
+            let _ = write!(std::io::stderr(), "{message}");
+            1
+        }
+        Err(_) => 1,
+    }
+}
+
+fn flags(flags: u32) -> c_int {
+    // Bits, not a number.
+    flags.cast_signed()
+}
+
+/// `LXC_ATTACH_OPTIONS_DEFAULT`, which is a macro in C.
+fn options() -> lxc_sys::lxc_attach_options_t {
+    lxc_sys::lxc_attach_options_t {
+        attach_flags: flags(lxc_sys::LXC_ATTACH_DEFAULT),
+        namespaces: -1,
+        personality: i64::from(lxc_sys::LXC_ATTACH_DETECT_PERSONALITY),
+        initial_cwd: std::ptr::null_mut(),
+        uid: u32::MAX,
+        gid: u32::MAX,
+        env_policy: lxc_sys::lxc_attach_env_policy_t_LXC_ATTACH_KEEP_ENV,
+        extra_env_vars: std::ptr::null_mut(),
+        extra_keep_env: std::ptr::null_mut(),
+        stdin_fd: 0,
+        stdout_fd: 1,
+        stderr_fd: 2,
+        log_fd: -libc::EBADF,
+        lsm_label: std::ptr::null_mut(),
+        groups: lxc_sys::lxc_groups_t { size: 0, list: std::ptr::null_mut() },
+    }
+}
+
+/// Waits for a child; its exit status, or 128 + n when signal n killed it.
+pub fn wait(pid: Pid) -> Result<i32> {
+    let wait = || rustix::process::waitpid(Some(pid), WaitOptions::empty());
+    let status = rustix::io::retry_on_intr(wait).doing(|| "wait for a command".to_owned())?;
+    Ok(status.map_or(0, |(_, status)| exit_code(status)))
+}
+
+fn exit_code(status: WaitStatus) -> i32 {
+    let by_signal = || status.terminating_signal().map(|signal| 128 + signal);
+    status.exit_status().or_else(by_signal).unwrap_or(0)
+}
+
+/// Runs a command, or a login shell when `argv` is empty, on this process's own terminal or streams
+/// and returns its exit code. Only before any thread exists.
+pub fn interactive(
+    name: &str,
+    argv: &[String],
+    environment: &BTreeMap<String, String>,
+) -> Result<i32> {
+    let handle = Handle::open(name)?;
+    let init_pid = match handle.state() {
+        State::Running(init_pid) => init_pid,
+        state => return Err(cannot_attach(name, state)),
+    };
+    syscall::default_broken_pipe();
+    let mut all = self::environment(environment);
+    let pass_on = |variable: &str| Some((variable.to_owned(), std::env::var(variable).ok()?));
+    all.extend(["TERM", "COLORTERM"].into_iter().filter_map(pass_on));
+    // A terminal of its own only where there is one on both sides: with `> file` or a pipe the
+    // command's bytes go through unchanged.
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let pid = match argv.first() {
+        Some(program) => command(&handle, program, argv, &all, terminal)?,
+        None => {
+            let shell = login_shell(init_pid);
+            all.extend(
+                [("SHELL", shell.as_str()), ("USER", "root"), ("LOGNAME", "root")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+            let short = shell.rsplit('/').next().unwrap_or("sh");
+            command(&handle, &shell, &[format!("-{short}")], &all, terminal)?
+        }
+    };
+    wait(pid)
+}
+
+fn cannot_attach(name: &str, state: State) -> Error {
+    let (cause, hint) = match state {
+        State::Absent => ("there is no such container", "`aio ls` shows all.".to_owned()),
+        _ => ("it is not running", format!("`aio start {name}` starts it.")),
+    };
+    Error::new(ErrorKind::NotFound, format!("attach to container `{name}`"))
+        .because(cause)
+        .hint(hint)
+}
+
+/// The shell of the container's root, by its own `/etc/passwd`.
+fn login_shell(init_pid: u32) -> String {
+    use std::os::fd::AsFd;
+    let root = rooted::open_root(std::path::Path::new(&format!("/proc/{init_pid}/root")));
+    let passwd = root.and_then(|root| rooted::read(root.as_fd(), "/etc/passwd".as_ref()));
+    let passwd = passwd.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&passwd).into_owned();
+    let accounts = super::accounts::Accounts::new(text, String::new());
+    accounts.shell("root").unwrap_or("/bin/sh").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_wins_over_the_defaults() {
+        let given = BTreeMap::from([("HOME".to_owned(), "/srv".to_owned())]);
+        let all = environment(&given);
+        assert_eq!(all["HOME"], "/srv");
+        assert_eq!(all["PATH"], SEARCH_PATH);
+    }
+}

@@ -1,0 +1,61 @@
+//! `aio __hook pre-start|post-stop ROOT-FILE`: what LXC calls before a start and after a stop, so
+//! that a plain `lxc-start` works too. Runs as root in the host's namespaces, with one thread.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use super::root::Root;
+use super::{LXC_PATH, log};
+use crate::error::{Error, Result, ResultExt};
+
+/// The part of a container's record that hooks read.
+#[derive(Deserialize)]
+struct Record {
+    root: Root,
+}
+
+/// Runs a hook. `arguments` are those after `__hook`.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter();
+    let which = arguments.next().unwrap_or_default();
+    let file = arguments.next().unwrap_or_default();
+    leave_apparmor_profile();
+    match run(&which.to_string_lossy(), Path::new(&file)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // liblxc drops what a hook prints; the log is where a user is sent.
+            let name = std::env::var("LXC_NAME").unwrap_or_default();
+            let program = format!("aio-{}", which.to_string_lossy());
+            let file = Path::new(LXC_PATH).join(&name).join("lxc.log");
+            log::append(&file, &program, &name, &error.to_string());
+            let _ = writeln!(std::io::stderr(), "{program}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(which: &str, file: &Path) -> Result<()> {
+    let text = std::fs::read(file).doing(|| format!("read `{}`", file.display()))?;
+    let record: Record =
+        serde_json::from_slice(&text).doing(|| format!("understand `{}`", file.display()))?;
+    match which {
+        "pre-start" => record.root.mount(),
+        "post-stop" => record.root.unmount(),
+        _ => Err(Error::failed(format!("there is no hook `{which}`"))),
+    }
+}
+
+/// On a host with AppArmor `lxc-start` runs under a profile that allows neither cloned mounts nor
+/// overlayfs, but does allow to change to `unconfined`. Without AppArmor there is nothing to leave.
+fn leave_apparmor_profile() {
+    let confined = std::fs::read_to_string("/proc/self/attr/apparmor/current")
+        .is_ok_and(|profile| !profile.starts_with("unconfined"));
+    if confined {
+        // If it is refused, the mounts that follow fail and say what was missing.
+        let _ = std::fs::write("/proc/self/attr/apparmor/current", "changeprofile unconfined");
+    }
+}

@@ -1,0 +1,61 @@
+//! Paths inside a foreign root: resolved so that no symbolic link leads out of it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+
+const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// Opens a directory of the host as a root.
+pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+/// Opens `path` (absolute or relative to the root, symbolic links followed inside the root).
+pub fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    Ok(openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), IN_ROOT)?)
+}
+
+/// Opens a directory, made with its missing parents (0755) when it is not there.
+pub fn open_or_make_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    match open(root, path, flags) {
+        Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {}
+        other => return other,
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::NOENT.into());
+    };
+    let here = parent.as_os_str().is_empty();
+    let parent = open_or_make_directory(root, if here { Path::new(".") } else { parent })?;
+    rustix::fs::mkdirat(parent.as_fd(), name, Mode::from_raw_mode(0o755))?;
+    open(root, path, flags)
+}
+
+/// A path of the host under which an open descriptor is reached, as long as this process lives.
+pub fn host_path(descriptor: BorrowedFd<'_>) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), descriptor.as_raw_fd()))
+}
+
+/// Reads a file whole; `None` when there is none.
+pub fn read(root: BorrowedFd<'_>, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    use std::io::Read;
+    // Not blocking, so that a pipe put there cannot hang the reader.
+    let descriptor = match open(root, path, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Err(error) if is_missing(&error) => return Ok(None),
+        other => other?,
+    };
+    let mut content = Vec::new();
+    std::fs::File::from(descriptor).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+/// Whether an error says that nothing stands at a path.
+pub fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}

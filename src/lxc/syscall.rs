@@ -1,0 +1,181 @@
+//! System calls that neither the standard library nor rustix wraps, made safe to call.
+#![allow(unsafe_code)] // fork, mount_setattr and setfsuid exist only as raw calls.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+/// `struct mount_attr` of `linux/mount.h`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Ignore set-user-ID bits on a mount.
+pub const ATTRIBUTE_NO_SUID: u64 = 0x2;
+/// Ignore device nodes on a mount.
+pub const ATTRIBUTE_NO_DEVICES: u64 = 0x4;
+const ATTRIBUTE_ID_MAPPED: u64 = 0x0010_0000;
+
+/// A detached clone of the mount and directory at `path`.
+pub fn clone_mount(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(open_tree(rustix::fs::CWD, path, flags)?)
+}
+
+/// Sets attributes of a detached mount; with a user namespace, maps its ids through it.
+pub fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    attributes: u64,
+    user_namespace: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut wanted =
+        MountAttributes { set: attributes, clear: 0, propagation: 0, user_namespace: 0 };
+    if let Some(namespace) = user_namespace {
+        wanted.set |= ATTRIBUTE_ID_MAPPED;
+        wanted.user_namespace = u64::try_from(namespace.as_raw_fd()).map_err(io::Error::other)?;
+    }
+    // SAFETY: the path is a NUL-terminated literal, the structure is laid out as the kernel's and
+    // its size is passed; both outlive the call. The descriptors are borrowed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const wanted,
+            size_of::<MountAttributes>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Attaches a detached mount on an open directory.
+pub fn attach_mount(mount: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(mount, c"", directory, c"", flags)?)
+}
+
+/// Gives this process a mount namespace of its own, from which nothing propagates, and returns the
+/// one it leaves. Only for a process with a single thread.
+pub fn leave_mount_namespace() -> io::Result<OwnedFd> {
+    let before = OwnedFd::from(File::open("/proc/self/ns/mnt")?);
+    // SAFETY: file descriptors are not unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS)? };
+    let flags =
+        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", flags)?;
+    Ok(before)
+}
+
+/// Goes (back) to a mount namespace.
+pub fn enter_mount_namespace(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::thread::move_into_link_name_space(namespace, Some(LinkNameSpaceType::Mount))?)
+}
+
+/// Runs `action` with the file-system user and group `id`, and with the capabilities that giving up
+/// user 0 takes away. Only for a process with a single thread.
+pub fn with_filesystem_id<T>(id: u32, action: impl FnOnce() -> T) -> io::Result<T> {
+    let before = rustix::thread::capabilities(None)?;
+    set_filesystem_id(id)?;
+    rustix::thread::set_capabilities(None, before)?;
+    let result = action();
+    set_filesystem_id(0)?;
+    rustix::thread::set_capabilities(None, before)?;
+    Ok(result)
+}
+
+fn set_filesystem_id(id: u32) -> io::Result<()> {
+    // SAFETY: both calls take plain numbers and cannot fail; a second call with an invalid id
+    // changes nothing and returns the id that is in force.
+    let in_force = unsafe {
+        libc::setfsgid(id);
+        libc::setfsuid(id);
+        (libc::setfsuid(u32::MAX), libc::setfsgid(u32::MAX))
+    };
+    let wanted = i32::try_from(id).map_err(io::Error::other)?;
+    if in_force == (wanted, wanted) {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("the file-system user cannot be set to {id}")))
+    }
+}
+
+/// A user namespace that maps `count` ids from 0 on to those from `first` on. Only for a process
+/// with a single thread.
+pub fn user_namespace(first: u32, count: u32) -> io::Result<OwnedFd> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // SAFETY: the process has one thread, so the child may call anything; it makes two system
+    // calls, waits to be killed and never returns into the caller's code.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => hold_user_namespace(&write),
+        _ => {}
+    }
+    drop(write);
+    let pid = Pid::from_raw(child).ok_or_else(|| io::Error::other("fork returned no process"))?;
+    let namespace = map_ids(&read, pid, first, count);
+    rustix::process::kill_process(pid, Signal::KILL)?;
+    rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()))?;
+    namespace
+}
+
+fn hold_user_namespace(ready: &OwnedFd) -> ! {
+    // Dies with its parent, so that a parent killed right here leaves no process behind.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    // SAFETY: file descriptors are not unshared.
+    let unshared = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) };
+    if unshared.is_ok() {
+        let _ = rustix::io::write(ready, b"1");
+        loop {
+            rustix::event::pause();
+        }
+    }
+    // SAFETY: `_exit` runs no handlers of the copied parent.
+    unsafe { libc::_exit(1) }
+}
+
+fn map_ids(ready: &OwnedFd, pid: Pid, first: u32, count: u32) -> io::Result<OwnedFd> {
+    let mut byte = [0_u8; 1];
+    if rustix::io::retry_on_intr(|| rustix::io::read(ready, &mut byte))? != 1 {
+        return Err(io::Error::other("the kernel refuses a user namespace"));
+    }
+    let process = format!("/proc/{}", pid.as_raw_nonzero());
+    for map in ["uid_map", "gid_map"] {
+        std::fs::write(format!("{process}/{map}"), format!("0 {first} {count}\n"))?;
+    }
+    Ok(OwnedFd::from(File::open(format!("{process}/ns/user"))?))
+}
+
+/// The default action for SIGPIPE (Rust ignores it, and commands would inherit that).
+pub fn default_broken_pipe() {
+    // SAFETY: sets a disposition; no handler is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Marks every descriptor from 3 on close-on-exec.
+pub fn close_descriptors_on_exec() -> io::Result<()> {
+    // SAFETY: only sets a flag on this process's own descriptors.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Duplicates `from` onto standard input.
+pub fn replace_stdin(from: impl AsFd) -> io::Result<()> {
+    Ok(rustix::stdio::dup2_stdin(from)?)
+}
+
+/// Ignores SIGTERM from now on.
+pub fn ignore_termination() {
+    // SAFETY: sets a disposition; no handler is involved.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+}
