@@ -6,6 +6,11 @@
 pub mod containers;
 #[cfg(test)]
 pub mod fake;
+pub mod network;
+pub mod settings;
+pub mod shared;
+pub mod subids;
+pub mod tool;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -266,8 +266,12 @@ pub struct ForwardChain {
     pub chain: String,
     /// What becomes of packets for which no rule speaks: `accept`, `drop`, `reject`.
     pub otherwise: String,
-    /// Interfaces, or patterns of them, that the owner's rules let through.
-    pub accepts: Vec<String>,
+    /// Interfaces, or patterns of them, from which its rules let new connections through.
+    pub accepts_from: Vec<String>,
+    /// Interfaces, or patterns of them, towards which its rules let new connections through.
+    pub accepts_to: Vec<String>,
+    /// Whether answers to connections that were let through are let through.
+    pub accepts_answers: bool,
 }
 
 /// The clock.

@@ -23,6 +23,10 @@
 
 use std::path::{Path, PathBuf};
 
+/// What all clouds of this host share until its next boot, whatever their state directory: counted
+/// kernel settings and notes about the firewall.
+pub const RUN_DIR: &str = "/run/aio";
+
 /// The directories of one cloud.
 #[derive(Clone, Debug)]
 pub struct Paths {

@@ -1,0 +1,173 @@
+//! The host's network: guard routes, bridges and one nftables table for each cloud.
+//!
+//! `apply` goes from closed to open: guard routes, firewall, bridges, forwarding. `remove` goes
+//! back the same way and takes the guard routes last, so that a packet meant for a container never
+//! leaves by the host's default route.
+
+pub mod links;
+pub mod obstacles;
+pub mod rules;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use super::shared::SharedSettings;
+use super::tool::run;
+use super::{HostNetwork, HostNetworkSpec};
+use crate::error::{Result, ResultExt};
+use links::{Correction, Observed};
+
+/// The real network of this host.
+pub struct RealNetwork {
+    run_dir: PathBuf,
+    shared: SharedSettings,
+}
+
+impl RealNetwork {
+    /// Notes about what was applied since the last boot are kept in `run_dir`
+    /// ([`crate::state::paths::RUN_DIR`]).
+    pub fn new(run_dir: impl Into<PathBuf>) -> Self {
+        let run_dir = run_dir.into();
+        Self { shared: SharedSettings::new(&run_dir), run_dir }
+    }
+
+    /// The note that tells whether the firewall table is as it was applied: nft prints rules in
+    /// another form than it reads them, so the printed form is noted after each `apply`.
+    fn note(&self, cloud: &str) -> PathBuf {
+        self.run_dir.join("firewall").join(cloud)
+    }
+
+    async fn observe(&self) -> Result<Observed> {
+        let args = ["-json", "-details", "-batch", "-"];
+        Observed::parse(&run("look at bridges and routes", "ip", &args, links::SHOW).await?)
+    }
+
+    /// Why the firewall table is not the one for `spec`.
+    async fn firewall_differs(&self, spec: &HostNetworkSpec) -> Option<String> {
+        let table = rules::table_name(&spec.cloud);
+        let Some(listing) = list_table(&table).await else {
+            return Some(format!("the firewall table `{table}` is missing"));
+        };
+        let noted = std::fs::read_to_string(self.note(&spec.cloud)).unwrap_or_default();
+        (noted != fingerprint(spec, &listing))
+            .then(|| format!("the firewall table `{table}` is not as it should be"))
+    }
+
+    async fn apply_firewall(&self, spec: &HostNetworkSpec) -> Result<()> {
+        let doing = format!("make the firewall table of cloud `{}`", spec.cloud);
+        run(&doing, "nft", &["-f", "-"], &rules::ruleset(spec)).await.map_err(|error| {
+            error.hint(
+                "The kernel must know nf_tables, connection tracking and address translation: \
+                 see `aio size`.",
+            )
+        })?;
+        let listing = list_table(&rules::table_name(&spec.cloud)).await.unwrap_or_default();
+        let note = self.note(&spec.cloud);
+        let write = || -> std::io::Result<()> {
+            if let Some(parent) = note.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(&note, fingerprint(spec, &listing))
+        };
+        write().doing(|| format!("write `{}`", note.display()))
+    }
+}
+
+#[async_trait]
+impl HostNetwork for RealNetwork {
+    async fn differs(&self, spec: &HostNetworkSpec) -> Result<Option<String>> {
+        let (observed, firewall) = tokio::join!(self.observe(), self.firewall_differs(spec));
+        let observed = observed?;
+        let first = |corrections: Vec<Correction>| {
+            corrections.into_iter().next().map(|correction| correction.reason)
+        };
+        if let Some(reason) = first(observed.guards(spec)) {
+            return Ok(Some(reason));
+        }
+        if let Some(reason) = first(observed.bridges(spec)?) {
+            return Ok(Some(reason));
+        }
+        if firewall.is_some() {
+            return Ok(firewall);
+        }
+        self.shared.differs(&owner(&spec.cloud), &forwarding())
+    }
+
+    async fn apply(&self, spec: &HostNetworkSpec) -> Result<()> {
+        let observed = self.observe().await?;
+        // Before anything is made: a name that is taken by something else is an error here.
+        let bridges = observed.bridges(spec)?;
+        batch("set guard routes", &commands(observed.guards(spec))).await?;
+        if self.firewall_differs(spec).await.is_some() {
+            self.apply_firewall(spec).await?;
+        }
+        batch("make bridges", &commands(bridges)).await?;
+        self.shared.apply(&owner(&spec.cloud), &forwarding())
+    }
+
+    async fn remove(&self, spec: &HostNetworkSpec) -> Result<()> {
+        let observed = self.observe().await?;
+        batch("remove bridges", &observed.without_bridges(spec)).await?;
+        self.shared.release(&owner(&spec.cloud))?;
+        if list_table(&rules::table_name(&spec.cloud)).await.is_some() {
+            let doing = format!("remove the firewall table of cloud `{}`", spec.cloud);
+            run(&doing, "nft", &["-f", "-"], &rules::deletion(&spec.cloud)).await?;
+        }
+        remove_note(&self.note(&spec.cloud))?;
+        batch("remove guard routes", &observed.without_guards(&spec.cloud)).await
+    }
+
+    async fn obstacles(&self, spec: &HostNetworkSpec) -> Result<Vec<String>> {
+        let chains = obstacles::read().await;
+        let exposed = !spec.exposed.is_empty();
+        Ok(obstacles::sentences(&spec.cloud, &spec.networks, exposed, &chains))
+    }
+}
+
+/// Containers reach the world only through a host that forwards.
+fn forwarding() -> std::collections::BTreeMap<String, u64> {
+    std::collections::BTreeMap::from([("net.ipv4.ip_forward".to_owned(), 1)])
+}
+
+/// Under which name a cloud's network counts its need of shared settings.
+fn owner(cloud: &str) -> String {
+    format!("{cloud}/network")
+}
+
+fn commands(corrections: Vec<Correction>) -> Vec<String> {
+    corrections.into_iter().map(|correction| correction.command).collect()
+}
+
+async fn batch(doing: &str, commands: &[String]) -> Result<()> {
+    if commands.is_empty() {
+        return Ok(());
+    }
+    run(doing, "ip", &["-batch", "-"], &(commands.join("\n") + "\n")).await.map(drop)
+}
+
+/// The table as nft prints it; nothing when it is not there.
+async fn list_table(table: &str) -> Option<String> {
+    run("look at the firewall", "nft", &["list", "table", "inet", table], "").await.ok()
+}
+
+/// Ties what was asked for to what nft made of it.
+fn fingerprint(spec: &HostNetworkSpec, listing: &str) -> String {
+    let digest = Sha256::digest(format!("{}\n{listing}", rules::ruleset(spec)));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn remove_note(note: &std::path::Path) -> Result<()> {
+    match std::fs::remove_file(note) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).doing(|| format!("remove `{}`", note.display()));
+        }
+        _ => {}
+    }
+    // The directories go with the last cloud; they are not empty before.
+    for directory in note.ancestors().skip(1).take(2) {
+        let _ = std::fs::remove_dir(directory);
+    }
+    Ok(())
+}

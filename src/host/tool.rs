@@ -1,0 +1,58 @@
+//! Runs the host's own tools (`ip`, `nft`, …) and turns their failures into errors that can be read.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// A user's PATH may lack the directories of administrative tools.
+pub const TOOL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What to install for a program that is missing, on Debian and its relatives.
+pub fn package_of(program: &str) -> &str {
+    match program {
+        "ip" => "iproute2",
+        "nft" => "nftables",
+        "newuidmap" | "newgidmap" => "uidmap",
+        "lxc-start" | "lxc-stop" | "lxc-attach" | "lxc-ls" => "lxc",
+        "apt-get" => "apt",
+        other => other,
+    }
+}
+
+/// Runs a program with `input` on its standard input and returns what it printed. `doing` says
+/// what for.
+pub async fn run(doing: &str, program: &str, args: &[&str], input: &str) -> Result<String> {
+    let mut child = Command::new(program)
+        .args(args)
+        .env_clear()
+        .env("PATH", TOOL_PATH)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| missing(doing, program, &error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A tool that does not read its input to the end says why on its own.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await.doing(|| doing.to_owned())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let first = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+    let error = Error::failed(doing).because(format!("`{program}` failed: {}", first.trim()));
+    Err(error.output(said.trim_end()))
+}
+
+fn missing(doing: &str, program: &str, error: &std::io::Error) -> Error {
+    let failed = Error::new(ErrorKind::Host, doing).because(format!("run `{program}`: {error}"));
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return failed.hint(format!("Install it: apt install {}", package_of(program)));
+    }
+    failed
+}
