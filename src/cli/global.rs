@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::state::paths::Paths;
+use crate::ui::Wish;
 
 /// How data is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +81,11 @@ impl Global {
     /// Whether data is printed as JSON.
     pub fn json(&self) -> bool {
         self.output == Format::Json
+    }
+
+    /// How much of a run is shown, and how.
+    pub fn wish(&self) -> Wish {
+        Wish { json: self.json(), quiet: self.quiet, verbose: self.verbose }
     }
 
     /// How long to wait for the lock.

@@ -7,6 +7,7 @@ pub mod destroy;
 pub mod global;
 pub mod man;
 pub mod rebuild;
+pub mod session;
 pub mod size;
 pub mod status;
 

@@ -13,7 +13,7 @@ pub const OUTPUT_LINES: usize = 20;
 
 /// Writes the error to standard error.
 pub fn report(error: &Error) {
-    out::note(render(error, None).trim_end());
+    out::note(render(error, super::logfile::current()).trim_end());
 }
 
 /// The error as text:

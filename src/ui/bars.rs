@@ -1,0 +1,128 @@
+//! Progress bars on a terminal: one for each phase, with what is running, and the time that is
+//! left. A run that is over at once (nothing to do) shows none.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use console::style;
+
+use super::board::Board;
+use super::{format, out, plain};
+use crate::engine::event::{Event, Outcome, Phase};
+use crate::engine::listen::Listener;
+
+/// Nothing is drawn before: most runs find everything right.
+const DELAY: Duration = Duration::from_millis(250);
+
+/// The listener.
+#[derive(Debug)]
+pub struct Bars {
+    board: Board,
+    drawn: Option<Drawn>,
+}
+
+#[derive(Debug)]
+struct Drawn {
+    all: MultiProgress,
+    phases: Vec<(Phase, ProgressBar)>,
+    clock: ProgressBar,
+}
+
+impl Default for Bars {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bars {
+    /// Bars on standard error.
+    pub fn new() -> Self {
+        Self { board: Board::default(), drawn: None }
+    }
+
+    /// A line above the bars.
+    fn say(&self, line: &str) {
+        match &self.drawn {
+            Some(drawn) => drawn.all.suspend(|| out::note(line)),
+            None => out::note(line),
+        }
+    }
+
+    fn update(&mut self, at: Duration) {
+        if self.drawn.is_none() && at >= DELAY {
+            self.drawn = Some(Drawn::new(&self.board));
+        }
+        let Some(drawn) = &self.drawn else { return };
+        for (phase, bar) in &drawn.phases {
+            if let Some(line) = self.board.line(*phase) {
+                bar.set_position(line.ended);
+                bar.set_message(line.running);
+            }
+        }
+        drawn.clock.set_message(self.board.clock(at));
+    }
+}
+
+impl Drawn {
+    fn new(board: &Board) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let phases = board
+            .phases()
+            .map(|phase| {
+                let steps = board.line(phase).map_or(0, |line| line.steps);
+                let bar = all.add(ProgressBar::new(steps));
+                bar.set_style(bar_style());
+                bar.set_prefix(format::phase(phase));
+                (phase, bar)
+            })
+            .collect();
+        let clock = all.add(ProgressBar::new_spinner());
+        clock.set_style(ProgressStyle::default_spinner());
+        clock.enable_steady_tick(Duration::from_millis(120));
+        Self { all, phases, clock }
+    }
+
+    /// The summary stands where the bars stood.
+    fn clear(&self) {
+        for (_, bar) in &self.phases {
+            bar.finish_and_clear();
+        }
+        self.clock.finish_and_clear();
+    }
+}
+
+/// The template is a constant of ours: if it were wrong, the default would be shown.
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix:>10} {bar:24.cyan/dim} {pos:>3}/{len:<3} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
+}
+
+impl Listener for Bars {
+    fn hear(&mut self, event: &Event, at: Duration) {
+        match event {
+            Event::Warning { message } => {
+                self.say(&format!("{} {message}", style("warning:").for_stderr().yellow()));
+            }
+            Event::StepFinished { key, outcome: Outcome::Failed { error }, .. } => {
+                let title = self.board.title(key);
+                self.say(&format!("{} {title}: {error}", style("failed:").for_stderr().red()));
+            }
+            Event::Cancelling { running } => {
+                let titles: Vec<String> = running.iter().map(|key| self.board.title(key)).collect();
+                self.say(&plain::cancelling(titles.iter().map(String::as_str)));
+            }
+            _ => {}
+        }
+        self.board.hear(event, at);
+        if let Event::RunFinished(summary) = event {
+            if let Some(drawn) = self.drawn.take() {
+                drawn.clear();
+            }
+            out::note(&format::summary(summary));
+        } else {
+            self.update(at);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The log file of a run: every event with its time, and what the program traces. It is private:
+//! output of tools may hold what nobody else should read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::format;
+use crate::engine::event::{Event, Outcome};
+use crate::engine::listen::Listener;
+use crate::error::{Result, ResultExt};
+use crate::state::files;
+use crate::state::paths::Paths;
+
+/// How many logs are kept.
+const KEPT: usize = 20;
+
+/// Where this process writes its log: the report of an error names it.
+static CURRENT: OnceLock<PathBuf> = OnceLock::new();
+
+/// The log file that this process writes, if there is one.
+pub fn current() -> Option<&'static Path> {
+    CURRENT.get().map(PathBuf::as_path)
+}
+
+/// An open log file; its clones write to the same.
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    file: Arc<Mutex<File>>,
+    path: PathBuf,
+}
+
+impl LogFile {
+    /// Creates `TIME-COMMAND.log` and removes the oldest beyond [`KEPT`].
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(paths: &Paths, command: &str) -> Result<Self> {
+        let directory = paths.log_dir();
+        files::prepare(paths)?;
+        files::private_directory(&directory)?;
+        remove_oldest(&directory);
+        let name = format!("{}-{command}.log", format::timestamp(SystemTime::now()));
+        let path = directory.join(name);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .doing(|| format!("make the log {}", path.display()))?;
+        // Set once: a process runs one command.
+        let _ = CURRENT.set(path.clone());
+        Ok(Self { file: Arc::new(Mutex::new(file)), path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A log that cannot be written (a full disk) must not stop what it tells about.
+    fn line(&self, line: &str) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(file, "{line}");
+    }
+}
+
+/// Leaves room for one more. Names sort by time.
+fn remove_oldest(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let mut logs: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    logs.sort_unstable();
+    let surplus = (logs.len() + 1).saturating_sub(KEPT);
+    for path in &logs[..surplus] {
+        let _ = fs::remove_file(path);
+    }
+}
+
+impl Listener for LogFile {
+    fn hear(&mut self, event: &Event, at: Duration) {
+        let text = match event {
+            // The output of tools tells how far they are.
+            Event::Progress { .. } | Event::Remaining { .. } => return,
+            Event::RunStarted { command, steps, .. } => {
+                let count: usize = steps.iter().map(|(_, count)| count).sum();
+                format!("{command}: {count} steps")
+            }
+            Event::StepStarted { key, title, .. } => format!("{key}: look: {title}"),
+            Event::StepActing { key, reason } => format!("{key}: act: {reason}"),
+            Event::Output { key, line } => format!("{key} | {line}"),
+            Event::StepFinished { key, outcome, elapsed } => {
+                format!("{key}: {} ({:.3} s)", ending(outcome), elapsed.as_secs_f64())
+            }
+            Event::Warning { message } => format!("warning: {message}"),
+            Event::Cancelling { running } => {
+                let keys: Vec<&str> = running.iter().map(|key| key.0.as_str()).collect();
+                format!("interrupted while: {}", keys.join(", "))
+            }
+            Event::RunFinished(summary) => format::summary(summary),
+        };
+        self.line(&format!("{:9.3} {text}", at.as_secs_f64()));
+    }
+}
+
+fn ending(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Changed => "changed".to_owned(),
+        Outcome::Unchanged => "unchanged".to_owned(),
+        Outcome::Skipped { reason } => format!("skipped: {reason}"),
+        Outcome::Failed { error } => format!("failed: {error}"),
+        Outcome::Cancelled => "interrupted".to_owned(),
+        Outcome::NotRun { reason } => format!("not run: {reason}"),
+        Outcome::Pending { reason } => format!("to do: {reason}"),
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::engine::event::StepKey;
+
+    #[test]
+    fn is_private_and_the_last_twenty_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            config_dir: directory.path().to_owned(),
+            state_dir: directory.path().join("state"),
+            cloud: "aio1".to_owned(),
+        };
+        fs::create_dir_all(paths.log_dir()).unwrap();
+        for number in 0..30 {
+            fs::write(paths.log_dir().join(format!("200001{number:02}T000000Z-x.log")), "")
+                .unwrap();
+        }
+        let mut log = LogFile::create(&paths, "bootstrap").unwrap();
+        log.hear(
+            &Event::Output { key: StepKey::new("layer/base"), line: "unpacking".to_owned() },
+            Duration::from_millis(1500),
+        );
+        let mode = fs::metadata(log.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(log.path()).unwrap(), "    1.500 layer/base | unpacking\n");
+        let mut names: Vec<String> = fs::read_dir(paths.log_dir())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names.len(), 20);
+        assert_eq!(names[0], "20000111T000000Z-x.log");
+        assert!(names[19].ends_with("Z-bootstrap.log"));
+    }
+}
