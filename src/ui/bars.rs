@@ -1,13 +1,15 @@
 //! Progress bars on a terminal: one for each phase, with what is running, and the time that is
 //! left. A run that is over at once (nothing to do) shows none.
 
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::board::Board;
+use super::board::{Board, clock};
 use super::{format, out, plain};
 use crate::engine::event::{Event, Outcome, Phase};
 use crate::engine::listen::Listener;
@@ -27,6 +29,9 @@ struct Drawn {
     all: MultiProgress,
     phases: Vec<(Phase, ProgressBar)>,
     clock: ProgressBar,
+    /// When the run may end, in milliseconds from its start; 0 when unknown. Read by the thread
+    /// that redraws the clock.
+    end_ms: Arc<AtomicU64>,
 }
 
 impl Default for Bars {
@@ -51,7 +56,7 @@ impl Bars {
 
     fn update(&mut self, at: Duration) {
         if self.drawn.is_none() && at >= DELAY {
-            self.drawn = Some(Drawn::new(&self.board));
+            self.drawn = Some(Drawn::new(&self.board, at));
         }
         let Some(drawn) = &self.drawn else { return };
         for (phase, bar) in &drawn.phases {
@@ -60,12 +65,13 @@ impl Bars {
                 bar.set_message(line.running);
             }
         }
-        drawn.clock.set_message(self.board.clock(at));
+        let end = self.board.end().map_or(0, |end| u64::try_from(end.as_millis()).unwrap_or(0));
+        drawn.end_ms.store(end, Ordering::Relaxed);
     }
 }
 
 impl Drawn {
-    fn new(board: &Board) -> Self {
+    fn new(board: &Board, at: Duration) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let phases = board
             .phases()
@@ -77,10 +83,11 @@ impl Drawn {
                 (phase, bar)
             })
             .collect();
-        let clock = all.add(ProgressBar::new_spinner());
-        clock.set_style(ProgressStyle::default_spinner());
+        let end_ms = Arc::new(AtomicU64::new(0));
+        let clock = all.add(ProgressBar::new_spinner().with_elapsed(at));
+        clock.set_style(clock_style(Arc::clone(&end_ms)));
         clock.enable_steady_tick(Duration::from_millis(120));
-        Self { all, phases, clock }
+        Self { all, phases, clock, end_ms }
     }
 
     /// The summary stands where the bars stood.
@@ -97,6 +104,16 @@ fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix:>10} {bar:24.cyan/dim} {pos:>3}/{len:<3} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
+}
+
+fn clock_style(end_ms: Arc<AtomicU64>) -> ProgressStyle {
+    ProgressStyle::with_template("{spinner:>10} {clock}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("clock", move |state: &ProgressState, text: &mut dyn Write| {
+            let end_ms = end_ms.load(Ordering::Relaxed);
+            let end = (end_ms > 0).then(|| Duration::from_millis(end_ms));
+            let _ = text.write_str(&clock(state.elapsed(), end));
+        })
 }
 
 impl Listener for Bars {

@@ -7,7 +7,7 @@ use super::format;
 use crate::engine::event::{Event, Phase, StepKey};
 
 /// How many running steps are named in one line.
-const NAMED: usize = 3;
+const NAMED: usize = 2;
 
 /// One step that is observing or acting.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ pub(super) struct PhaseLine {
 pub(super) struct Board {
     phases: Vec<(Phase, u64, u64)>,
     running: Vec<Running>,
-    /// An estimate and when it was made.
-    estimate: Option<(Duration, Duration)>,
+    /// When the run may end.
+    end: Option<Duration>,
 }
 
 impl Board {
@@ -59,7 +59,7 @@ impl Board {
             Event::RunStarted { steps, estimate, .. } => {
                 self.phases =
                     steps.iter().map(|(phase, count)| (*phase, 0, *count as u64)).collect();
-                self.estimate = estimate.map(|estimate| (estimate, at));
+                self.end = estimate.map(|estimate| at + estimate);
             }
             Event::StepStarted { key, title, phase, .. } => self.running.push(Running {
                 key: key.clone(),
@@ -79,7 +79,7 @@ impl Board {
                 }
             }
             Event::StepFinished { key, .. } => self.finished(key),
-            Event::Remaining { estimate } => self.estimate = Some((*estimate, at)),
+            Event::Remaining { estimate } => self.end = Some(at + *estimate),
             _ => {}
         }
     }
@@ -105,7 +105,7 @@ impl Board {
         self.phases.iter().map(|(phase, ..)| *phase)
     }
 
-    /// Titles of all that acts.
+    /// The title of a step that runs.
     pub(super) fn title(&self, key: &StepKey) -> String {
         let running = self.running.iter().find(|running| running.key == *key);
         running.map_or_else(|| key.0.clone(), |running| running.title.clone())
@@ -123,15 +123,19 @@ impl Board {
         Some(PhaseLine { ended, steps, running: named.join(", ") })
     }
 
-    /// `12 s, about 30 s left`.
-    pub(super) fn clock(&self, at: Duration) -> String {
-        let left = self.estimate.map(|(estimate, made)| (made + estimate).saturating_sub(at));
-        match left {
-            Some(left) if left >= Duration::from_secs(1) => {
-                format!("{}, about {} left", whole_seconds(at), whole_seconds(left))
-            }
-            _ => whole_seconds(at),
+    /// When the run may end.
+    pub(super) fn end(&self) -> Option<Duration> {
+        self.end
+    }
+}
+
+/// `12 s, about 30 s left`.
+pub(super) fn clock(at: Duration, end: Option<Duration>) -> String {
+    match end.map(|end| end.saturating_sub(at)) {
+        Some(left) if left >= Duration::from_secs(1) => {
+            format!("{}, about {} left", whole_seconds(at), whole_seconds(left))
         }
+        _ => whole_seconds(at),
     }
 }
 
@@ -159,7 +163,7 @@ mod tests {
             },
             Duration::ZERO,
         );
-        assert_eq!(board.clock(10 * second), "10 s, about 30 s left");
+        assert_eq!(clock(10 * second, board.end()), "10 s, about 30 s left");
         for name in ["a", "b", "c", "d", "e", "f"] {
             let key = StepKey::new(name);
             let title = format!("build {name}");
@@ -186,12 +190,12 @@ mod tests {
         board.hear(&finished("a"), second);
         let line = board.line(Phase::Images).unwrap();
         assert_eq!((line.ended, line.steps), (1, 6));
-        assert_eq!(line.running, "build b 45 %, build c 3.0 MiB, build d, 2 more");
+        assert_eq!(line.running, "build b 45 %, build c 3.0 MiB, 3 more");
         assert_eq!(board.line(Phase::Services).unwrap().running, "");
         assert_eq!(board.line(Phase::Host), None);
 
         board.hear(&Event::Remaining { estimate: 5 * second }, 20 * second);
-        assert_eq!(board.clock(22 * second), "22 s, about 3 s left");
-        assert_eq!(board.clock(29 * second), "29 s");
+        assert_eq!(clock(22 * second, board.end()), "22 s, about 3 s left");
+        assert_eq!(clock(29 * second, board.end()), "29 s");
     }
 }
