@@ -6,6 +6,7 @@
 pub mod containers;
 #[cfg(test)]
 pub mod fake;
+pub mod layers;
 pub mod network;
 pub mod settings;
 pub mod shared;

@@ -6,6 +6,10 @@
 //! host that is offline could not start a cloud that it has already built.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Part of every id. Raised when the way in which layers are built changes what is in them.
+const FORMAT: u32 = 1;
 
 /// What one layer is made of.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -20,11 +24,13 @@ pub struct LayerSpec {
     pub packages: Vec<String>,
     /// Units of packages that stay unmasked because the system itself needs them.
     pub keep_units: Vec<String>,
-    /// Files that are written after the packages are installed: path, octal mode, text. A text that
-    /// is empty with mode "link:TARGET" is a symbolic link.
+    /// Units that are masked whoever brings them.
+    #[serde(default)]
+    pub mask_units: Vec<String>,
+    /// Files that are written after the packages are installed.
     pub files: Vec<LayerFile>,
-    /// Directories that are emptied at the end (`/var/lib/mysql` of a fresh installation is kept
-    /// when a profile starts its data from the image).
+    /// Directories that are emptied, and files that are removed, at the end: logs, keys that
+    /// packages made for this one installation.
     pub drop: Vec<String>,
 }
 
@@ -37,4 +43,97 @@ pub struct LayerFile {
     pub mode: String,
     /// The content.
     pub text: String,
+}
+
+impl LayerSpec {
+    /// The layer's id: its name and twelve hexadecimal digits of the hash of all that it is made of.
+    /// `sources` says where the host gets packages from.
+    pub fn id(&self, sources: &str) -> String {
+        let mut hasher = Sha256::new();
+        // Every part is led by its length, so that no two lists run into the same text.
+        let mut add = |part: &str| {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        };
+        add(&format!("layer format {FORMAT}"));
+        add(&self.name);
+        add(self.parent.as_deref().unwrap_or_default());
+        add(&self.suite);
+        add(sources);
+        for list in [&self.packages, &self.keep_units, &self.mask_units, &self.drop] {
+            let mut sorted: Vec<&str> = list.iter().map(String::as_str).collect();
+            sorted.sort_unstable();
+            sorted.dedup();
+            add(&sorted.len().to_string());
+            sorted.into_iter().for_each(&mut add);
+        }
+        for file in &self.files {
+            add(&file.path);
+            add(&file.mode);
+            add(&file.text);
+        }
+        let digest = hasher.finalize();
+        let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{hash}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> LayerSpec {
+        LayerSpec {
+            name: "openstack".to_owned(),
+            parent: Some("base-000000000000".to_owned()),
+            suite: "trixie".to_owned(),
+            packages: vec!["a".to_owned(), "bc".to_owned()],
+            keep_units: Vec::new(),
+            mask_units: Vec::new(),
+            files: Vec::new(),
+            drop: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_id_is_the_name_and_twelve_digits() {
+        let id = spec().id("sources");
+        let hash = id.strip_prefix("openstack-").unwrap();
+        assert_eq!(hash.len(), 12);
+        assert!(hash.chars().all(|digit| digit.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn order_and_repetition_of_packages_do_not_matter() {
+        let mut other = spec();
+        other.packages = vec!["bc".to_owned(), "a".to_owned(), "a".to_owned()];
+        assert_eq!(other.id("sources"), spec().id("sources"));
+    }
+
+    #[test]
+    fn everything_that_makes_the_layer_changes_the_id() {
+        let file =
+            LayerFile { path: "/etc/x".to_owned(), mode: "0644".to_owned(), text: "x".to_owned() };
+        let changes: [fn(&mut LayerSpec, LayerFile); 9] = [
+            |spec, _| spec.name = "other".to_owned(),
+            |spec, _| spec.parent = Some("base-111111111111".to_owned()),
+            |spec, _| spec.suite = "forky".to_owned(),
+            |spec, _| spec.packages = vec!["ab".to_owned(), "c".to_owned()],
+            |spec, _| spec.keep_units = vec!["a".to_owned()],
+            |spec, _| spec.mask_units = vec!["a".to_owned()],
+            |spec, _| spec.drop = vec!["a".to_owned()],
+            |spec, file| spec.files = vec![file],
+            |spec, _| spec.parent = None,
+        ];
+        let mut ids = vec![spec().id("sources"), spec().id("other sources")];
+        for change in changes {
+            let mut changed = spec();
+            change(&mut changed, file.clone());
+            ids.push(changed.id("sources"));
+        }
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+    }
 }

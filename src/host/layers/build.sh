@@ -1,0 +1,106 @@
+# Runs as the first process of its own mount and process namespace: every mount made here is gone
+# when it ends, however it ends. Standard output carries APT's status lines, nothing else.
+#
+# LAYERS     directory of the published layers; LOWERS names roots in it, topmost first, ':' between
+# BUILD      directory of this build: new/root (becomes the layer), work, empty, merged, archives,
+#            apt.conf, acquire.conf, debian.sources, dpkg.conf, nothing-compile, drop
+# LISTS      index files of APT
+# SUITE      Debian suite
+# KEYRING    the host's keyring of Debian's archive
+# JOBS       processes that compile Python
+# arguments  what `apt-get install` is told
+exec 3>&1 1>&2
+cd "$LAYERS"
+upper=$BUILD/new/root
+root=$BUILD/merged
+
+if [ "$LOWERS" = "$BUILD/empty" ]; then
+	# mmdebstrap wants the index in the new root; names for the same files cost nothing.
+	mkdir -p "$upper/var/lib/apt"
+	cp -al "$LISTS" "$upper/var/lib/apt/"
+fi
+
+# `volatile`: no fsync reaches the disk; the layer is synced once, before it is published. The
+# other options keep the upper directory a plain one, fit to be a lower of any later overlay.
+overlay=volatile,redirect_dir=off,metacopy=off,index=off
+mount -t overlay overlay -o "$overlay,lowerdir=$LOWERS,upperdir=$upper,workdir=$BUILD/work" "$root"
+
+stage() {
+	echo "aio: $*"
+}
+
+bind_archives() {
+	mkdir -p "$root/var/cache/apt/archives"
+	mount --bind "$BUILD/archives" "$root/var/cache/apt/archives"
+}
+
+if [ "$LOWERS" = "$BUILD/empty" ]; then
+	stage unpacking the essential packages
+	bind_archives
+	# The essential packages alone; all others go through APT below, as in every layer. Excluding
+	# paths by mmdebstrap's own option would filter each archive in Perl, which takes thrice as
+	# long: dpkg excludes them from its own pass, and what the first pass left is removed at the end.
+	export BUILD
+	env --unset=APT_CONFIG mmdebstrap --quiet --mode=root --variant=apt --format=directory \
+		--skip=update,check/empty,essential/unlink,cleanup/apt,cleanup/reproducible \
+		--keyring="$KEYRING" --aptopt="$BUILD/acquire.conf" \
+		--extract-hook='cp "$BUILD/dpkg.conf" "$1/etc/dpkg/dpkg.cfg.d/aio-build"' \
+		"$SUITE" "$root" "$BUILD/debian.sources"
+else
+	bind_archives
+fi
+
+# What package scripts may expect of a running system, and nothing that they could change on it.
+mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
+for node in null zero full random urandom tty; do
+	: >"$root/dev/$node"
+	mount --bind "/dev/$node" "$root/dev/$node"
+done
+mkdir "$root/dev/shm"
+ln -s /proc/self/fd "$root/dev/fd"
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+mount -t tmpfs -o mode=0755 tmpfs "$root/run"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mkdir -m 1777 "$root/run/lock"
+
+# Nothing starts while packages are configured.
+mkdir -p "$root/usr/sbin"
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+chmod 0755 "$root/usr/sbin/policy-rc.d"
+# Nothing is compiled package by package: all at once, in parallel, below.
+if [ -e "$root/usr/bin/py3compile" ]; then
+	mount --bind "$BUILD/nothing-compile" "$root/usr/bin/py3compile"
+fi
+
+stage installing packages
+APT_CONFIG=$BUILD/apt.conf apt-get install --yes --quiet --no-install-recommends \
+	--option APT::Status-Fd=3 "$@"
+
+stage compiling Python
+if [ -x "$root/usr/bin/python3" ]; then
+	compile=
+	for directory in usr/lib/python3 $(cat "$root/tmp/aio-compile" 2>/dev/null | sort -u); do
+		if [ -d "$upper/$directory" ]; then
+			compile="$compile $directory"
+		fi
+	done
+	if [ -n "$compile" ]; then
+		(cd "$upper" && find $compile -name '*.py' -printf '/%p\n') >"$root/tmp/aio-files"
+		# A file that does not compile (a template, another version's syntax) is nobody's failure.
+		chroot "$root" python3 -m compileall -qq -j "$JOBS" -i /tmp/aio-files || true
+	fi
+fi
+
+stage removing what only the installation needed
+# First of all what is shared with other builds, so that it cannot be what is removed.
+umount "$root/var/cache/apt/archives"
+# In the merged root, not in the upper directory: what a lower layer has must be hidden too.
+while IFS= read -r path; do
+	if [ -d "$root$path" ]; then
+		find "$root$path" -xdev -mindepth 1 -delete
+	else
+		rm -f "$root$path"
+	fi
+done <"$BUILD/drop"
+find "$root/var/log" -xdev -type f -delete
+stage done

@@ -1,0 +1,394 @@
+//! Real image layers: directories built by mmdebstrap, APT and dpkg, published by a rename.
+//!
+//! The base is unpacked by mmdebstrap; the packages of every layer, the base's own included, are
+//! installed by the host's APT into an overlay of the parents and one upper directory, which then
+//! is the layer. See `build.sh` for what happens in there, and why it is fast.
+
+mod failure;
+mod finish;
+mod index;
+mod pool;
+mod process;
+mod sources;
+mod status;
+mod units;
+mod workspace;
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::layer::LayerSpec;
+use crate::state::files;
+use crate::state::paths::Paths;
+
+use super::{BuildProgress, LayerInfo, Layers};
+use index::{Index, Resolution};
+use pool::Pool;
+use process::Stream;
+pub use sources::fingerprint;
+use workspace::Workspace;
+
+/// What runs in the build's own namespaces.
+const BUILD_SCRIPT: &str = include_str!("build.sh");
+
+/// What stands in for py3compile meanwhile.
+const NOTHING_COMPILE: &str = include_str!("nothing-compile.sh");
+
+/// Unpacked and compiled, packages take about so many times the size of their archives.
+const UNPACKED_FACTOR: u64 = 5;
+
+/// Layers below the state directory.
+#[derive(Clone)]
+pub struct RealLayers {
+    shared: Arc<Shared>,
+}
+
+/// What all builds of this process share.
+struct Shared {
+    paths: Paths,
+    /// The index of each suite, refreshed once in the life of this process.
+    indexes: Mutex<HashMap<String, Arc<OnceLock<Arc<Index>>>>>,
+    /// Serializes the refreshing, which may fail and be tried again.
+    refreshing: Mutex<()>,
+}
+
+impl RealLayers {
+    /// Layers in the state directory of `paths`.
+    pub fn new(paths: Paths) -> Self {
+        let shared = Shared { paths, indexes: Mutex::default(), refreshing: Mutex::default() };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+#[async_trait]
+impl Layers for RealLayers {
+    async fn exists(&self, id: &str) -> Result<bool> {
+        Ok(self.shared.layer_dir(id).join("manifest.json").is_file())
+    }
+
+    async fn build(
+        &self,
+        spec: &LayerSpec,
+        id: &str,
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()> {
+        let (shared, spec, id) = (Arc::clone(&self.shared), spec.clone(), id.to_owned());
+        // The thread that starts a tool must live as long as the tool: the kernel ends the tool
+        // with it. So a build is one blocking task from its beginning to its end.
+        tokio::task::spawn_blocking(move || shared.build(&spec, &id, progress.as_ref()))
+            .await
+            .doing(|| "build a layer".to_owned())?
+    }
+
+    async fn list(&self) -> Result<Vec<LayerInfo>> {
+        self.shared.list()
+    }
+
+    async fn remove(&self, id: &str) -> Result<()> {
+        let (shared, id) = (Arc::clone(&self.shared), id.to_owned());
+        tokio::task::spawn_blocking(move || shared.remove(&id))
+            .await
+            .doing(|| "remove a layer".to_owned())?
+    }
+}
+
+impl Shared {
+    fn layer_dir(&self, id: &str) -> PathBuf {
+        self.paths.layers_dir().join(id)
+    }
+
+    fn manifest(&self, id: &str) -> Result<LayerInfo> {
+        let path = self.layer_dir(id).join("manifest.json");
+        let text = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+        serde_json::from_str(&text).doing(|| format!("read {}", path.display()))
+    }
+
+    /// Ids of `id` and all below it, topmost first.
+    fn chain(&self, id: &str) -> Result<Vec<String>> {
+        let mut chain = Vec::new();
+        let mut next = Some(id.to_owned());
+        while let Some(id) = next {
+            next = self.manifest(&id)?.parent;
+            chain.push(id);
+        }
+        Ok(chain)
+    }
+
+    /// The refreshed index of a suite.
+    fn index(&self, suite: &str, progress: &dyn BuildProgress) -> Result<Arc<Index>> {
+        let slot = {
+            let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(indexes.entry(suite.to_owned()).or_default())
+        };
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = slot.get() {
+            return Ok(Arc::clone(index));
+        }
+        let index = Arc::new(Index::open(&self.paths.downloads_dir(), suite)?);
+        index.refresh(&|| progress.cancelled(), &mut |line| progress.line(line))?;
+        Ok(Arc::clone(slot.get_or_init(|| index)))
+    }
+
+    fn build(&self, spec: &LayerSpec, id: &str, progress: &dyn BuildProgress) -> Result<()> {
+        let what = || format!("build layer {id}");
+        let cancelled = || progress.cancelled();
+        let layers = self.paths.layers_dir();
+        files::prepare(&self.paths)?;
+        files::private_directory(&layers)?;
+        workspace::sweep(&layers);
+        let workspace = Workspace::claim(&layers, id, &cancelled)?;
+        if self.layer_dir(id).exists() {
+            return Ok(());
+        }
+        let chain = spec.parent.as_deref().map_or(Ok(Vec::new()), |parent| self.chain(parent))?;
+        let index = self.index(&spec.suite, progress)?;
+        let _in_use = index.hold(&cancelled)?;
+        let pool = Pool::open(&self.paths.downloads_dir())?;
+
+        let status = chain.first().map(|top| self.layer_dir(top).join("root/var/lib/dpkg/status"));
+        let packages = wanted_packages(spec);
+        let resolution = index
+            .resolve(&packages, status.as_deref(), &cancelled)
+            .map_err(|error| error.context(what()))?;
+        self.check_space(id, &resolution, &pool)?;
+        pool.fetch(&resolution.archives, &index, progress)
+            .map_err(|error| error.context(what()))?;
+
+        let job = Job { spec, chain: &chain, index: &index, workspace: &workspace };
+        let installed = job.install(&layers, &pool, &resolution, progress);
+        let _ = pool.take_back(&workspace.dir.join("archives"));
+        installed.map_err(|error| self.add_space(error.context(what()), &resolution))?;
+        let upper = workspace.upper();
+        finish::finish(&upper, spec, &index).map_err(|error| error.context(what()))?;
+
+        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        let before = status.as_deref().map(read).unwrap_or_default();
+        let now = read(&upper.join("var/lib/dpkg/status"));
+        let info = LayerInfo {
+            id: id.to_owned(),
+            name: spec.name.clone(),
+            parent: spec.parent.clone(),
+            created: seconds_since_epoch(),
+            size_bytes: finish::disk_usage(&upper),
+            packages: finish::added_packages(&before, &now),
+        };
+        workspace.publish(&layers, &info)
+    }
+
+    /// Refuses to begin what the disk cannot hold.
+    fn check_space(&self, id: &str, resolution: &Resolution, pool: &Pool) -> Result<()> {
+        let needed = needed_mib(resolution) + pool.missing_bytes(&resolution.archives) / MIB;
+        let (free, _) = free_space(&self.paths.layers_dir())?;
+        if free >= needed {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Host, format!("build layer {id}"))
+            .because(self.disk_sentence(needed)?)
+            .hint(
+                "Free some space there (`aio image prune` removes unused layers), or choose \
+                   another place with --state-dir.",
+            ))
+    }
+
+    fn disk_sentence(&self, needed_mib: u64) -> Result<String> {
+        let (free, inodes) = free_space(&self.paths.layers_dir())?;
+        let state = self.paths.state_dir.display();
+        Ok(format!(
+            "disk full: {free} MiB and {inodes} inodes free under {state}, the layer needs about \
+             {needed_mib} MiB"
+        ))
+    }
+
+    /// Says how much room there was and is needed, if that is what failed.
+    fn add_space(&self, error: Error, resolution: &Resolution) -> Error {
+        if !error.causes.iter().any(|cause| cause.contains("disk is full")) {
+            return error;
+        }
+        match self.disk_sentence(needed_mib(resolution)) {
+            Ok(sentence) => error.because(sentence).hint(
+                "Free some space there and run the same command again: what was downloaded \
+                       is kept.",
+            ),
+            Err(_) => error,
+        }
+    }
+
+    fn list(&self) -> Result<Vec<LayerInfo>> {
+        let layers = self.paths.layers_dir();
+        let entries = match fs::read_dir(&layers) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).doing(|| format!("read {}", layers.display())),
+        };
+        let mut infos = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') && entry.path().is_dir() {
+                infos.push(self.manifest(&name)?);
+            }
+        }
+        infos.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(infos)
+    }
+
+    fn remove(&self, id: &str) -> Result<()> {
+        let layers = self.paths.layers_dir();
+        workspace::sweep(&layers);
+        if let Some(child) = self.list()?.iter().find(|info| info.parent.as_deref() == Some(id)) {
+            return Err(Error::new(ErrorKind::Refused, format!("remove layer {id}"))
+                .because(format!("layer {} stands on it", child.id)));
+        }
+        workspace::unpublish(&layers, id)
+    }
+}
+
+/// One build, once everything that it needs is known.
+struct Job<'a> {
+    spec: &'a LayerSpec,
+    chain: &'a [String],
+    index: &'a Index,
+    workspace: &'a Workspace,
+}
+
+impl Job<'_> {
+    /// Installs the packages into the upper directory.
+    fn install(
+        &self,
+        layers: &Path,
+        pool: &Pool,
+        resolution: &Resolution,
+        progress: &dyn BuildProgress,
+    ) -> Result<()> {
+        let workspace = self.workspace;
+        pool.lend(&workspace.dir.join("archives"))?;
+        self.write_inputs()?;
+        if self.chain.is_empty() {
+            finish::host_settings(&workspace.upper(), self.index)?;
+        }
+        let packages = resolution.archives.len() as u64;
+        let mut done = 0;
+        let finished =
+            process::run(self.command(layers), &|| progress.cancelled(), &mut |stream, line| {
+                match stream {
+                    Stream::Err => progress.line(line),
+                    Stream::Out => {
+                        let Some(percent) = status::percent(line) else { return };
+                        done = done.max(share(percent, packages));
+                        progress.progress(done, packages, "packages");
+                    }
+                }
+            })?;
+        if finished.status.success() {
+            return Ok(());
+        }
+        if let Some(file) = failure::broken_archive(&finished.tail) {
+            pool.discard(&file);
+        }
+        Err(failure::explain(&finished.tail, "install packages", &self.index.sources))
+    }
+
+    fn write_inputs(&self) -> Result<()> {
+        let workspace = self.workspace;
+        workspace.write("apt.conf", &self.apt_configuration())?;
+        workspace.write("acquire.conf", &self.index.acquire.for_host())?;
+        workspace.write("debian.sources", &self.index.sources)?;
+        workspace.write("dpkg.conf", &finish::dpkg_configuration())?;
+        workspace.write("nothing-compile", NOTHING_COMPILE)?;
+        let path = workspace.dir.join("nothing-compile");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .doing(|| format!("set the mode of {}", path.display()))?;
+        let drop = finish::DROPPED.iter().copied().chain(self.spec.drop.iter().map(String::as_str));
+        workspace.write("drop", &drop.map(|path| format!("{path}\n")).collect::<String>())?;
+        let parsed = self.index.parsed();
+        if parsed.is_file() {
+            let copy = workspace.dir.join("cache/srcpkgcache.bin");
+            fs::copy(&parsed, &copy).doing(|| format!("write {}", copy.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The host's APT works on the merged root, dpkg and the packages' scripts inside of it.
+    fn apt_configuration(&self) -> String {
+        let root = self.workspace.merged();
+        let (root, dir) = (root.display(), self.workspace.dir.display());
+        format!(
+            "{}Dir::State::status \"{root}/var/lib/dpkg/status\";\n\
+             Dir::State::extended_states \"{root}/var/lib/apt/extended_states\";\n\
+             Dir::Cache \"{dir}/cache\";\n\
+             Dir::Cache::archives \"{root}/var/cache/apt/archives\";\n\
+             Dir::Log \"{dir}/log\";\n\
+             DPkg::Chroot-Directory \"{root}\";\n\
+             DPkg::Options {{ \"--force-unsafe-io\"; \"--force-confdef\"; \"--force-confold\"; }};\n\
+             DPkg::Use-Pty \"false\";\n",
+            self.index.configuration(),
+        )
+    }
+
+    fn command(&self, layers: &Path) -> std::process::Command {
+        let build = &self.workspace.dir;
+        let mut command = process::isolated(BUILD_SCRIPT);
+        let lowers = if self.chain.is_empty() {
+            build.join("empty").display().to_string()
+        } else {
+            // Relative to the layers' directory: no character of its path can confuse mount.
+            let roots: Vec<String> = self.chain.iter().map(|id| format!("{id}/root")).collect();
+            roots.join(":")
+        };
+        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        command
+            .env("LAYERS", layers)
+            .env("LOWERS", lowers)
+            .env("BUILD", build)
+            .env("LISTS", self.index.lists())
+            .env("SUITE", &self.spec.suite)
+            .env("KEYRING", sources::KEYRING)
+            .env("JOBS", jobs.to_string())
+            .args(wanted_packages(self.spec));
+        command
+    }
+}
+
+/// What APT is told to install.
+fn wanted_packages(spec: &LayerSpec) -> Vec<String> {
+    let mut packages = spec.packages.clone();
+    if spec.parent.is_none() {
+        // With the essential packages this is what `mmdebstrap --variant=minbase` has.
+        packages.extend(["?essential", "?priority(required)", "apt"].map(str::to_owned));
+    }
+    packages
+}
+
+const MIB: u64 = 1 << 20;
+
+fn needed_mib(resolution: &Resolution) -> u64 {
+    let archives: u64 = resolution.archives.iter().map(|archive| archive.size).sum();
+    archives * UNPACKED_FACTOR / MIB + 32
+}
+
+/// Free MiB and inodes where `path` lives.
+fn free_space(path: &Path) -> Result<(u64, u64)> {
+    let space = rustix::fs::statvfs(path).doing(|| format!("look at {}", path.display()))?;
+    Ok((space.f_bavail * space.f_frsize / MIB, space.f_favail))
+}
+
+/// `percent` of `total`, as a count.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a count of packages, clamped"
+)]
+fn share(percent: f64, total: u64) -> u64 {
+    (percent.clamp(0.0, 100.0) / 100.0 * total as f64).round() as u64
+}
+
+fn seconds_since_epoch() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
