@@ -1,6 +1,7 @@
 //! The command line: one file per command, each with its arguments and a `run` that hands over to
 //! the modules that do the work. No logic here.
 
+pub mod attach;
 pub mod bootstrap;
 pub mod completions;
 pub mod destroy;
@@ -71,6 +72,8 @@ Exit codes:
 /// What to do. The order is the order in the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Open a shell in a container, or run a command there.
+    Attach(attach::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
     /// Write manual pages into a directory.
@@ -81,6 +84,7 @@ pub enum Command {
 impl Command {
     fn run(self, global: &Global) -> Result<ExitCode> {
         match self {
+            Self::Attach(args) => attach::run(global, &args),
             Self::Completions(args) => completions::run(global, args),
             Self::Man(args) => man::run(global, args),
         }

@@ -6,8 +6,7 @@
 //! that are no longer the container's.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::{DataDirectory, Preparation};
 use crate::lxc::root::{self, Bind, Root};
 use crate::model::topology::Container;
+use crate::state::files::{prepare, write_atomic};
 use crate::state::paths::Paths;
 
 /// With what a container was made. Hooks read `root` of it.
@@ -123,7 +123,10 @@ impl Inner {
             root::unmount(&root.merged)?;
             remove_tree(&root.writable).doing(doing)?;
         }
+        prepare(&self.paths)?;
+        let roots = root.merged.parent().unwrap_or(&root.merged);
         for (directory, mode) in [
+            (roots.to_owned(), 0o711),
             (root.upper(), 0o755),
             (root.writable.join("work"), 0o755),
             (self.paths.journal_dir().join(&container.machine_id), 0o755),
@@ -153,9 +156,9 @@ impl Inner {
         let text = self.render(container, &root);
         let record = Record { container: container.clone(), root };
         let record = serde_json::to_vec_pretty(&record).doing(doing)?;
-        write_atomically(&self.paths.spec_file(&container.name), &record, 0o600).doing(doing)?;
+        write_atomic(&self.paths.spec_file(&container.name), 0o600, &record)?;
         let config = Paths::lxc_dir(&container.name).join("config");
-        write_atomically(&config, text.as_bytes(), 0o640).doing(doing)
+        write_atomic(&config, 0o640, text.as_bytes())
     }
 
     /// A container of that name that somebody else made is left alone.
@@ -233,23 +236,6 @@ impl Inner {
             _ => Ok(()),
         }
     }
-
-    /// The directories above all, with the modes that keep unshifted ids out of reach.
-    pub(super) fn make_directories(&self) -> Result<()> {
-        let paths = &self.paths;
-        let binary = paths.binary();
-        let roots = paths.root_dir("x");
-        for (directory, mode) in [
-            (paths.state_dir.as_path(), 0o711),
-            (&paths.private_dir(), 0o700),
-            (binary.parent().unwrap_or(&binary), 0o755),
-            (roots.parent().unwrap_or(&roots), 0o711),
-        ] {
-            make_directory(directory, mode)
-                .doing(|| format!("make the directory `{}`", directory.display()))?;
-        }
-        Ok(())
-    }
 }
 
 /// LXC's configuration of a container; `None` when there is none.
@@ -321,15 +307,6 @@ fn make_missing(path: &Path, mode: u32) -> std::io::Result<()> {
     }
 }
 
-/// Makes a directory, and gives it its mode from the first moment on.
-fn make_directory(path: &Path, mode: u32) -> std::io::Result<()> {
-    make_missing(path, mode)?;
-    if path.metadata()?.mode() & 0o7777 != mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    Ok(())
-}
-
 /// Removes a file or a directory with all below it; no error when there is none.
 fn remove_tree(path: &Path) -> std::io::Result<()> {
     let removed = match path.symlink_metadata() {
@@ -341,37 +318,4 @@ fn remove_tree(path: &Path) -> std::io::Result<()> {
         Err(error) if crate::lxc::rooted::is_missing(&error) => Ok(()),
         other => other,
     }
-}
-
-fn write_atomically(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent)?;
-    file.write_all(content)?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
-}
-
-/// Hooks call a copy, so that an upgrade or a build tree that is deleted does not stop the cloud.
-pub(super) fn install_binary(binary: &Path, copy: &Path) -> Result<()> {
-    let doing = || format!("copy `{}` to `{}`", binary.display(), copy.display());
-    let source = binary.metadata().doing(doing)?;
-    let same = |copied: &std::fs::Metadata| {
-        copied.ino() == source.ino() && copied.dev() == source.dev()
-            || copied.len() == source.len() && copied.modified().ok() == source.modified().ok()
-    };
-    if copy.metadata().is_ok_and(|copied| same(&copied)) {
-        return Ok(());
-    }
-    let parent = copy.parent().unwrap_or(Path::new("/"));
-    let temporary = tempfile::NamedTempFile::new_in(parent).doing(doing)?;
-    std::fs::copy(binary, temporary.path()).doing(doing)?;
-    let file = temporary.as_file();
-    file.set_permissions(std::fs::Permissions::from_mode(0o755)).doing(doing)?;
-    // What tells later runs that the copy is the same.
-    file.set_modified(source.modified().doing(doing)?).doing(doing)?;
-    temporary.persist(copy).doing(doing)?;
-    Ok(())
 }

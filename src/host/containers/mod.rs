@@ -56,7 +56,7 @@ struct Inner {
 
 impl RealContainers {
     /// `id_range` is the cloud's range of subordinate ids, `helper` the binary that is run as
-    /// `__helper` and copied for the hooks: usually the running one.
+    /// `__helper`: usually the running one. Hooks call the installed copy.
     pub fn new(
         paths: Paths,
         id_range: (u32, u32),
@@ -88,15 +88,6 @@ impl RealContainers {
     /// Changes the root of a stopped container.
     async fn prepare(&self, preparation: Preparation) -> Result<()> {
         self.call(&Request::Prepare(preparation), &[], None).await.map(|_| ())
-    }
-
-    /// Copies the helper's binary to where hooks find it, unless the copy is the same.
-    pub async fn install_binary(&self) -> Result<()> {
-        self.blocking(|inner| {
-            inner.make_directories()?;
-            definition::install_binary(&inner.helper, &inner.paths.binary())
-        })
-        .await
     }
 }
 
@@ -151,7 +142,6 @@ impl Containers for RealContainers {
     }
 
     async fn define(&self, container: &Container) -> Result<()> {
-        self.install_binary().await?;
         let wanted = container.clone();
         let preparation = self.blocking(move |inner| inner.begin_definition(&wanted)).await?;
         self.prepare(preparation)
@@ -162,7 +152,6 @@ impl Containers for RealContainers {
     }
 
     async fn start(&self, name: &str) -> Result<()> {
-        self.install_binary().await?;
         start::start(self, name).await
     }
 
