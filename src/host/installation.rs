@@ -29,6 +29,11 @@ impl RealInstallation {
         Ok(Self { paths, systemd, source })
     }
 
+    /// The binary that runs now.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
     fn unit_name(&self) -> String {
         format!("aio-{}.service", self.paths.cloud)
     }

@@ -6,10 +6,13 @@
 pub mod containers;
 #[cfg(test)]
 pub mod fake;
+pub mod http;
+pub mod installation;
 pub mod layers;
 pub mod network;
 pub mod settings;
 pub mod shared;
+pub mod sql;
 pub mod subids;
 pub mod tool;
 

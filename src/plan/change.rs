@@ -157,6 +157,29 @@ pub fn stop(shared: &Arc<Shared>, targets: &[Container], whole_cloud: bool) -> V
     steps
 }
 
+/// The steps that remove single containers with their data.
+pub fn remove(containers: &[Container]) -> Vec<Step> {
+    let steps = containers.iter().map(|container| {
+        let name = container.name.clone();
+        let label = format!("{}/{}", container.kind, container.member);
+        let action = RemoveContainer { name, container: Some(container.clone()) };
+        removal(container_key(container, "remove"), format!("remove container {label}"), action)
+    });
+    steps.collect()
+}
+
+fn removal(key: StepKey, title: String, action: RemoveContainer) -> Step {
+    Step {
+        key,
+        title,
+        phase: Phase::Containers,
+        resource: Resource::Light,
+        needs: Vec::new(),
+        estimate_ms: 500,
+        action: Arc::new(action),
+    }
+}
+
 /// The steps that remove a cloud from the host. `strays` are containers that LXC knows and the
 /// cloud no longer does; `trees` and `empty` are the files that go last.
 pub fn destroy(
@@ -173,14 +196,9 @@ pub fn destroy(
         .map(|name| (name.clone(), None));
     let mut steps: Vec<Step> = known
         .chain(strays)
-        .map(|(name, container)| Step {
-            key: StepKey::new(format!("destroy/{name}")),
-            title: format!("remove container {name}"),
-            phase: Phase::Containers,
-            resource: Resource::Light,
-            needs: Vec::new(),
-            estimate_ms: 500,
-            action: Arc::new(RemoveContainer { name, container }),
+        .map(|(name, container)| {
+            let key = StepKey::new(format!("destroy/{name}"));
+            removal(key, format!("remove container {name}"), RemoveContainer { name, container })
         })
         .collect();
     let containers: Vec<StepKey> = steps.iter().map(|step| step.key.clone()).collect();

@@ -16,7 +16,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Logs in as the administrator with the present secret.
+    /// Logs in as the administrator with the present secret, once in a run.
     pub async fn open(context: &'a StepContext, shared: &Shared) -> Result<Self> {
         let definition = shared
             .cloud
@@ -34,15 +34,16 @@ impl<'a> Session<'a> {
             .map(|(_, frontend)| frontend.port)
             .ok_or_else(|| Error::failed(format!("find the frontend `{}`", definition.frontend)))?;
         let url = format!("http://{}:{port}/v3", shared.cloud.networks.virtual_address);
-        let token = login(
-            context,
-            &url,
-            &definition.user,
-            "Default",
-            shared.password(&definition.secret)?,
-            Some(&definition.project),
-        )
-        .await?;
+        let mut known = shared.admin_token.lock().await;
+        let token = match known.as_ref() {
+            Some(token) => token.clone(),
+            None => {
+                let password = shared.password(&definition.secret)?;
+                let project = Some(definition.project.as_str());
+                login(context, &url, &definition.user, "Default", password, project).await?
+            }
+        };
+        *known = Some(token.clone());
         Ok(Self { context, url, token })
     }
 

@@ -64,6 +64,8 @@ impl Action for Setup {
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         run_script(context, &self.container.name, &self.title, self.command.clone()).await?;
+        // A password that was set anew has ended every token of its user.
+        *self.shared.admin_token.lock().await = None;
         context.host.records.set(&self.record, &self.fingerprint()).await
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
 
 use super::balancer::Balancer;
 use crate::config::profile::SqlServer as SqlServerDefinition;
@@ -21,9 +22,18 @@ pub struct Shared {
     pub secrets: BTreeMap<String, SecretString>,
     /// The load balancer.
     pub balancer: Arc<Balancer>,
+    /// The administrator's token, once one was issued in this run: a password's hash is made to be
+    /// slow, a third of a second each time.
+    pub admin_token: Mutex<Option<String>>,
 }
 
 impl Shared {
+    /// A cloud with its secrets.
+    pub fn new(cloud: Cloud, secrets: BTreeMap<String, SecretString>) -> Self {
+        let balancer = Arc::new(Balancer::new(&cloud));
+        Self { cloud, secrets, balancer, admin_token: Mutex::new(None) }
+    }
+
     /// A secret by its name.
     pub fn secret(&self, name: &str) -> Result<&SecretString> {
         self.secrets.get(name).ok_or_else(|| {
