@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod facts;
 pub mod hash;
 pub mod layer;
+pub mod layers;
 pub mod network;
 pub mod ranges;
 pub mod sizing;
