@@ -31,6 +31,13 @@ fn password(value: &str) -> Option<&'static str> {
         )
     } else if value.starts_with(' ') || value.ends_with(' ') {
         Some("begins or ends with a space, which configuration files drop")
+    } else if value.len() > 1
+        && value.starts_with(['\'', '"'])
+        && value.chars().next() == value.chars().next_back()
+    {
+        Some("stands in quotation marks of its own, which configuration files drop")
+    } else if value.contains("\\$") {
+        Some("has `\\$`, which OpenStack's configuration files cannot express")
     } else {
         None
     }

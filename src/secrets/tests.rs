@@ -182,6 +182,8 @@ fn wrong_kinds_are_refused_without_being_quoted() {
         ("keystone", "keystone_auth_admin_password: \"two\\nlines\"", "printable ASCII"),
         ("keystone", "keystone_auth_admin_password: pässwort", "printable ASCII"),
         ("keystone", "keystone_auth_admin_password: ' spaced'", "space"),
+        ("keystone", "keystone_auth_admin_password: '\"hidden\"'", "quotation marks"),
+        ("keystone", "keystone_auth_admin_password: 'hid\\$den'", "cannot express"),
         ("keystone", "keystone_auth_admin_password: [a, b]", "list or a mapping"),
         ("keystone", "keystone_auth_admin_password:\n  nested: hidden", "list or a mapping"),
         ("keystone", "keystone_auth_admin_password: !vault |\n  61626364", "ansible-vault"),
