@@ -1,0 +1,124 @@
+//! Bad luck: members lost under load, a power cut, a reboot.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::seeing;
+use crate::support::checks::Checks;
+use crate::support::cloud::Cloud;
+use crate::support::load;
+use crate::support::openstack::Client;
+use crate::support::process::shell;
+use crate::support::{faults, process};
+
+/// What a user may see of a lost member here, on a host that does other things too. The figures of
+/// `scripts/bench` are stricter: they take the median of five.
+const SLOWEST_SECS: f64 = 15.0;
+const FAILED_PERCENT: f64 = 25.0;
+
+pub fn checks(cloud: &Cloud, checks: &mut Checks) {
+    for fault in [faults::Fault::Killed, faults::Fault::CutThenKilled] {
+        for kind in ["keystone", "galera"] {
+            let name = format!("fault: a {kind} {} under load", fault.word());
+            checks.check(&name, || lost_under_load(cloud, kind, fault));
+        }
+        let name = format!("fault: a rabbit_mq {} while stacks are made", fault.word());
+        checks.check(&name, || queue_lost(cloud, fault));
+    }
+    checks.check("fault: power cut", || power_cut(cloud));
+    checks.check("fault: reboot", || reboot(cloud));
+}
+
+fn lost_under_load(cloud: &Cloud, kind: &str, fault: faults::Fault) {
+    let user = load::prepare(cloud, &Client::administrator(cloud));
+    let victim = faults::victim(cloud, kind);
+    let seen = load::run(&user, Duration::from_secs(15), Duration::from_secs(5), || {
+        fault.strike(&victim);
+    });
+    println!("  {victim} {}: {}", fault.word(), seen.line());
+    assert!(seen.slowest_secs() <= SLOWEST_SECS, "{}", seen.line());
+    assert!(seen.failed_percent() <= FAILED_PERCENT, "{}", seen.line());
+    come_back(cloud, &victim);
+}
+
+fn queue_lost(cloud: &Cloud, fault: faults::Fault) {
+    let administrator = Client::administrator(cloud);
+    let (token, project) = administrator.token();
+    let victim = faults::victim(cloud, "rabbit_mq");
+    fault.strike(&victim);
+    let name = format!("during-{}", fault.word().replace(' ', "-"));
+    let (took, status) = administrator.make_stack(&token, &project, &name);
+    println!("  {victim} {}: the stack took {:.1} s", fault.word(), took.as_secs_f64());
+    assert_eq!(status, "CREATE_COMPLETE");
+    assert!(took < Duration::from_secs(40));
+    administrator.delete_stack(&token, &project, &name);
+    come_back(cloud, &victim);
+}
+
+fn come_back(cloud: &Cloud, name: &str) {
+    let started = Instant::now();
+    cloud.ok(&["start", name]);
+    cloud.healthy_within(Duration::from_secs(60));
+    println!("  {name} is back after {:.1} s", started.elapsed().as_secs_f64());
+}
+
+/// What must be there again after everything stopped at once.
+struct Kept {
+    administrator: Client,
+    token: String,
+    project: String,
+    users: String,
+}
+
+const COUNT_USERS: &str = "mariadb -NBe 'select count(*) from keystone.user'";
+
+impl Kept {
+    fn new(cloud: &Cloud, name: &str) -> Self {
+        let administrator = Client::administrator(cloud);
+        let (token, project) = administrator.token();
+        let (_, status) = administrator.make_stack(&token, &project, name);
+        assert_eq!(status, "CREATE_COMPLETE");
+        let users = cloud.inside("galera/1", COUNT_USERS).ok().stdout;
+        Self { administrator, token, project, users }
+    }
+
+    fn check(&self, cloud: &Cloud, name: &str) {
+        for member in ["galera/1", "galera/2", "galera/3"] {
+            assert_eq!(cloud.inside(member, COUNT_USERS).ok().stdout, self.users, "{member}");
+        }
+        // The token of before is still good, so the signing keys are; and so is what was stored.
+        self.administrator.delete_stack(&self.token, &self.project, name);
+        seeing::stack(cloud, &format!("after-{name}"));
+        assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    }
+}
+
+fn power_cut(cloud: &Cloud) {
+    let kept = Kept::new(cloud, "power-cut");
+    cloud.cut_power();
+    let started = Instant::now();
+    cloud.ok(&["start"]);
+    cloud.healthy_within(Duration::from_secs(60));
+    println!("  healthy {:.1} s after the power cut", started.elapsed().as_secs_f64());
+    kept.check(cloud, "power-cut");
+}
+
+/// Nothing is left but files: no container, bridge, route, rule, mount or raised limit.
+fn reboot(cloud: &Cloud) {
+    let kept = Kept::new(cloud, "reboot");
+    faults::forget_everything_but_files(cloud);
+    let links = shell("ip -o link show type bridge");
+    let address = cloud.config_dir.join("cloud.yml");
+    assert!(address.exists(), "files are there");
+    let started = Instant::now();
+    let aio = cloud.state_dir.join("bin/aio");
+    let mut boot = std::process::Command::new(aio);
+    boot.args(["--name", &cloud.name, "--config-dir"]).arg(&cloud.config_dir);
+    boot.arg("--state-dir").arg(&cloud.state_dir).arg("start");
+    process::run(boot, Duration::from_secs(180)).ok();
+    cloud.healthy_within(Duration::from_secs(60));
+    println!("  healthy {:.1} s after the reboot", started.elapsed().as_secs_f64());
+    assert_ne!(shell("ip -o link show type bridge"), links, "its bridges are back");
+    thread::sleep(Duration::from_secs(1));
+    kept.check(cloud, "reboot");
+}

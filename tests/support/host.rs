@@ -1,0 +1,75 @@
+//! The host as it is, to compare before and after.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::process::shell;
+
+/// Everything about the host that a cloud may touch, one line each.
+#[derive(Clone, Debug)]
+pub struct Snapshot(BTreeSet<String>);
+
+impl Snapshot {
+    /// Looks at links, routes, rules, mounts, files, control groups and kernel settings.
+    pub fn take() -> Self {
+        let mut lines = BTreeSet::new();
+        let mut add = |what: &str, text: &str| {
+            lines.extend(text.lines().map(|line| format!("{what}: {}", line.trim())));
+        };
+        add("link", &shell("for link in /sys/class/net/*; do echo ${link##*/}; done"));
+        add("address", &shell("ip -o addr show | sed 's/ valid_lft.*//' | cut -d' ' -f2-"));
+        add("route", &shell("ip route show table all; ip -6 route show table all"));
+        add("rule", &shell("ip rule"));
+        add("nft", &shell("nft --stateless list tables"));
+        add("mount", &shell("cut -d' ' -f5 /proc/self/mountinfo"));
+        add(
+            "cgroup",
+            &shell("find /sys/fs/cgroup -maxdepth 3 -type d -path '*lxc*' 2>/dev/null || :"),
+        );
+        add(
+            "setting",
+            &shell(
+                "sysctl -e fs.inotify net.ipv4.ip_forward kernel.keys net.netfilter \
+                 net.ipv4.neigh.default fs.aio-max-nr vm.max_map_count 2>/dev/null || :",
+            ),
+        );
+        for directory in ["/etc", "/usr/local", "/var/lib/lxc", "/var/lib/misc", "/root"] {
+            files(Path::new(directory), if directory == "/root" { 1 } else { 8 }, &mut lines);
+        }
+        for directory in ["/", "/var/lib", "/var/log", "/run", "/opt", "/srv", "/tmp", "/var/tmp"] {
+            let Ok(entries) = fs::read_dir(directory) else { continue };
+            lines
+                .extend(entries.flatten().map(|entry| format!("path: {}", entry.path().display())));
+        }
+        Self(lines)
+    }
+
+    /// What was added and what is missing now, compared with `before`.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let added = self.0.difference(&before.0).map(|line| format!("+ {line}"));
+        let gone = before.0.difference(&self.0).map(|line| format!("- {line}"));
+        added.chain(gone).collect()
+    }
+}
+
+/// Each file with a hash of its content, so that a file that was changed and put back is equal.
+fn files(directory: &Path, depth: usize, lines: &mut BTreeSet<String>) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() && depth > 1 {
+            lines.insert(format!("directory: {}", path.display()));
+            files(&path, depth - 1, lines);
+        } else if kind.is_symlink() {
+            let target = fs::read_link(&path).unwrap_or_default();
+            lines.insert(format!("link: {} -> {}", path.display(), target.display()));
+        } else if kind.is_file() && depth > 1 {
+            let hash = Sha256::digest(fs::read(&path).unwrap_or_default());
+            lines.insert(format!("file: {} {:02x?}", path.display(), &hash[..6]));
+        }
+    }
+}
