@@ -1,0 +1,130 @@
+//! One service.
+
+use std::collections::BTreeSet;
+
+use crate::config::profile::{Frontend, Identity, ServiceProfile, Variable};
+use crate::config::variables::type_of;
+
+use super::{FileCheck, kind};
+
+pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
+    for needed in &service.needs {
+        file.known_service(needed);
+    }
+    for (name, variable) in &service.variables {
+        check_variable(file, name, variable);
+    }
+    for (name, definition) in &service.containers {
+        kind::check(file, name, definition);
+    }
+    check_stores(file, service);
+    check_identity(file, &service.identity);
+    for frontend in &service.frontends {
+        check_frontend(file, frontend);
+    }
+    check_setup(file, service);
+    check_roles(file, service);
+}
+
+fn check_variable(file: &mut FileCheck<'_, '_>, name: &str, variable: &Variable) {
+    let word = name;
+    file.expect(!variable.default.is_null(), word, || {
+        format!("the default of variable `{name}` is its type, so it cannot be null")
+    });
+    for choice in &variable.choices {
+        file.expect(type_of(choice) == type_of(&variable.default), word, || {
+            format!("the choice {choice} of variable `{name}` is of another type than its default")
+        });
+    }
+    let among = variable.choices.is_empty() || variable.choices.contains(&variable.default);
+    file.expect(among, word, || {
+        format!("the default of variable `{name}` is not among its choices")
+    });
+}
+
+fn check_stores(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
+    for database in &service.databases {
+        file.known_secret(&database.secret);
+        for kind in &database.direct_from {
+            file.known_kind(kind);
+        }
+    }
+    for queue in &service.queues {
+        file.known_secret(&queue.secret);
+        file.expect(queue.vhost.starts_with('/'), &queue.vhost, || {
+            format!("the virtual host `{}` must begin with a slash", queue.vhost)
+        });
+    }
+}
+
+fn check_identity(file: &mut FileCheck<'_, '_>, identity: &Identity) {
+    let profiles = file.profiles();
+    let all = || profiles.services.values();
+    let domains = all().flat_map(|service| &service.identity.domains).map(|it| it.name.as_str());
+    let domains: Vec<&str> = domains.chain(["Default"]).collect();
+    let declared = all().flat_map(|service| &service.identity.projects).map(|it| it.name.as_str());
+    let own = all().filter_map(|service| service.identity_server.as_ref());
+    let projects: Vec<&str> = declared.chain(own.map(|server| server.project.as_str())).collect();
+    for project in &identity.projects {
+        file.known("domain", &project.domain, domains.iter().copied());
+    }
+    for user in &identity.users {
+        file.known("domain", &user.domain, domains.iter().copied());
+        file.known_secret(&user.secret);
+        for assignment in &user.roles {
+            match (&assignment.project, &assignment.domain) {
+                (Some(project), None) => file.known("project", project, projects.iter().copied()),
+                (None, Some(domain)) => file.known("domain", domain, domains.iter().copied()),
+                _ => file.mistake(
+                    &user.name,
+                    format!(
+                        "the role `{}` of user `{}` needs either `project` or `domain`",
+                        assignment.role, user.name
+                    ),
+                ),
+            }
+        }
+    }
+    for entry in &identity.services {
+        file.known_frontend(&entry.frontend);
+    }
+}
+
+fn check_frontend(file: &mut FileCheck<'_, '_>, frontend: &Frontend) {
+    file.known_kind(&frontend.backend);
+    let of_section = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
+    file.expect(frontend.name.chars().all(of_section), &frontend.name, || {
+        format!("the frontend's name `{}` has a character that HAProxy refuses", frontend.name)
+    });
+}
+
+fn check_setup(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
+    let mut seen = BTreeSet::new();
+    for command in &service.setup {
+        file.known(
+            "container kind",
+            &command.container,
+            service.containers.keys().map(String::as_str),
+        );
+        file.expect(seen.insert(&command.name), &command.name, || {
+            format!("there are two set-up commands `{}`", command.name)
+        });
+        file.no_secret_in(&command.script, &command.name);
+    }
+}
+
+/// What the engine itself talks to.
+fn check_roles(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
+    let own = || service.containers.keys().map(String::as_str);
+    if let Some(server) = &service.sql_server {
+        file.known("container kind", &server.kind, own());
+        file.known_secret(&server.secret);
+    }
+    if let Some(balancer) = &service.load_balancer {
+        file.known("container kind", &balancer.kind, own());
+    }
+    if let Some(server) = &service.identity_server {
+        file.known_frontend(&server.frontend);
+        file.known_secret(&server.secret);
+    }
+}

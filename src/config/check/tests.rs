@@ -1,0 +1,293 @@
+use super::*;
+
+const SHARED: &str = "
+service: base
+summary: x
+containers:
+  balancer: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+load_balancer: {kind: balancer, socket: /x}
+frontends:
+  - {name: base, port: 80, mode: http, backend: balancer, server_options: check}
+";
+
+const GOOD: &str = r#"
+service: heat
+summary: x
+needs: [base]
+variables:
+  debug: {description: x, default: false}
+containers:
+  heat_engine:
+    summary: x
+    layers: [openstack]
+    networks: [management, storage]
+    memory: {idle_mib: 1, limit_mib: 2}
+    data:
+      - {path: /var/lib/heat, owner: "heat:heat", mode: "0750"}
+    units: [{name: heat-engine.service, start: cluster}]
+    files:
+      - {path: /etc/heat.conf, template: heat/heat.conf, mode: "0640", restarts: [heat-engine.service, rsyslog.service]}
+      - {path: /etc/plain.conf, template: heat/plain.conf}
+    cluster:
+      unit: heat-engine.service
+      form_timeout_secs: 1
+      size: {from: http, port: 1, path: /x, user: u, secret: heat_password}
+databases:
+  - {name: heat, user: heat, secret: heat_password, direct_from: [balancer]}
+queues:
+  - {vhost: /heat, user: heat, secret: heat_password}
+identity:
+  domains: [{name: stacks}]
+  projects: [{name: work, domain: stacks}]
+  users:
+    - name: heat
+      secret: heat_password
+      roles: [{role: admin, project: work}, {role: admin, domain: Default}]
+  services: [{name: heat, type: orchestration, frontend: heat_api}]
+frontends:
+  - {name: heat_api, port: 8004, mode: http, backend: heat_engine, server_options: check}
+setup:
+  - {name: schema, title: x, container: heat_engine, script: x, done: {observe: admin_token}}
+"#;
+
+const RELEASE: &str = "
+release: r1
+summary: x
+suite: trixie
+base: {}
+layers: {openstack: {}}
+files: [{path: /etc/hosts, template: heat/plain.conf, restarts: [systemd-journald.service]}]
+units: [{name: rsyslog.service}]
+";
+
+const SCENARIO: &str = "
+scenario: small
+summary: x
+rank: 1
+members: {heat_engine: 1, balancer: 1}
+variables: {debug: true}
+";
+
+const SECRETIVE: &str = "p = {{ secrets.heat_password }}\n";
+
+/// Checks the good profiles with every `from` of one file replaced.
+fn checked(path: &str, from: &str, to: &str) -> Result<()> {
+    let files = [
+        ("services/base.yml", SHARED),
+        ("services/heat.yml", GOOD),
+        ("releases/r1.yml", RELEASE),
+        ("scenarios/small.yml", SCENARIO),
+        ("templates/heat/heat.conf", "{% include 'heat/inner.conf' %}\n"),
+        ("templates/heat/inner.conf", SECRETIVE),
+        ("templates/heat/plain.conf", "x\n"),
+    ];
+    let changed: Vec<(&str, String)> = files
+        .into_iter()
+        .map(|(name, text)| {
+            assert!(name != path || text.contains(from), "{from} is not in {path}");
+            (name, if name == path { text.replace(from, to) } else { text.to_owned() })
+        })
+        .collect();
+    let profiles = Profiles::from_texts(changed.iter().map(|(name, text)| (*name, text.as_str())))?;
+    profiles.check(&|name| match name {
+        "heat_password" => Ok(()),
+        _ => Err(Some("heat_password".to_owned())),
+    })
+}
+
+#[track_caller]
+fn heat(from: &str, to: &str, message: &str, hint: Option<&str>) {
+    refused("services/heat.yml", from, to, message, hint);
+}
+
+#[track_caller]
+fn refused(path: &str, from: &str, to: &str, message: &str, hint: Option<&str>) {
+    let error = checked(path, from, to).expect_err("a mistake");
+    let mut mistakes = error.causes.clone();
+    mistakes.push(error.message.clone());
+    let found = mistakes.iter().find(|mistake| mistake.contains(message));
+    let found = found.unwrap_or_else(|| panic!("{error:?}"));
+    assert!(found.starts_with(&format!("profiles/{path}:")), "{found}");
+    if let Some(hint) = hint {
+        assert!(found.contains(hint) || error.hints == [hint], "{error:?}");
+    }
+}
+
+#[test]
+fn good_profiles_pass() {
+    checked("services/heat.yml", "heat", "heat").unwrap();
+}
+
+#[test]
+fn names_of_other_profiles_must_exist() {
+    heat(
+        "[base]",
+        "[bsae]",
+        "heat.yml:4: there is no service `bsae`",
+        Some("did you mean `base`?"),
+    );
+    heat(
+        "layers: [openstack]",
+        "layers: [opnstack]",
+        "no layer in release r1 `opnstack`",
+        Some("did you mean `openstack`?"),
+    );
+    heat("storage", "stroage", "there is no network `stroage`", Some("did you mean `storage`?"));
+    heat(
+        "heat/plain.conf",
+        "heat/plan.conf",
+        "no template `heat/plan.conf`",
+        Some("did you mean `heat/plain.conf`?"),
+    );
+    heat(
+        "direct_from: [balancer]",
+        "direct_from: [balance]",
+        "no container kind `balance`",
+        Some("did you mean `balancer`?"),
+    );
+    heat(
+        "backend: heat_engine",
+        "backend: heat_engin",
+        "no container kind `heat_engin`",
+        Some("did you mean `heat_engine`?"),
+    );
+    heat(
+        "frontend: heat_api",
+        "frontend: heat_ap",
+        "no frontend `heat_ap`",
+        Some("did you mean `heat_api`?"),
+    );
+    heat(
+        "container: heat_engine",
+        "container: heat_engne",
+        "no container kind `heat_engne`",
+        Some("did you mean `heat_engine`?"),
+    );
+    heat("project: work}", "project: wrok}", "no project `wrok`", Some("did you mean `work`?"));
+    heat(
+        "domain: stacks}]",
+        "domain: stack}]",
+        "no domain `stack`",
+        Some("did you mean `stacks`?"),
+    );
+    heat(
+        "user: heat, secret: heat_password}",
+        "user: heat, secret: heat_pasword}",
+        "no specification of `secrets/` has the secret `heat_pasword`",
+        Some("did you mean `heat_password`?"),
+    );
+    heat(
+        "secret: heat_password}\n",
+        "secret: nope}\n",
+        "`nope`",
+        Some("did you mean `heat_password`?"),
+    );
+    refused(
+        "services/base.yml",
+        "kind: balancer",
+        "kind: balancr",
+        "no container kind `balancr`",
+        Some("did you mean `balancer`?"),
+    );
+}
+
+#[test]
+fn a_kind_must_make_sense() {
+    heat(
+        "[heat-engine.service, rsyslog",
+        "[heat-engin.service, rsyslog",
+        "no unit of `heat_engine` `heat-engin.service`",
+        Some("did you mean `heat-engine.service`?"),
+    );
+    heat(
+        "unit: heat-engine.service",
+        "unit: heat.service",
+        "no unit of `heat_engine` `heat.service`",
+        Some("did you mean `heat-engine.service`?"),
+    );
+    heat(", start: cluster", "", "it needs `start: cluster`", None);
+    heat("idle_mib: 1", "idle_mib: 3", "uses 3 MiB idle and may use 2", None);
+    heat("path: /var/lib/heat", "path: var/lib/heat", "must be absolute", None);
+    heat("\"0750\"", "rwx", "is not octal", None);
+    heat("\"heat:heat\"", "heat", "is not `user:group`", None);
+    heat("/etc/plain.conf", "/etc/heat.conf", "stands twice in `heat_engine`", None);
+    heat(
+        "template: heat/plain.conf",
+        "template: heat/plain.conf, apply_once: true",
+        "no `apply`",
+        None,
+    );
+    heat("vhost: /heat", "vhost: heat", "must begin with a slash", None);
+    heat(
+        "project: work}",
+        "project: work, domain: stacks}",
+        "needs either `project` or `domain`",
+        None,
+    );
+    heat("default: false", "default: null", "cannot be null", None);
+    heat("default: false", "default: false, choices: [true]", "is not among its choices", None);
+    heat("script: x", "script: 'x {{ secrets.heat_password }}'", "names a secret", None);
+}
+
+#[test]
+fn a_secret_in_an_included_template_is_found() {
+    heat(
+        "mode: \"0640\"",
+        "mode: \"0644\"",
+        "holds a secret and its mode 0644 lets everybody read it",
+        None,
+    );
+}
+
+#[test]
+fn names_are_unique_among_services() {
+    refused(
+        "services/heat.yml",
+        "name: heat_api, port",
+        "name: base, port",
+        "the frontend `base` is already one of service `base`",
+        None,
+    );
+    heat("port: 8004", "port: 80", "the frontend port `80` is already one of service `base`", None);
+}
+
+#[test]
+fn scenarios_and_releases_are_checked() {
+    let scenario = "scenarios/small.yml";
+    refused(
+        scenario,
+        "heat_engine: 1",
+        "heat_engin: 1",
+        "no container kind `heat_engin`",
+        Some("did you mean `heat_engine`?"),
+    );
+    refused(
+        scenario,
+        "balancer: 1",
+        "balancer: 0",
+        "service `heat` needs `base`, which has no member here",
+        None,
+    );
+    refused(
+        scenario,
+        "debug: true",
+        "debgu: true",
+        "no variable `debgu`",
+        Some("did you mean `debug`?"),
+    );
+    refused(scenario, "debug: true", "debug: 1", "must be true or false, not a whole number", None);
+    refused(
+        "releases/r1.yml",
+        "heat/plain.conf",
+        "heat/plan.conf",
+        "no template `heat/plan.conf`",
+        Some("did you mean `heat/plain.conf`?"),
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let error = checked("services/heat.yml", "template: heat/", "template: haet/").unwrap_err();
+    assert_eq!(error.message, "the profiles have 2 mistakes");
+    assert!(error.causes[0].contains("(did you mean `heat/heat.conf`?)"), "{error:?}");
+}

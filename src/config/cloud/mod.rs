@@ -1,0 +1,445 @@
+//! `<config-dir>/cloud.yml`: what the cloud is.
+//!
+//! The first run writes what it chose, with a reason beside each choice. Later runs use it. A user
+//! may edit it, or pass an option that changes it; lines that do not change keep their bytes. All
+//! keys may be missing: what is missing is chosen by the next run.
+//!
+//! `members` holds the kinds whose number differs from the scenario's. Those of the scenario stand
+//! beside them as comments, so that a change of `scenario` changes them.
+
+mod document;
+mod members;
+mod options;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::network::{NetworkRole, Range};
+
+use self::document::{Document, Scalar};
+use super::load::{Profiles, read_text};
+use super::nearest::suggestion;
+use super::scenario::Scenario;
+use super::variables::UserVariables;
+use super::yaml;
+
+pub use members::{MemberChange, member_changes, refuse_fixed};
+pub use options::CloudOptions;
+
+const NEW: &str = "\
+# What this cloud is: what its first run chose, with the reasons. Edit it, or pass an option that
+# changes it: the next `aio bootstrap` makes the cloud what stands here.
+
+name:
+region:
+release:
+scenario:
+
+# Members by kind. Those that are commented out are the scenario's. 0 leaves a kind out. The numbers
+# of kinds that form a cluster, such as galera, are fixed by the first run.
+members:
+
+# Ranges of addresses, and the address in the management range where all services are reached.
+networks:
+virtual_address:
+
+# Where the cloud is reached from outside: off, host (this host's own address) or an address.
+expose:
+
+# Values of variables, as `--set NAME=VALUE` writes them. They win over `user_variables.yml`.
+variables:
+";
+
+/// The file, and what it says.
+#[derive(Clone, Debug)]
+pub struct CloudFile {
+    document: Document,
+    written: Written,
+    /// What errors call it.
+    shown: String,
+    /// The text as it was read; none when there was no file.
+    read: Option<String>,
+}
+
+/// What the file says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    name: Option<String>,
+    region: Option<String>,
+    release: Option<String>,
+    scenario: Option<String>,
+    members: Option<IndexMap<String, u32>>,
+    networks: Option<WrittenNetworks>,
+    virtual_address: Option<Ipv4Addr>,
+    expose: Option<Expose>,
+    variables: Option<IndexMap<String, Value>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenNetworks {
+    nat: Option<Range>,
+    management: Option<Range>,
+    tunnel: Option<Range>,
+    storage: Option<Range>,
+    provider: Option<Range>,
+}
+
+impl WrittenNetworks {
+    fn get(&self, role: NetworkRole) -> Option<Range> {
+        match role {
+            NetworkRole::Nat => self.nat,
+            NetworkRole::Management => self.management,
+            NetworkRole::Tunnel => self.tunnel,
+            NetworkRole::Storage => self.storage,
+            NetworkRole::Provider => self.provider,
+        }
+    }
+}
+
+/// Where the cloud is reached from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expose {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// On the host's own address.
+    Host,
+    /// On that address.
+    Address(Ipv4Addr),
+}
+
+impl FromStr for Expose {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" | "no" | "none" | "false" => Ok(Self::Off),
+            "host" | "auto" | "on" | "yes" | "true" => Ok(Self::Host),
+            _ => text
+                .parse()
+                .map(Self::Address)
+                .map_err(|_| format!("`{text}` is neither an IPv4 address nor `host` nor `off`")),
+        }
+    }
+}
+
+impl std::fmt::Display for Expose {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => formatter.write_str("off"),
+            Self::Host => formatter.write_str("host"),
+            Self::Address(address) => address.fmt(formatter),
+        }
+    }
+}
+
+impl Serialize for Expose {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expose {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Bool(on) => Ok(if on { Self::Host } else { Self::Off }),
+            Value::String(text) => text.parse().map_err(serde::de::Error::custom),
+            other => Err(serde::de::Error::custom(format!("`{other}` is no address"))),
+        }
+    }
+}
+
+/// A single value of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The cloud's name.
+    Name,
+    /// The region in the catalog.
+    Region,
+    /// The release.
+    Release,
+    /// The scenario.
+    Scenario,
+    /// The range of a network.
+    Network(NetworkRole),
+    /// The internal virtual address.
+    VirtualAddress,
+    /// Where the cloud is reached from outside.
+    Expose,
+}
+
+impl Key {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Region => "region",
+            Self::Release => "release",
+            Self::Scenario => "scenario",
+            Self::Network(role) => role.name(),
+            Self::VirtualAddress => "virtual_address",
+            Self::Expose => "expose",
+        }
+    }
+}
+
+impl CloudFile {
+    /// Reads the file; a missing one leaves everything to be chosen.
+    pub fn load(path: &Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        if !path.exists() {
+            return Self::new(NEW, shown, None);
+        }
+        let text = read_text(path)?;
+        Self::new(&text, shown, Some(text.clone()))
+    }
+
+    /// Reads the text of a file. `shown` is what errors call it.
+    pub fn parse(text: &str, shown: &str) -> Result<Self> {
+        Self::new(text, shown.to_owned(), Some(text.to_owned()))
+    }
+
+    fn new(text: &str, shown: String, read: Option<String>) -> Result<Self> {
+        let written = yaml::parse(text, &shown)?;
+        Ok(Self { document: Document::new(text), written, shown, read })
+    }
+
+    /// Whether the file is there, so that this is not the first run.
+    pub fn exists(&self) -> bool {
+        self.read.is_some()
+    }
+
+    /// The cloud's name.
+    pub fn name(&self) -> Option<&str> {
+        self.written.name.as_deref()
+    }
+
+    /// The region in the catalog.
+    pub fn region(&self) -> Option<&str> {
+        self.written.region.as_deref()
+    }
+
+    /// The release.
+    pub fn release(&self) -> Option<&str> {
+        self.written.release.as_deref()
+    }
+
+    /// The scenario.
+    pub fn scenario(&self) -> Option<&str> {
+        self.written.scenario.as_deref()
+    }
+
+    /// The ranges that the file names.
+    pub fn networks(&self) -> BTreeMap<NetworkRole, Range> {
+        let networks = self.written.networks.iter();
+        networks
+            .flat_map(|networks| {
+                NetworkRole::ALL.into_iter().filter_map(|role| Some((role, networks.get(role)?)))
+            })
+            .collect()
+    }
+
+    /// The internal virtual address.
+    pub fn virtual_address(&self) -> Option<Ipv4Addr> {
+        self.written.virtual_address
+    }
+
+    /// Where the cloud is reached from outside.
+    pub fn expose(&self) -> Expose {
+        self.written.expose.unwrap_or_default()
+    }
+
+    /// Chooses a value that the file leaves open; one that stands there stays.
+    pub fn decide(&mut self, key: Key, value: &str, why: &str) -> Result<()> {
+        if self.has(key) { Ok(()) } else { self.put(key, value, why) }
+    }
+
+    /// Adds the values of variables to those of `user_variables.yml`.
+    pub fn add_variables(&self, user: &mut UserVariables) {
+        for (name, value) in self.written.variables.iter().flatten() {
+            user.add_set(name, value.clone(), self.place("variables", name));
+        }
+    }
+
+    /// The file's text, the scenario's members as comments.
+    pub fn text(&self, scenario: &Scenario) -> String {
+        let mut document = self.document.clone();
+        let own = self.own_members();
+        let muted: Vec<(String, String)> = scenario
+            .members
+            .iter()
+            .filter(|(kind, _)| !own.contains_key(*kind))
+            .map(|(kind, members)| (kind.clone(), members.to_string()))
+            .collect();
+        document.set_muted("members", &muted);
+        document.text()
+    }
+
+    /// Writes the file if it differs; says whether it did.
+    pub fn write(&self, path: &Path, scenario: &Scenario) -> Result<bool> {
+        let text = self.text(scenario);
+        if self.read.as_deref() == Some(text.as_str()) {
+            return Ok(false);
+        }
+        let doing = || format!("write `{}`", path.display());
+        let directory = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(directory).doing(doing)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".cloud.yml.")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(directory)
+            .doing(doing)?;
+        file.write_all(text.as_bytes()).doing(doing)?;
+        file.as_file().sync_all().doing(doing)?;
+        file.persist(path).doing(doing)?;
+        Ok(true)
+    }
+
+    /// Refuses names that no profile defines.
+    fn check(&self, profiles: &Profiles) -> Result<()> {
+        if let Some(name) = self.scenario() {
+            self.known("scenario", name, "scenario", profiles.scenarios.keys())?;
+        }
+        if let Some(name) = self.release() {
+            self.known("release", name, "release", profiles.releases.keys())?;
+        }
+        for kind in self.own_members().keys() {
+            if profiles.kind(kind).is_none() {
+                let place = self.place("members", kind);
+                let known = profiles.kinds().map(|(kind, ..)| kind);
+                return Err(unknown(&place, "container kind", kind, known));
+            }
+        }
+        Ok(())
+    }
+
+    fn known<'a>(
+        &self,
+        key: &str,
+        name: &str,
+        what: &str,
+        known: impl Iterator<Item = &'a String>,
+    ) -> Result<()> {
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let line = self.document.line_of(key).unwrap_or(1);
+        Err(unknown(&format!("{}:{line}", self.shown), what, name, known))
+    }
+
+    fn place(&self, section: &str, key: &str) -> String {
+        match self.document.line_of_child(section, key) {
+            Some(line) => format!("{}:{line}", self.shown),
+            None => self.shown.clone(),
+        }
+    }
+
+    fn own_members(&self) -> IndexMap<String, u32> {
+        self.written.members.clone().unwrap_or_default()
+    }
+
+    fn has(&self, key: Key) -> bool {
+        match key {
+            Key::Name => self.written.name.is_some(),
+            Key::Region => self.written.region.is_some(),
+            Key::Release => self.written.release.is_some(),
+            Key::Scenario => self.written.scenario.is_some(),
+            Key::Network(role) => self.networks().contains_key(&role),
+            Key::VirtualAddress => self.written.virtual_address.is_some(),
+            Key::Expose => self.written.expose.is_some(),
+        }
+    }
+
+    /// Sets a value. A line whose value is the same already stays as it is.
+    fn put(&mut self, key: Key, value: &str, why: &str) -> Result<()> {
+        let text = scalar(&Value::from(value));
+        match key {
+            Key::Network(role) => self.put_child("networks", role.name(), &text, why),
+            key => self.edit(key.name(), |document, _| {
+                document.set(key.name(), Scalar { text: &text, comment: why });
+            }),
+        }
+    }
+
+    fn put_child(&mut self, section: &'static str, key: &str, text: &str, why: &str) -> Result<()> {
+        let value = Scalar { text, comment: why };
+        self.edit(&format!("{section}.{key}"), |document, written| {
+            document.set_child(section, key, value, &written.children(section));
+        })
+    }
+
+    /// Edits the document and reads it again: nothing else may have changed.
+    fn edit(&mut self, what: &str, edit: impl FnOnce(&mut Document, &Written)) -> Result<()> {
+        let mut document = self.document.clone();
+        edit(&mut document, &self.written);
+        let read: Result<Written> = yaml::parse(&document.text(), &self.shown);
+        self.written = read.map_err(|error| {
+            error
+                .context(format!("set {what} in `{}`", self.shown))
+                .hint(format!("Set `{what}` there by hand, one key a line."))
+        })?;
+        self.document = document;
+        Ok(())
+    }
+}
+
+impl Written {
+    /// The keys of a section and their values as they may be written.
+    fn children(&self, section: &str) -> Vec<(String, String)> {
+        match section {
+            "members" => {
+                let members = self.members.iter().flatten();
+                members.map(|(kind, members)| (kind.clone(), members.to_string())).collect()
+            }
+            "networks" => {
+                let written = self.networks.clone().unwrap_or_default();
+                let roles = NetworkRole::ALL.into_iter();
+                let ranges = roles.filter_map(|role| Some((role, written.get(role)?)));
+                ranges.map(|(role, range)| (role.name().to_owned(), range.to_string())).collect()
+            }
+            _ => {
+                let variables = self.variables.iter().flatten();
+                variables.map(|(name, value)| (name.clone(), scalar(value))).collect()
+            }
+        }
+    }
+}
+
+/// A value as YAML of one line.
+fn scalar(value: &Value) -> String {
+    if let Value::String(text) = value {
+        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
+        let same = serde_yaml::from_str::<Value>(text).is_ok_and(|read| read == *value);
+        if plain && same {
+            return text.clone();
+        }
+    }
+    // JSON is YAML.
+    value.to_string()
+}
+
+fn unknown<'a>(
+    place: &str,
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Error {
+    let error = Error::new(ErrorKind::Config, format!("{place}: there is no {what} `{name}`"));
+    match suggestion(name, known) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+use serde_json::json;
+
+use super::*;
+use crate::config::variables::resolve_variables;
+
+const BASE: &str = "
+service: base
+summary: x
+containers:
+  balancer: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+";
+
+const GALERA: &str = "
+service: galera
+summary: x
+needs: [base]
+variables:
+  read_timeout_secs: {description: x, default: 4}
+  colour: {description: x, default: red}
+containers:
+  galera:
+    summary: x
+    memory: {idle_mib: 1, limit_mib: 2}
+    cluster: {unit: x, form_timeout_secs: 1, size: {from: sql, query: x}}
+  heat_engine: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+";
+
+const CONTROL: &str =
+    "scenario: control\nsummary: x\nrank: 2\nmembers: {balancer: 1, galera: 3, heat_engine: 1}\n";
+const MINIMAL: &str =
+    "scenario: minimal\nsummary: x\nrank: 1\nmembers: {balancer: 1, galera: 1, heat_engine: 1}\n";
+const RELEASE: &str = "release: '2025.1'\nsummary: x\nsuite: trixie\nbase: {}\n";
+
+fn profiles() -> Profiles {
+    Profiles::from_texts([
+        ("services/base.yml", BASE),
+        ("services/galera.yml", GALERA),
+        ("scenarios/control.yml", CONTROL),
+        ("scenarios/minimal.yml", MINIMAL),
+        ("releases/2025.1.yml", RELEASE),
+    ])
+    .unwrap()
+}
+
+fn options(set: &[(&str, &str)]) -> CloudOptions {
+    let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    CloudOptions { name: "aio1".to_owned(), set: set.collect(), ..CloudOptions::default() }
+}
+
+/// What a first run writes.
+fn first_run() -> CloudFile {
+    let mut file = CloudFile::load(Path::new("/nonexistent/cloud.yml")).unwrap();
+    file.apply(&options(&[]), &profiles()).unwrap();
+    let nat = Key::Network(NetworkRole::Nat);
+    file.decide(Key::Name, "aio1", "").unwrap();
+    file.decide(Key::Region, "RegionOne", "").unwrap();
+    file.decide(Key::Release, "2025.1", "").unwrap();
+    file.decide(Key::Scenario, "control", "the largest that fits 24044 MiB and 2 cores").unwrap();
+    file.decide(nat, "10.0.4.0/24", "10.0.3.0/24 is taken by lxcbr0").unwrap();
+    file.decide(Key::Network(NetworkRole::Management), "172.29.236.0/22", "").unwrap();
+    file.decide(Key::VirtualAddress, "172.29.236.101", "").unwrap();
+    file.decide(Key::Expose, "off", "").unwrap();
+    file
+}
+
+fn text(file: &CloudFile) -> String {
+    let scenario = &profiles().scenarios[file.scenario().unwrap()];
+    file.text(scenario)
+}
+
+#[test]
+fn the_first_run_writes_each_choice_with_its_reason() {
+    let file = first_run();
+    let lines: Vec<String> =
+        text(&file).lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    assert_eq!(
+        lines.join("\n").trim(),
+        "\
+name: aio1
+region: RegionOne
+release: \"2025.1\"
+scenario: control  # the largest that fits 24044 MiB and 2 cores
+
+members:
+  # balancer: 1
+  # galera: 3
+  # heat_engine: 1
+
+networks:
+  nat: 10.0.4.0/24  # 10.0.3.0/24 is taken by lxcbr0
+  management: 172.29.236.0/22
+virtual_address: 172.29.236.101
+
+expose: off
+
+variables:"
+    );
+    assert!(!file.exists());
+}
+
+#[test]
+fn what_was_written_is_read_and_not_chosen_again() {
+    let written = text(&first_run());
+    let mut file = CloudFile::parse(&written, "cloud.yml").unwrap();
+    file.apply(&options(&[]), &profiles()).unwrap();
+    file.decide(Key::Scenario, "minimal", "another").unwrap();
+    assert_eq!(file.scenario(), Some("control"));
+    assert_eq!(file.release(), Some("2025.1"));
+    assert_eq!(file.networks()[&NetworkRole::Nat].to_string(), "10.0.4.0/24");
+    assert_eq!(file.virtual_address(), Some(Ipv4Addr::new(172, 29, 236, 101)));
+    assert_eq!(text(&file), written);
+    let members = file.members(&profiles().scenarios["control"], &profiles()).unwrap();
+    assert_eq!(members["galera"], 3);
+}
+
+#[test]
+fn options_change_their_line_and_nothing_else() {
+    let edited = text(&first_run())
+        .replace("region: RegionOne", "region: RegionOne  # my own note")
+        .replace("# Ranges", "# My ranges");
+    let mut file = CloudFile::parse(&edited, "cloud.yml").unwrap();
+    file.apply(&options(&[("galera.members", "1"), ("region", "RegionOne")]), &profiles()).unwrap();
+    let expected = edited.replace("  # galera: 3", "  galera: 1  # --set galera.members=1");
+    assert_eq!(text(&file), expected);
+    // Said again, it is no change, whatever the comment.
+    file.apply(&options(&[("galera.members", "1")]), &profiles()).unwrap();
+    assert_eq!(text(&file), expected);
+}
+
+#[test]
+fn a_change_of_the_scenario_changes_its_members() {
+    let mut file = first_run();
+    let mut choice = options(&[("heat-engine.members", "2")]);
+    choice.scenario = Some("minimal".to_owned());
+    file.apply(&choice, &profiles()).unwrap();
+    let text = text(&file);
+    assert!(text.contains("scenario: minimal  # --scenario minimal\n"), "{text}");
+    assert!(text.contains("  # galera: 1\n"), "{text}");
+    assert!(text.contains("  heat_engine: 2  # --set heat-engine.members=2\n"), "{text}");
+    assert!(!text.contains("# heat_engine: 1"), "{text}");
+    let profiles = profiles();
+    let members = file.members(&profiles.scenarios["minimal"], &profiles).unwrap();
+    assert_eq!((members["galera"], members["heat_engine"]), (1, 2));
+}
+
+#[test]
+fn variables_are_typed_and_win_over_the_users_file() {
+    let mut file = first_run();
+    let set = [("read_timeout_secs", "9"), ("colour", "dark red"), ("networks.nat", "10.9.0.0/24")];
+    file.apply(&options(&set), &profiles()).unwrap();
+    let text = text(&file);
+    assert!(text.contains("  read_timeout_secs: 9  # --set read_timeout_secs=9\n"), "{text}");
+    assert!(text.contains("  colour: \"dark red\"  # --set"), "{text}");
+    assert!(text.contains("  nat: 10.9.0.0/24  # --set networks.nat=10.9.0.0/24\n"), "{text}");
+    let file = CloudFile::parse(&text, "cloud.yml").unwrap();
+    let mut user = UserVariables::parse("colour: blue\n", "user_variables.yml").unwrap();
+    file.add_variables(&mut user);
+    let profiles = profiles();
+    let variables = resolve_variables(&profiles, &profiles.scenarios["control"], &user).unwrap();
+    assert_eq!(variables.values["read_timeout_secs"], json!(9));
+    assert_eq!(variables.values["colour"], json!("dark red"));
+    assert!(variables.origins["colour"].to_string().starts_with("cloud.yml:"));
+}
+
+#[test]
+fn expose_takes_an_address_or_the_hosts_own() {
+    let mut file = first_run();
+    let expose = |text: &str| CloudOptions { expose: Some(text.to_owned()), ..options(&[]) };
+    file.apply(&expose("auto"), &profiles()).unwrap();
+    assert_eq!(file.expose(), Expose::Host);
+    assert!(text(&file).contains("expose: host  # --expose auto\n"));
+    file.apply(&expose("192.0.2.7"), &profiles()).unwrap();
+    assert_eq!(file.expose(), Expose::Address(Ipv4Addr::new(192, 0, 2, 7)));
+    file.apply(&expose("off"), &profiles()).unwrap();
+    assert_eq!(file.expose(), Expose::Off);
+    assert_eq!(file.apply(&expose("here"), &profiles()).unwrap_err().kind, ErrorKind::Usage);
+}
+
+#[test]
+fn wrong_names_are_errors_with_the_nearest_right_one() {
+    let failure = |set| first_run().apply(&options(&[set]), &profiles()).unwrap_err();
+    let hint = |set| failure(set).hints.join(" ");
+    assert_eq!(hint(("galra.members", "1")), "did you mean `galera`?");
+    assert_eq!(hint(("read_timeout", "1")), "did you mean `read_timeout_secs`?");
+    assert_eq!(hint(("galera.member", "1")), "did you mean `galera.members`?");
+    assert_eq!(hint(("scenario", "minmal")), "did you mean `minimal`?");
+    assert_eq!(hint(("networks.natt", "10.0.0.0/24")), "did you mean `nat`?");
+    assert!(failure(("galera.members", "-1")).message.contains("whole number"));
+    assert!(failure(("networks.nat", "10.0.0.1/24")).message.contains("has host bits set"));
+    assert!(failure(("read_timeout_secs", "soon")).message.contains("must be a whole number"));
+    let read = |text: &str| {
+        let mut file = CloudFile::parse(text, "cloud.yml")?;
+        file.apply(&options(&[]), &profiles())
+    };
+    let error = read("scenario: contrl\n").unwrap_err();
+    assert_eq!(error.message, "cloud.yml:1: there is no scenario `contrl`");
+    assert_eq!(error.hints, ["did you mean `control`?"]);
+    let error = read("members:\n  galera: 1\n  heat_engin: 1\n").unwrap_err();
+    assert_eq!(error.message, "cloud.yml:3: there is no container kind `heat_engin`");
+    let error = read("scenaro: control\n").unwrap_err();
+    assert_eq!(error.message, "cloud.yml:1:1: unknown field `scenaro`");
+    assert_eq!(read("networks: {natt: 10.0.0.0/24}\n").unwrap_err().hints, ["did you mean `nat`?"]);
+    assert!(read("expose: here\n").is_err());
+    assert!(read("members: {galera: many}\n").unwrap_err().message.starts_with("cloud.yml:1:"));
+}
+
+#[test]
+fn a_directory_is_one_clouds() {
+    let mut file = CloudFile::parse("name: lab\n", "cloud.yml").unwrap();
+    let error = file.apply(&options(&[]), &profiles()).unwrap_err();
+    assert!(error.message.contains("is of the cloud `lab`, not of `aio1`"), "{error}");
+}
+
+#[test]
+fn a_kind_that_is_needed_cannot_be_left_out() {
+    let profiles = profiles();
+    let mut file = first_run();
+    file.apply(&options(&[("heat_engine.members", "0")]), &profiles).unwrap();
+    let members = file.members(&profiles.scenarios["control"], &profiles).unwrap();
+    assert!(!members.contains_key("heat_engine"));
+    file.apply(&options(&[("balancer.members", "0")]), &profiles).unwrap();
+    let error = file.members(&profiles.scenarios["control"], &profiles).unwrap_err();
+    assert_eq!(error.message, "leave `base` out of the cloud");
+    assert_eq!(error.causes[0], "service `galera` needs it");
+}
+
+#[test]
+fn a_clusters_members_are_fixed_once_it_is_there() {
+    let profiles = profiles();
+    let count = |galera, heat_engine| {
+        BTreeMap::from([("galera".to_owned(), galera), ("heat_engine".to_owned(), heat_engine)])
+    };
+    refuse_fixed(&profiles, &count(3, 1), &count(3, 2)).unwrap();
+    refuse_fixed(&profiles, &BTreeMap::new(), &count(3, 2)).unwrap();
+    let error = refuse_fixed(&profiles, &count(3, 1), &count(1, 1)).unwrap_err();
+    assert_eq!(error.message, "change the members of `galera` from 3 to 1");
+    assert!(error.hints[0].contains("--set galera.members=3"));
+    assert_eq!(
+        member_changes(&count(3, 1), &count(3, 2)),
+        [MemberChange { kind: "heat_engine".to_owned(), from: 1, to: 2 }]
+    );
+}
+
+#[test]
+fn the_file_is_written_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("etc/cloud.yml");
+    let scenario = &profiles().scenarios["control"];
+    assert!(first_run().write(&path, scenario).unwrap());
+    let file = CloudFile::load(&path).unwrap();
+    assert!(file.exists());
+    assert!(!file.write(&path, scenario).unwrap());
+    let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(names, 1);
+}

@@ -1,0 +1,70 @@
+//! Where a value came from, for `aio config --why`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Origin {
+    /// The default in a service's profile.
+    Profile {
+        /// `profiles/services/galera.yml:12`.
+        place: String,
+    },
+    /// The scenario.
+    Scenario {
+        /// `profiles/scenarios/minimal.yml:15`.
+        place: String,
+    },
+    /// `user_variables.yml`.
+    UserVariables {
+        /// File and line.
+        place: String,
+    },
+    /// `cloud.yml`, where `--set` writes it.
+    Set {
+        /// File and line.
+        place: String,
+    },
+    /// A secret; its value is not here.
+    Secret {
+        /// Its name in `user_secrets.yml`.
+        name: String,
+    },
+    /// A file of `overrides/`.
+    Override {
+        /// File and line.
+        place: String,
+    },
+    /// What sizing decided from the host's facts.
+    Sizing {
+        /// `sizing.api_workers`.
+        name: String,
+    },
+    /// Which containers, networks and services there are.
+    Topology {
+        /// `container.address`, `members("galera")`.
+        name: String,
+    },
+    /// The text of a template itself.
+    Template {
+        /// File and line.
+        place: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile { place } => write!(formatter, "profile {place}"),
+            Self::Scenario { place } => write!(formatter, "scenario {place}"),
+            Self::UserVariables { place } | Self::Set { place } => formatter.write_str(place),
+            Self::Secret { name } => write!(formatter, "secret {name}"),
+            Self::Override { place } => write!(formatter, "override {place}"),
+            Self::Sizing { name } | Self::Topology { name } => formatter.write_str(name),
+            Self::Template { place } => write!(formatter, "template {place}"),
+        }
+    }
+}
