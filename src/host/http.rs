@@ -1,18 +1,25 @@
 //! HTTP to the cloud's services, which are on this host: no proxy of the environment is asked.
+//! Redirects are answers (keystone's list of versions is one).
 
+use std::io::Read;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ureq::Agent;
-use ureq::http;
+use ureq::{Agent, http};
 
 use super::{Http, Request, Response};
-use crate::error::{Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 
-/// How long a request may take unless it says otherwise.
+/// For requests that say nothing else.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The real one.
+/// A member that is up answers in a millisecond.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A service's answer is smaller, or something is wrong.
+const LARGEST_BODY_BYTES: u64 = 64 << 20;
+
+/// The real thing.
 #[derive(Clone, Debug)]
 pub struct RealHttp {
     agent: Agent,
@@ -25,105 +32,180 @@ impl Default for RealHttp {
 }
 
 impl RealHttp {
-    /// One for all services; connections are kept while it lives.
+    /// One for all services; connections are kept while it lives, those that the other side has
+    /// closed are not used again.
     pub fn new() -> Self {
-        let configuration = Agent::config_builder()
+        let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_connect(Some(Duration::from_secs(2)))
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .allow_non_standard_methods(true)
+            .user_agent("aio")
             .build();
-        Self { agent: Agent::new_with_config(configuration) }
+        Self { agent: config.new_agent() }
     }
-}
 
-fn send(agent: &Agent, request: Request) -> Result<Response> {
-    let doing = || format!("{} {}", request.method, request.url);
-    let mut builder = http::Request::builder().method(request.method.as_str()).uri(&request.url);
-    for (name, value) in &request.headers {
-        builder = builder.header(name, value);
-    }
-    let body = match &request.body {
-        Some(body) => {
-            builder = builder.header("Content-Type", "application/json");
-            serde_json::to_vec(body).doing(doing)?
+    fn exchange(&self, request: Request) -> Result<Response> {
+        let doing = format!("{} {}", request.method, request.url);
+        let limit = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let mut builder = http::Request::builder().method(request.method.as_str()).uri(request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
         }
-        None => Vec::new(),
-    };
-    let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let prepared = builder.body(body).doing(doing)?;
-    let prepared = agent
-        .configure_request(prepared)
-        .timeout_global(Some(timeout))
-        .allow_non_standard_methods(true)
-        .build();
-    let mut answer = agent.run(prepared).doing(doing)?;
-    let headers = answer
-        .headers()
-        .iter()
-        .map(|(name, value)| {
-            (name.as_str().to_ascii_lowercase(), String::from_utf8_lossy(value.as_bytes()).into())
-        })
-        .collect();
-    let body = answer.body_mut().read_to_string().doing(doing)?;
-    Ok(Response { status: answer.status().as_u16(), headers, body })
+        let body = match request.body {
+            Some(body) => {
+                builder = builder.header("Content-Type", "application/json");
+                body.to_string()
+            }
+            None => String::new(),
+        };
+        // Headers may hold tokens: the reason says which part is wrong, never its value.
+        let sent = if body.is_empty() {
+            let request = builder.body(()).doing(|| doing.clone())?;
+            self.agent
+                .run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
+        } else {
+            let request = builder.body(body).doing(|| doing.clone())?;
+            self.agent
+                .run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
+        };
+        let response =
+            sent.map_err(|error| Error::failed(doing.clone()).because(reason(&error)))?;
+        read(response).map_err(|error| Error::failed(doing).because(error))
+    }
 }
 
 #[async_trait]
 impl Http for RealHttp {
     async fn send(&self, request: Request) -> Result<Response> {
-        let agent = self.agent.clone();
-        let task = tokio::task::spawn_blocking(move || send(&agent, request));
-        task.await.doing(|| "wait for a request".to_owned())?
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || this.exchange(request))
+            .await
+            .unwrap_or_else(|error| Err(Error::failed("send a request").because(error)))
     }
+}
+
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn read(response: http::Response<ureq::Body>) -> std::io::Result<Response> {
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect();
+    let mut body = Vec::new();
+    response.into_body().into_reader().take(LARGEST_BODY_BYTES).read_to_end(&mut body)?;
+    Ok(Response { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
+    use std::thread::JoinHandle;
 
     use super::*;
 
-    #[tokio::test]
-    async fn any_status_is_a_response_and_bodies_go_as_json() {
+    /// Answers one request and returns its head and body.
+    fn serve_once(answer: &'static str) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/v3", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
+        let url = format!("http://{}/v3/x", listener.local_addr().unwrap());
+        let served = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut heard = Vec::new();
-            let mut buffer = [0; 4096];
-            while !heard.ends_with(b"}") {
-                let count = stream.read(&mut buffer).unwrap();
-                heard.extend_from_slice(&buffer[..count]);
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut text = String::new();
+            let mut length = 0;
+            while !text.ends_with("\r\n\r\n") {
+                let start = text.len();
+                reader.read_line(&mut text).unwrap();
+                if let Some(value) = text[start..].to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
             }
-            let answer =
-                "HTTP/1.1 409 Conflict\r\nX-Subject-Token: t\r\nContent-Length: 2\r\n\r\nno";
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            text.push_str(&String::from_utf8(body).unwrap());
             stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8(heard).unwrap()
+            text
         });
-        let request = Request {
-            method: "POST".to_owned(),
-            url,
-            body: Some(serde_json::json!({ "a": 1 })),
-            ..Request::default()
-        };
-        let response = RealHttp::new().send(request).await.unwrap();
-        let heard = server.join().unwrap();
-        assert_eq!(response.status, 409);
-        assert_eq!(response.body, "no");
-        assert!(response.headers.contains(&("x-subject-token".to_owned(), "t".to_owned())));
-        assert!(heard.contains("{\"a\":1}"), "{heard}");
+        (url, served)
     }
 
     #[tokio::test]
-    async fn nobody_listening_is_an_error() {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    async fn sends_what_was_asked_and_takes_any_status_as_an_answer() {
+        let (url, served) = serve_once(
+            "HTTP/1.1 409 Conflict\r\nX-Subject-Token: t\r\nContent-Length: 4\r\n\r\nbusy",
+        );
+        let request = Request {
+            method: "PATCH".to_owned(),
+            url,
+            headers: vec![("X-Auth-Token".to_owned(), "secret".to_owned())],
+            body: Some(serde_json::json!({"user": "heat"})),
+            timeout: None,
+        };
+        let response = RealHttp::new().send(request).await.unwrap();
+        assert_eq!((response.status, response.body.as_str()), (409, "busy"));
+        assert!(response.headers.contains(&("x-subject-token".to_owned(), "t".to_owned())));
+        let sent = served.join().unwrap();
+        assert!(sent.starts_with("PATCH /v3/x HTTP/1.1\r\n"), "{sent}");
+        assert!(sent.to_lowercase().contains("x-auth-token: secret"), "{sent}");
+        assert!(sent.ends_with("\r\n\r\n{\"user\":\"heat\"}"), "{sent}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer() {
+        let (url, served) = serve_once(
+            "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n",
+        );
+        let request = Request { method: "GET".to_owned(), url, ..Request::default() };
+        let response = RealHttp::new().send(request).await.unwrap();
+        assert_eq!(response.status, 302);
+        assert!(served.join().unwrap().starts_with("GET /v3/x"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_closed_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let served = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            }
+        });
+        let http = RealHttp::new();
+        for _ in 0..2 {
+            let request =
+                Request { method: "POST".to_owned(), url: url.clone(), ..Request::default() };
+            assert_eq!(http.send(request).await.unwrap().status, 204);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        served.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_an_error_in_time() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let request = Request {
             method: "GET".to_owned(),
-            url: format!("http://127.0.0.1:{port}/"),
+            url: format!("http://{}/", silent.local_addr().unwrap()),
+            headers: vec![("X-Auth-Token".to_owned(), "secret".to_owned())],
+            timeout: Some(Duration::from_millis(200)),
             ..Request::default()
         };
-        assert!(RealHttp::new().send(request).await.is_err());
+        let error = RealHttp::new().send(request).await.unwrap_err().to_string();
+        assert!(error.starts_with("GET http://127.0.0.1:"), "{error}");
+        assert!(error.ends_with("no answer in time") && !error.contains("secret"), "{error}");
     }
 }

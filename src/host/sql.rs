@@ -1,22 +1,30 @@
-//! MariaDB over its wire protocol.
+//! MariaDB over its wire protocol: one connection for each call, closed in order.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
+use mysql_async::{Conn, OptsBuilder, Row, Value};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::{Sql, SqlServer};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 
-/// A member that is up answers in a millisecond; one that was lost never does.
+/// A server on this host that does not answer by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// No statement of ours takes longer, a schema's first grant on a busy machine included.
+
+/// A statement that takes longer hangs: a cluster without a quorum, a frozen container.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The real one. Connections are short: a kept one would outlive the member behind it.
+/// The server's default; told to the client so that it does not ask (a member that is not ready
+/// refuses every `SELECT`, and must still answer `SHOW STATUS`).
+const LARGEST_PACKET_BYTES: usize = 16 << 20;
+
+/// MariaDB's code of a syntax error, whose text quotes the statement.
+const SYNTAX_ERROR: u16 = 1064;
+
+/// The real thing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealSql;
 
@@ -27,63 +35,142 @@ impl RealSql {
     }
 }
 
-fn options(server: &SqlServer) -> Opts {
-    let builder = OptsBuilder::default()
-        .ip_or_hostname(server.address.to_string())
-        .tcp_port(server.port)
-        .user(Some(server.user.clone()))
-        .pass(Some(server.password.expose_secret().to_owned()))
-        .prefer_socket(false);
-    builder.into()
-}
-
-async fn connect(server: &SqlServer) -> Result<Conn> {
-    let doing = || {
-        format!("log in to the database on {}:{} as `{}`", server.address, server.port, server.user)
-    };
-    // Its own errors never hold the password; its `Debug` of the options would.
-    timeout(CONNECT_TIMEOUT, Conn::new(options(server)))
-        .await
-        .map_err(|_| Error::failed(doing()).because("it does not answer"))?
-        .doing(doing)
-}
-
-/// A value as text; NULL is `None`.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::NULL => None,
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
-    }
-}
-
 #[async_trait]
 impl Sql for RealSql {
     async fn query(&self, server: &SqlServer, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let doing = || format!("query the database on {}", server.address);
         let mut connection = connect(server).await?;
-        let rows: Vec<Row> = timeout(STATEMENT_TIMEOUT, connection.query(statement))
-            .await
-            .map_err(|_| Error::failed(doing()).because("it does not answer"))?
-            .doing(doing)?;
-        let _ = timeout(CONNECT_TIMEOUT, connection.disconnect()).await;
-        Ok(rows.into_iter().map(|row| row.unwrap().iter().map(text).collect()).collect())
+        let rows: Vec<Row> = limited(server, statement, connection.query(statement)).await?;
+        close(connection).await;
+        Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
     }
 
     async fn execute(&self, server: &SqlServer, statements: &[String]) -> Result<()> {
         let mut connection = connect(server).await?;
         for statement in statements {
-            // The statement may hold a password's hash: only its first words are shown.
-            let doing = || {
-                let words: Vec<&str> = statement.split_whitespace().take(3).collect();
-                format!("run `{} …` on the database on {}", words.join(" "), server.address)
-            };
-            timeout(STATEMENT_TIMEOUT, connection.query_drop(statement))
-                .await
-                .map_err(|_| Error::failed(doing()).because("it does not answer"))?
-                .doing(doing)?;
+            limited(server, statement, connection.query_drop(statement)).await?;
         }
-        let _ = timeout(CONNECT_TIMEOUT, connection.disconnect()).await;
+        close(connection).await;
         Ok(())
+    }
+}
+
+async fn connect(server: &SqlServer) -> Result<Conn> {
+    let doing = || {
+        format!("connect to the database at {}:{} as {}", server.address, server.port, server.user)
+    };
+    let options = OptsBuilder::default()
+        .ip_or_hostname(server.address.to_string())
+        .tcp_port(server.port)
+        .user(Some(server.user.clone()))
+        .pass(Some(server.password.expose_secret()))
+        .prefer_socket(false)
+        .max_allowed_packet(Some(LARGEST_PACKET_BYTES))
+        .wait_timeout(Some(28_800));
+    match timeout(CONNECT_TIMEOUT, Conn::new(options)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(Error::failed(doing()).because(reason(&error))),
+        Err(_) => Err(Error::failed(doing())
+            .because(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+/// The work is done: a goodbye that fails changes nothing.
+async fn close(connection: Conn) {
+    let _ = timeout(CONNECT_TIMEOUT, connection.disconnect()).await;
+}
+
+async fn limited<T>(
+    server: &SqlServer,
+    statement: &str,
+    work: impl Future<Output = mysql_async::Result<T>>,
+) -> Result<T> {
+    let doing = || format!("run `{}` on the database at {}", verb(statement), server.address);
+    match timeout(STATEMENT_TIMEOUT, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Error::failed(doing()).because(reason(&error))),
+        Err(_) => Err(Error::failed(doing())
+            .because(format!("no answer within {} s", STATEMENT_TIMEOUT.as_secs()))),
+    }
+}
+
+/// The leading capital words of a statement: what it does, without names or passwords.
+fn verb(statement: &str) -> String {
+    let is_keyword = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
+    let words: Vec<&str> =
+        statement.split_ascii_whitespace().take_while(is_keyword).take(3).collect();
+    if words.is_empty() { "…".to_owned() } else { format!("{} …", words.join(" ")) }
+}
+
+/// The server's words, but for the one message that repeats the statement.
+fn reason(error: &mysql_async::Error) -> String {
+    match error {
+        mysql_async::Error::Server(server) if server.code == SYNTAX_ERROR => {
+            "the statement is not valid SQL (error 1064)".to_owned()
+        }
+        mysql_async::Error::Server(server) => format!("{} (error {})", server.message, server.code),
+        other => other.to_string(),
+    }
+}
+
+/// The text protocol sends every value as bytes; the rest is for completeness.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::NULL => None,
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Value::Int(number) => Some(number.to_string()),
+        Value::UInt(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Double(number) => Some(number.to_string()),
+        other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn server(port: u16) -> SqlServer {
+        SqlServer {
+            address: Ipv4Addr::LOCALHOST,
+            port,
+            user: "root".to_owned(),
+            password: "hunter2".to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_verb_and_nothing_secret() {
+        assert_eq!(verb("CREATE USER heat IDENTIFIED BY 'x'"), "CREATE USER …");
+        assert_eq!(verb("SHOW GLOBAL STATUS LIKE 'wsrep%'"), "SHOW GLOBAL STATUS …");
+        assert_eq!(verb("'hunter2'"), "…");
+        let error = mysql_async::Error::Server(mysql_async::ServerError {
+            code: SYNTAX_ERROR,
+            message: "error near 'IDENTIFED BY 'hunter2''".to_owned(),
+            state: "42000".to_owned(),
+        });
+        assert!(!reason(&error).contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_port_that_nobody_serves_is_refused_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let error = RealSql.query(&server(port), "SELECT 1").await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&format!("127.0.0.1:{port} as root")), "{text}");
+        assert!(text.contains("refused") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let start = std::time::Instant::now();
+        let error = RealSql.query(&server(port), "SELECT 1").await.unwrap_err();
+        assert!(error.to_string().ends_with("no answer within 2 s"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(4));
     }
 }

@@ -1,5 +1,7 @@
 //! What `aio` keeps on the host: directories, lock, records.
 
 pub mod files;
+pub mod lock;
 pub mod paths;
+pub mod records;
 pub mod topology;

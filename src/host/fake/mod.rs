@@ -1,5 +1,8 @@
 //! Stateful fakes of the host traits, for tests: same names as the real ones, they fail on demand.
 
 mod absent;
+pub mod http;
+pub mod records;
+pub mod sql;
 
 pub use absent::absent;
