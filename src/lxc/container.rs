@@ -123,10 +123,9 @@ impl Handle {
         let mut pid: lxc_sys::pid_t = -1;
         let options: *mut lxc_sys::lxc_attach_options_t = options;
         let result = call!(self, attach, Some(function), payload, options, &raw mut pid);
-        match (result, Pid::from_raw(pid)) {
-            (Some(0), Some(pid)) if pid.as_raw_nonzero().get() > 0 => Ok(pid),
-            _ => Err(not_running(&self.name)),
-        }
+        // liblxc leaves -1 there when it fails, which is no process id.
+        let attached = (result == Some(0) && pid > 0).then(|| Pid::from_raw(pid)).flatten();
+        attached.ok_or_else(|| not_running(&self.name))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::FileRequest;
 use super::prepare::Preparation;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// What the helper is asked to do.
 #[derive(Debug, Deserialize, Serialize)]
@@ -67,6 +67,8 @@ pub enum Reply {
     Done(i32),
     /// It could not be done.
     Failed {
+        /// Whether the reason is that the container is not there or does not run.
+        not_found: bool,
         /// What was being done.
         message: String,
         /// Why, outermost first.
@@ -78,7 +80,9 @@ pub enum Reply {
 
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
-        Self::Failed { message: error.message, causes: error.causes, hints: error.hints }
+        let not_found = error.kind == ErrorKind::NotFound;
+        let Error { message, causes, hints, .. } = error;
+        Self::Failed { not_found, message, causes, hints }
     }
 }
 

@@ -43,8 +43,8 @@ pub(super) async fn call(
     }
     match reply {
         Ok(Reply::Done(status)) => Ok(Output { status, stdout, stderr }),
-        Ok(Reply::Failed { message, causes, hints }) => {
-            let kind = ErrorKind::Failed;
+        Ok(Reply::Failed { not_found, message, causes, hints }) => {
+            let kind = if not_found { ErrorKind::NotFound } else { ErrorKind::Failed };
             Err(Error { kind, message, causes, hints, output: text_of(&stderr) })
         }
         Err(mut error) => {

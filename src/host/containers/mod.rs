@@ -76,6 +76,12 @@ impl RealContainers {
         task.await.doing(|| "work on a container".to_owned())?
     }
 
+    /// Where a path of a running container is reached; `None` when its directory is missing.
+    async fn find_path(&self, name: &str, path: &str) -> Result<Option<PathBuf>> {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        self.blocking(move |inner| read::host_path(inner.init_pid(&name)?, Path::new(&path))).await
+    }
+
     async fn call(
         &self,
         request: &Request,
@@ -239,7 +245,13 @@ impl Containers for RealContainers {
     }
 
     async fn host_path(&self, name: &str, path: &str) -> Result<PathBuf> {
-        let (name, path) = (name.to_owned(), path.to_owned());
-        self.blocking(move |inner| read::host_path(inner.init_pid(&name)?, Path::new(&path))).await
+        self.find_path(name, path).await?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("find `{path}` in container `{name}`"))
+                .because("its directory is missing")
+        })
+    }
+
+    async fn path_exists(&self, name: &str, path: &str) -> Result<bool> {
+        Ok(self.find_path(name, path).await?.is_some_and(|place| super::exists(&place)))
     }
 }

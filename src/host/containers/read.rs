@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::{Inner, lookup};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Result, ResultExt};
 use crate::host::{ContainerFile, ContainerState};
 use crate::lxc::accounts::Accounts;
 use crate::lxc::root::Root;
@@ -92,24 +92,21 @@ fn open_root(init_pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")))
 }
 
-/// `/proc/PID/root/…` with every symbolic link on the way resolved inside the container: a link to
-/// `/run` must not lead to the host's. What is missing stays as it was named.
-pub(super) fn host_path(init_pid: u32, path: &Path) -> Result<PathBuf> {
+/// `/proc/PID/root/…` with every symbolic link on the way to its directory resolved inside the
+/// container: a link to `/run` must not lead to the host's. `None` when there is no such directory.
+pub(super) fn host_path(init_pid: u32, path: &Path) -> Result<Option<PathBuf>> {
     let doing = || format!("find `{}` in the container", path.display());
     let top = PathBuf::from(format!("/proc/{init_pid}/root"));
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(top) };
-    if name == ".." {
-        return Err(Error::failed(doing()).because("it ends in `..`"));
-    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(Some(top));
+    };
     let root = open_root(init_pid).doing(doing)?;
     let directory = match rooted::open(root.as_fd(), parent, OFlags::PATH | OFlags::DIRECTORY) {
-        Err(error) if rooted::is_missing(&error) => {
-            return Ok(top.join(path.strip_prefix("/").unwrap_or(path)));
-        }
+        Err(error) if rooted::is_missing(&error) => return Ok(None),
         other => other.doing(doing)?,
     };
     // The kernel names it from the container's own root.
     let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let inside = std::fs::read_link(link).doing(doing)?;
-    Ok(top.join(inside.strip_prefix("/").unwrap_or(&inside)).join(name))
+    Ok(Some(top.join(inside.strip_prefix("/").unwrap_or(&inside)).join(name)))
 }

@@ -1,0 +1,116 @@
+//! Mounted roots: there with the container, gone with it, whoever starts and however it ends.
+
+use std::time::{Duration, Instant};
+
+use aio::host::{ContainerState, Containers, Stop};
+
+use crate::bench::{Bench, bench, run, sh};
+use aio::model::topology::Container;
+
+/// The hook that unmounts runs after the container is stopped.
+async fn unmounted(bench: &Bench, container: &Container) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !bench.mounts(container).is_empty() {
+        assert!(Instant::now() < deadline, "{:#?}", bench.mounts(container));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn stock_tools_start_and_stop_alone() {
+    let bench = bench();
+    run(async {
+        let mut container = bench.container("stock");
+        container.data = vec![bench.data(&container, "/srv/data", "root:root")];
+        let name = container.name.clone();
+        bench.containers.define(&container).await.unwrap();
+        assert_eq!(bench.mounts(&container), Vec::<String>::new());
+        for stop in ["lxc-stop -k -n", "lxc-stop -n"] {
+            sh(&format!("lxc-start -n {name}"));
+            // Starting what runs is no error, and waits until it answers.
+            bench.containers.start(&name).await.unwrap();
+            assert_eq!(bench.mounts(&container).len(), 3, "{:#?}", bench.mounts(&container));
+            bench.sh(&container, "touch /srv/data/x /etc/x && systemctl start memcached").await;
+            sh(&format!("{stop} {name}"));
+            unmounted(&bench, &container).await;
+        }
+        assert!(bench.upper(&container).join("etc/x").exists());
+    });
+}
+
+#[test]
+fn an_orderly_stop_and_a_kill_leave_nothing_mounted() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("stopped");
+        bench.up(&container).await;
+        bench.sh(&container, "systemctl is-system-running --wait").await;
+        let how = Stop::Orderly(Duration::from_secs(20));
+        bench.containers.stop(&container.name, how).await.unwrap();
+        assert_eq!(bench.mounts(&container), Vec::<String>::new());
+        let journal = bench.sh_outside(&container);
+        assert!(journal.contains("Reached target"), "{journal}");
+
+        bench.containers.start(&container.name).await.unwrap();
+        bench.kill(&container).await;
+        assert_eq!(bench.mounts(&container), Vec::<String>::new());
+        bench.kill(&container).await;
+        assert_eq!(bench.containers.state(&container.name).await.unwrap(), ContainerState::Stopped);
+    });
+}
+
+impl Bench {
+    /// The journal of a stopped container.
+    fn sh_outside(&self, container: &Container) -> String {
+        let journal = self.paths.journal_dir().join(&container.machine_id);
+        sh(&format!("journalctl -o cat --directory {}", journal.display()))
+    }
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_leaves_nothing_mounted() {
+    let bench = bench();
+    run(async {
+        let mut container = bench.container("failing");
+        container.interfaces = vec![bench.interface(&container, 20)];
+        container.interfaces[0].bridge = "no-such-bridge".to_owned();
+        bench.containers.define(&container).await.unwrap();
+        let error = bench.containers.start(&container.name).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-bridge"), "{error}");
+        assert!(error.hints.iter().any(|hint| hint.contains("lxc.log")), "{:?}", error.hints);
+        unmounted(&bench, &container).await;
+
+        // The hook's own failure is told too.
+        container.interfaces.clear();
+        container.layers[0] = "no-such-layer".to_owned();
+        let error = bench.containers.define(&container).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-layer"), "{error}");
+        let container = bench.container("failing");
+        bench.containers.define(&container).await.unwrap();
+        let journal = bench.paths.journal_dir().join(&container.machine_id);
+        std::fs::remove_dir_all(&journal).unwrap();
+        let error = bench.containers.start(&container.name).await.unwrap_err();
+        assert!(error.to_string().contains(&container.machine_id), "{error}");
+        unmounted(&bench, &container).await;
+    });
+}
+
+#[test]
+fn a_killed_monitor_leaves_a_root_that_the_next_start_replaces() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("orphan");
+        bench.up(&container).await;
+        sh(&format!("pkill -9 -f '^\\[lxc monitor\\] /var/lib/lxc {}$'", container.name));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while bench.containers.state(&container.name).await.unwrap() != ContainerState::Stopped {
+            assert!(Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!bench.mounts(&container).is_empty(), "nobody was left to unmount");
+        bench.containers.start(&container.name).await.unwrap();
+        bench.sh(&container, "touch /etc/works").await;
+        bench.kill(&container).await;
+        assert_eq!(bench.mounts(&container), Vec::<String>::new());
+    });
+}
