@@ -1,6 +1,7 @@
 //! Stateful fakes of the host traits, for tests: same names as the real ones, they fail on demand.
 
 mod absent;
+pub mod containers;
 pub mod http;
 pub mod records;
 pub mod sql;
