@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod completions;
 pub mod destroy;
 pub mod global;
+pub mod logs;
 pub mod man;
 pub mod rebuild;
 pub mod session;
@@ -74,6 +75,8 @@ Exit codes:
 pub enum Command {
     /// Open a shell in a container, or run a command there.
     Attach(attach::Args),
+    /// Show what the containers' units say.
+    Logs(logs::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
     /// Write manual pages into a directory.
@@ -85,6 +88,7 @@ impl Command {
     fn run(self, global: &Global) -> Result<ExitCode> {
         match self {
             Self::Attach(args) => attach::run(global, &args),
+            Self::Logs(args) => logs::run(global, args),
             Self::Completions(args) => completions::run(global, args),
             Self::Man(args) => man::run(global, args),
         }

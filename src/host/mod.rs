@@ -8,6 +8,7 @@ pub mod containers;
 pub mod fake;
 pub mod http;
 pub mod installation;
+pub mod journal;
 pub mod layers;
 pub mod network;
 pub mod settings;

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod cloud;
 pub mod facts;
 pub mod hash;
+pub mod journal;
 pub mod layer;
 pub mod layers;
 pub mod network;

@@ -6,6 +6,7 @@ mod board;
 pub mod error;
 pub mod format;
 pub mod health;
+pub mod journal;
 pub mod json;
 pub mod logfile;
 pub mod out;

@@ -1,0 +1,229 @@
+//! The containers' journals, read by stock `journalctl`: it merges them in order of time, follows
+//! them, and knows how people write times. Works for containers that are stopped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::journal::Entry;
+
+/// The fields that are asked for; `journalctl` adds the time by itself.
+const FIELDS: &str =
+    "_MACHINE_ID,_HOSTNAME,_SYSTEMD_UNIT,UNIT,SYSLOG_IDENTIFIER,_PID,PRIORITY,MESSAGE";
+
+/// What to read.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Machine ids of the containers; all without one.
+    pub machine_ids: Vec<String>,
+    /// Whether to wait for what comes.
+    pub follow: bool,
+    /// Since when, as `journalctl` understands it, or `10m`, `2h`, `3d`: so long ago.
+    pub since: Option<String>,
+    /// A regular expression on messages.
+    pub grep: Option<String>,
+    /// Only the last of them.
+    pub lines: Option<u32>,
+}
+
+impl Query {
+    fn arguments(&self, directory: &Path) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--directory={}", directory.display()),
+            "--output=json".to_owned(),
+            format!("--output-fields={FIELDS}"),
+            // Long fields too.
+            "--all".to_owned(),
+            "--no-pager".to_owned(),
+            "--quiet".to_owned(),
+        ];
+        if self.follow {
+            arguments.push("--follow".to_owned());
+            // Without this it would begin with the last ten.
+            if self.lines.is_none() && self.since.is_some() {
+                arguments.push("--no-tail".to_owned());
+            }
+        }
+        if let Some(lines) = self.lines {
+            arguments.push(format!("--lines={lines}"));
+        }
+        if let Some(since) = &self.since {
+            arguments.push(format!("--since={}", relative(since)));
+        }
+        if let Some(grep) = &self.grep {
+            arguments.push(format!("--grep={grep}"));
+        }
+        // Several matches of one field mean any of them.
+        arguments.extend(self.machine_ids.iter().map(|id| format!("_MACHINE_ID={id}")));
+        arguments
+    }
+}
+
+/// `10m` is ten minutes ago; everything else is for `journalctl` to understand.
+fn relative(since: &str) -> String {
+    let digits = since.trim_end_matches(['s', 'm', 'h', 'd', 'w']);
+    let is_span = !digits.is_empty()
+        && since.len() == digits.len() + 1
+        && digits.chars().all(|digit| digit.is_ascii_digit());
+    if is_span { format!("-{since}") } else { since.to_owned() }
+}
+
+/// Reads entries in order of time and gives each to `each` until that says `false` or there are no
+/// more.
+///
+/// # Errors
+/// When there is no `journalctl`, or it fails; and those of `each`.
+pub fn read(
+    directory: &Path,
+    query: &Query,
+    mut each: impl FnMut(Entry) -> Result<bool>,
+) -> Result<()> {
+    let mut child = Command::new("journalctl")
+        .args(query.arguments(directory))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(not_started)?;
+    let mut outcome = Ok(true);
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let Some(entry) = line.ok().as_deref().and_then(parse) else { continue };
+            outcome = each(entry);
+            if !matches!(outcome, Ok(true)) {
+                // It may be following: it would not end by itself.
+                let _ = child.kill();
+                break;
+            }
+        }
+    }
+    let stopped = !matches!(outcome, Ok(true));
+    outcome?;
+    let ended = end(child);
+    if stopped { Ok(()) } else { ended }
+}
+
+fn not_started(error: std::io::Error) -> Error {
+    let failed = Error::new(ErrorKind::Host, "start `journalctl`").because(&error);
+    if error.kind() == std::io::ErrorKind::NotFound {
+        failed.hint("It is part of systemd: install the package `systemd`.")
+    } else {
+        failed
+    }
+}
+
+/// It exits with 1 when nothing matched, and says nothing then.
+fn end(mut child: Child) -> Result<()> {
+    let mut said = String::new();
+    if let Some(mut errors) = child.stderr.take() {
+        let _ = errors.read_to_string(&mut said);
+    }
+    let status = child.wait().doing(|| "wait for `journalctl`".to_owned())?;
+    if status.success() || said.trim().is_empty() {
+        Ok(())
+    } else {
+        Err(Error::failed("read the journals").because(said.trim()))
+    }
+}
+
+/// One line of `--output=json`; none for what is no entry.
+fn parse(line: &str) -> Option<Entry> {
+    let fields: serde_json::Map<String, Value> = serde_json::from_str(line).ok()?;
+    let field = |name: &str| fields.get(name).and_then(text);
+    let unit = field("UNIT").or_else(|| field("_SYSTEMD_UNIT"));
+    let unit = unit.map(|unit| unit.trim_end_matches(".service").to_owned());
+    Some(Entry {
+        time_us: field("__REALTIME_TIMESTAMP")?.parse().ok()?,
+        machine_id: field("_MACHINE_ID").unwrap_or_default(),
+        hostname: field("_HOSTNAME").unwrap_or_default(),
+        unit: unit.or_else(|| field("SYSLOG_IDENTIFIER")).unwrap_or_else(|| "kernel".to_owned()),
+        pid: field("_PID").and_then(|pid| pid.parse().ok()),
+        priority: field("PRIORITY").and_then(|priority| priority.parse().ok()).unwrap_or(6),
+        message: field("MESSAGE").unwrap_or_default(),
+    })
+}
+
+/// A field is a string, its bytes when it is no text, or a list when the entry has it twice.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => {
+            let bytes: Option<Vec<u8>> = items
+                .iter()
+                .map(|item| item.as_u64().and_then(|number| u8::try_from(number).ok()))
+                .collect();
+            match bytes {
+                Some(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                None => items.first().and_then(text),
+            }
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_those_of_journalctl() {
+        let query = Query {
+            machine_ids: vec!["ab".to_owned(), "cd".to_owned()],
+            follow: true,
+            since: Some("10m".to_owned()),
+            grep: Some("err.r".to_owned()),
+            lines: None,
+        };
+        let arguments = query.arguments(Path::new("/j"));
+        assert_eq!(arguments[0], "--directory=/j");
+        assert_eq!(
+            arguments[6..],
+            [
+                "--follow",
+                "--no-tail",
+                "--since=-10m",
+                "--grep=err.r",
+                "_MACHINE_ID=ab",
+                "_MACHINE_ID=cd"
+            ]
+        );
+    }
+
+    #[test]
+    fn short_spans_are_ago_and_the_rest_is_left_alone() {
+        assert_eq!(relative("90s"), "-90s");
+        for since in ["yesterday", "15:00", "-10m", "10 minutes ago", "m", "10ms", "2026-11-21"] {
+            assert_eq!(relative(since), since);
+        }
+    }
+
+    #[test]
+    fn entries_are_read_whatever_their_fields_look_like() {
+        let entry = parse(
+            r#"{"__REALTIME_TIMESTAMP":"7","_MACHINE_ID":"ab","_HOSTNAME":"h","_PID":"42",
+            "_SYSTEMD_UNIT":"heat-engine.service","PRIORITY":"3","MESSAGE":[98,105,110,255]}"#,
+        )
+        .unwrap();
+        let expected = Entry {
+            time_us: 7,
+            machine_id: "ab".to_owned(),
+            hostname: "h".to_owned(),
+            unit: "heat-engine".to_owned(),
+            pid: Some(42),
+            priority: 3,
+            message: "bin\u{fffd}".to_owned(),
+        };
+        assert_eq!(entry, expected);
+        // What systemd says about a unit belongs to the unit; a field may come twice or be null.
+        let entry = parse(
+            r#"{"__REALTIME_TIMESTAMP":"8","_SYSTEMD_UNIT":"init.scope","UNIT":["a.service","b"],
+            "MESSAGE":null}"#,
+        )
+        .unwrap();
+        assert_eq!((entry.unit.as_str(), entry.message.as_str()), ("a", ""));
+        assert_eq!(parse("-- No entries --"), None);
+    }
+}
