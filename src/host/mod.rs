@@ -4,6 +4,7 @@
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
 pub mod containers;
+pub mod facts;
 #[cfg(test)]
 pub mod fake;
 pub mod http;

@@ -1,0 +1,174 @@
+//! Reads all facts about this host. Changes nothing; what cannot be read is left unknown.
+
+pub mod abilities;
+pub mod drivers;
+pub mod online;
+pub mod parse;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use super::network::obstacles;
+use super::tool::{TOOL_PATH, run};
+use crate::model::facts::{HostFacts, KernelFacts, NetworkFacts, StorageFacts};
+use crate::model::network::Range;
+
+/// Programs that `aio` runs.
+pub const PROGRAMS: [&str; 7] =
+    ["apt-get", "dpkg-deb", "ip", "lxc-start", "mmdebstrap", "nft", "setpriv"];
+
+/// Settings of the kernel that decisions depend on, beside those that a release names.
+const KERNEL_SETTINGS: [&str; 7] = [
+    "fs.inotify.max_queued_events",
+    "fs.inotify.max_user_instances",
+    "fs.inotify.max_user_watches",
+    "kernel.pid_max",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.ipv4.ip_forward",
+    "user.max_user_namespaces",
+];
+
+/// How far to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What planning needs: milliseconds, no packet is sent.
+    Quick,
+    /// Everything: abilities are tried (as root), the package index and the resolver are asked.
+    Thorough,
+}
+
+/// Reads the facts of this host, with the file system where `state_dir` is or will be.
+pub async fn read(state_dir: &Path, depth: Depth) -> HostFacts {
+    let root = rustix::process::geteuid().is_root();
+    let thorough = depth == Depth::Thorough;
+    let kernel = kernel();
+    let storage = storage(state_dir);
+    let (abilities, network, liblxc, online) = tokio::join!(
+        abilities::read(&kernel, &storage, thorough && root),
+        network(state_dir, thorough && root),
+        run("ask for LXC's version", "lxc-start", &["--version"], ""),
+        async { if thorough { online::read().await } else { online::Online::default() } },
+    );
+    HostFacts {
+        read_as_root: root,
+        cores: std::thread::available_parallelism()
+            .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        memory: parse::memory(&text("/proc/meminfo")),
+        storage,
+        kernel,
+        distribution: parse::distribution(&text("/etc/os-release")),
+        abilities,
+        liblxc: liblxc.ok().and_then(|said| parse::version(&said)),
+        programs: programs(),
+        network: NetworkFacts { resolves_names: online.resolves, ..network },
+        clock: online::clock(online.index_date),
+        package_index: online.index,
+    }
+}
+
+/// A file of the kernel; empty when it is not there.
+fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn kernel() -> KernelFacts {
+    let system = rustix::system::uname();
+    let settings = KERNEL_SETTINGS.iter().filter_map(|name| {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        let value = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+        Some(((*name).to_owned(), value))
+    });
+    KernelFacts {
+        release: system.release().to_string_lossy().into_owned(),
+        machine: system.machine().to_string_lossy().into_owned(),
+        cgroup: parse::cgroup_layout(&text("/proc/self/mountinfo")),
+        // What systemd's own `sd_booted` asks.
+        systemd: Path::new("/run/systemd/system").is_dir(),
+        apparmor: text("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
+        settings: settings.collect(),
+    }
+}
+
+fn storage(state_dir: &Path) -> StorageFacts {
+    let there = state_dir.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new("/"));
+    let real = fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
+    let (filesystem, read_only) =
+        parse::filesystem_of(&text("/proc/self/mountinfo"), &real.to_string_lossy());
+    let found = rustix::fs::statvfs(&real).ok();
+    StorageFacts {
+        path: state_dir.display().to_string(),
+        filesystem,
+        free_mib: found.as_ref().map_or(0, |it| it.f_bavail * it.f_frsize / (1024 * 1024)),
+        // A file system that counts none (btrfs) makes them as it needs them.
+        free_inodes: found.as_ref().filter(|it| it.f_files > 0).map(|it| it.f_favail),
+        read_only,
+    }
+}
+
+fn programs() -> BTreeMap<String, Option<String>> {
+    let find = |program: &str| {
+        let mut places =
+            TOOL_PATH.split(':').map(|directory| PathBuf::from(directory).join(program));
+        places.find(|path| path.is_file()).map(|path| path.display().to_string())
+    };
+    PROGRAMS.iter().map(|program| ((*program).to_owned(), find(program))).collect()
+}
+
+async fn network(state_dir: &Path, firewalls: bool) -> NetworkFacts {
+    let doing = "look at the host's network";
+    let (addresses, routes, forward_chains) = tokio::join!(
+        run(doing, "ip", &["-json", "-4", "address", "show"], ""),
+        run(doing, "ip", &["-json", "-4", "route", "show", "table", "all"], ""),
+        async { if firewalls { obstacles::read().await } else { Vec::new() } },
+    );
+    let mut listening = parse::listeners(&text("/proc/net/tcp"));
+    listening.extend(parse::listeners(&text("/proc/net/tcp6")));
+    listening.sort_by_key(|listener| (listener.port, listener.address));
+    listening.dedup();
+    NetworkFacts {
+        addresses: parse::addresses(&addresses.unwrap_or_default()),
+        routes: parse::routes(&routes.unwrap_or_default()),
+        other_clouds: clouds(state_dir),
+        listening,
+        resolvers: resolvers(),
+        resolves_names: None,
+        forward_chains,
+    }
+}
+
+/// Name servers that are of use to containers. A resolver of the host's own stands on loopback;
+/// systemd and NetworkManager write down beside it whom it asks.
+fn resolvers() -> Vec<IpAddr> {
+    let files = [
+        "/etc/resolv.conf",
+        "/run/systemd/resolve/resolv.conf",
+        "/run/NetworkManager/no-stub-resolv.conf",
+    ];
+    let mut all = files.iter().map(|file| parse::resolvers(&text(file)));
+    all.find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Ranges of the clouds that this state directory holds, which only root can see.
+fn clouds(state_dir: &Path) -> BTreeMap<String, Vec<Range>> {
+    let entries = fs::read_dir(state_dir.join("private/clouds"));
+    let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut all = BTreeMap::new();
+    for name in names.filter_map(|name| name.into_string().ok()) {
+        let paths = crate::state::paths::Paths {
+            config_dir: PathBuf::new(),
+            state_dir: state_dir.to_owned(),
+            cloud: name.clone(),
+        };
+        let recorded = fs::read_to_string(paths.recorded_cloud_file()).unwrap_or_default();
+        let cloud: serde_json::Value = serde_json::from_str(&recorded).unwrap_or_default();
+        let networks = cloud["networks"]["networks"].as_array().into_iter().flatten();
+        let ranges: Vec<Range> =
+            networks.filter_map(|network| network["range"].as_str()?.parse().ok()).collect();
+        if !ranges.is_empty() {
+            all.insert(name, ranges);
+        }
+    }
+    all
+}
