@@ -80,13 +80,13 @@ pub fn resolve_variables(
     for service in profiles.services.values() {
         for (name, variable) in &service.variables {
             let path = format!("services/{}.yml", service.service);
-            let place = profiles.shown_line(&path, name);
+            let place = profiles.shown_line(&path, &format!("{name}:"));
             variables.put(name, variable.default.clone(), Origin::Profile { place });
         }
     }
     let path = format!("scenarios/{}.yml", scenario.scenario);
     for (name, value) in &scenario.variables {
-        let place = profiles.shown_line(&path, name);
+        let place = profiles.shown_line(&path, &format!("{name}:"));
         check(profiles, name, value, &place)?;
         variables.put(name, value.clone(), Origin::Scenario { place });
     }

@@ -60,7 +60,7 @@ fn look_up<T: Clone>(known: &BTreeMap<String, T>, what: &str, name: &str) -> Res
 type TextFilter = fn(&str) -> String;
 
 /// Makes the filters known. With `masked`, secrets are placeholders: what a filter would make of
-/// one is named instead of computed.
+/// one is named instead of computed. In a URL it stays what it is.
 pub fn add_filters(environment: &mut Environment<'static>, masked: bool) {
     let filters: [(&'static str, TextFilter); 5] = [
         ("rabbitmq_password_hash", rabbitmq_password_hash),
@@ -71,8 +71,13 @@ pub fn add_filters(environment: &mut Environment<'static>, masked: bool) {
     ];
     for (name, filter) in filters {
         environment.add_filter(name, move |text: &str| {
-            let names_secret = masked && text.contains("<secret ");
-            if names_secret { format!("<{name} of {text}>") } else { filter(text) }
+            if !masked || !text.contains("<secret ") {
+                filter(text)
+            } else if name == "urlencode" {
+                text.to_owned()
+            } else {
+                format!("<{name} of {text}>")
+            }
         });
     }
     // The engine's own `tojson` makes `null` of an undefined name, and escapes for HTML.

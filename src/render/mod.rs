@@ -2,9 +2,12 @@
 
 mod context;
 mod errors;
+mod explain;
 mod functions;
 mod renderer;
 #[cfg(test)]
 mod testing;
+mod trace;
 
+pub use explain::{ExplainedLine, Reason};
 pub use renderer::Renderer;

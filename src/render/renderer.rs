@@ -7,6 +7,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::load::Profiles;
+use crate::config::origin::Origin;
 use crate::config::oslo::Ini;
 use crate::config::overrides::{Overrides, Target, file_name};
 use crate::config::profile::{File, Merge, ServiceProfile};
@@ -26,10 +27,16 @@ const INLINE: &str = "<text>";
 ///
 /// Holds secrets: it has no `Debug`, and none of its errors shows a secret's value.
 pub struct Renderer {
-    pub(super) environment: Environment<'static>,
-    pub(super) context: Context,
+    environment: Environment<'static>,
+    context: Context,
+    /// The same with placeholders for secrets.
+    pub(super) masked: Context,
     pub(super) templates: BTreeMap<String, Template>,
-    pub(super) overrides: Overrides,
+    overrides: Overrides,
+    /// Where values of variables came from.
+    pub(super) origins: BTreeMap<String, Origin>,
+    /// Where frontends are defined.
+    pub(super) frontends: BTreeMap<String, String>,
     services: Vec<ServiceProfile>,
     /// Value and placeholder of every secret, the longest value first.
     secrets: Vec<(String, String)>,
@@ -55,8 +62,11 @@ impl Renderer {
         let mut renderer = Self {
             environment: environment(&context, false)?,
             context,
+            masked: Context::new(cloud, profiles, secrets, |name, _| placeholder(name)),
             templates,
             overrides: overrides.clone(),
+            origins: BTreeMap::new(),
+            frontends: frontend_places(profiles),
             services: cloud.services.clone(),
             secrets: by_length(secrets),
         };
@@ -66,6 +76,13 @@ impl Renderer {
             added.map_err(|error| syntax_error(&template.shown, &error))?;
         }
         Ok(renderer)
+    }
+
+    /// Says where values of variables came from, for explanations.
+    #[must_use]
+    pub fn with_origins(mut self, origins: BTreeMap<String, Origin>) -> Self {
+        self.origins = origins;
+        self
     }
 
     /// A file of a container, overrides merged.
@@ -144,7 +161,7 @@ impl Renderer {
         Ok(ini)
     }
 
-    fn explain_error(
+    pub(super) fn explain_error(
         &self,
         error: &minijinja::Error,
         context: &Value,
@@ -191,6 +208,19 @@ fn templates(profiles: &Profiles) -> BTreeMap<String, Template> {
         (name.clone(), Template { text: text.clone(), shown })
     });
     templates.collect()
+}
+
+fn frontend_places(profiles: &Profiles) -> BTreeMap<String, String> {
+    let services = profiles.services.values();
+    services
+        .flat_map(|service| {
+            let path = format!("services/{}.yml", service.service);
+            service.frontends.iter().map(move |frontend| {
+                let word = format!("name: {}", frontend.name);
+                (frontend.name.clone(), profiles.shown_line(&path, &word))
+            })
+        })
+        .collect()
 }
 
 fn syntax_error(shown: &str, error: &minijinja::Error) -> Error {

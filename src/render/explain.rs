@@ -1,0 +1,185 @@
+//! Where every line of a rendered file came from: `aio config NAME FILE --why`.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::config::origin::Origin;
+use crate::config::oslo::{Line, LineSource};
+use crate::config::profile::{File, Merge};
+use crate::error::Result;
+use crate::model::topology::Container;
+
+use super::context::NAMES;
+use super::renderer::{Renderer, environment};
+use super::trace::{self, Names, Written};
+
+/// One line of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplainedLine {
+    /// The line; `<secret NAME>` stands for a secret's value.
+    pub text: String,
+    /// Where it came from, the place that wrote it first.
+    pub reasons: Vec<Reason>,
+}
+
+/// One thing that made a line what it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Reason {
+    /// The name by which a template used it: `variables.debug`.
+    pub name: Option<String>,
+    /// Where its value came from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+impl Reason {
+    fn place(origin: Origin) -> Self {
+        Self { name: None, origin }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(formatter, "{name}: {}", self.origin),
+            None => self.origin.fmt(formatter),
+        }
+    }
+}
+
+impl Renderer {
+    /// Explains a file of a container, line by line. No secret's value is in the answer.
+    pub fn explain(&self, container: &Container, file: &File) -> Result<Vec<ExplainedLine>> {
+        let plain = self.masked_text(container, file, |_, text| text.to_owned())?;
+        let traced =
+            self.masked_text(container, file, |number, text| trace::trace(text, number).text);
+        let lines = traced.map(|text| trace::read(&text)).unwrap_or_default();
+        // A template may do anything to a text, to its marks too: then less is known.
+        let unharmed = lines.iter().map(|line| line.text.as_str()).eq(plain.lines());
+        let reasons = if unharmed {
+            self.reasons_of(&lines)
+        } else {
+            self.reasons_without_lines(file, &plain)
+        };
+        let whole =
+            |text: &str, reasons: Vec<Reason>| ExplainedLine { text: text.to_owned(), reasons };
+        if file.merge == Merge::None {
+            return Ok(plain.lines().zip(reasons).map(|(line, why)| whole(line, why)).collect());
+        }
+        let merged = self.merge(container, file, &plain)?;
+        Ok(merged.lines().map(|line| whole(&line.text, merged_reasons(line, &reasons))).collect())
+    }
+
+    /// What the template makes, with placeholders for secrets, when every template's text is
+    /// changed by `change` (which also gets the template's number).
+    fn masked_text(
+        &self,
+        container: &Container,
+        file: &File,
+        change: impl Fn(usize, &str) -> String,
+    ) -> Result<String> {
+        let context = self.masked.of(container, None);
+        let mut environment = environment(&self.masked, true)?;
+        let mut render = || {
+            for (number, (name, template)) in self.templates.iter().enumerate() {
+                environment.add_template_owned(name.clone(), change(number, &template.text))?;
+            }
+            environment.get_template(&file.template)?.render(context.clone())
+        };
+        render().map_err(|error| self.explain_error(&error, &context, None))
+    }
+
+    /// The template as a whole is all that is known of each line.
+    fn reasons_without_lines(&self, file: &File, text: &str) -> Vec<Vec<Reason>> {
+        let place = self.templates.get(&file.template).map(|template| template.shown.clone());
+        let template = Reason::place(Origin::Template { place: place.unwrap_or_default() });
+        let of_line = |line| std::iter::once(template.clone()).chain(secrets_in(line)).collect();
+        text.lines().map(of_line).collect()
+    }
+
+    fn reasons_of(&self, lines: &[Written]) -> Vec<Vec<Reason>> {
+        let templates: Vec<_> = self.templates.values().collect();
+        let names: Vec<Vec<Names>> = templates
+            .iter()
+            .enumerate()
+            .map(|(number, template)| trace::trace(&template.text, number).names)
+            .collect();
+        let mut reasons = Vec::with_capacity(lines.len());
+        for (index, line) in lines.iter().enumerate() {
+            let mut found = Vec::new();
+            for (template, number) in marks_for(lines, index) {
+                let Some(known) = templates.get(*template) else { continue };
+                let place = format!("{}:{number}", known.shown);
+                found.push(Reason::place(Origin::Template { place }));
+                let used = names.get(*template).and_then(|lines| lines.get(number - 1));
+                found.extend(used.into_iter().flatten().filter_map(|name| self.reason(name)));
+            }
+            found.extend(secrets_in(&line.text));
+            reasons.push(distinct(found));
+        }
+        reasons
+    }
+
+    /// Where the value of a name came from; nothing for names of loops and the like.
+    fn reason(&self, name: &str) -> Option<Reason> {
+        let (root, rest) = name.split_once('.').unwrap_or((name, ""));
+        let function = name.split('(').next().unwrap_or_default();
+        let origin = match root {
+            // Secrets are found in the output: there they have their own name.
+            "secrets" => return None,
+            "variables" => {
+                let variable = rest.split('.').next().unwrap_or_default();
+                self.origins.get(variable)?.clone()
+            }
+            "sizing" => Origin::Sizing { name: name.to_owned() },
+            _ if function == "frontend" => {
+                let frontend = name.split('"').nth(1)?;
+                Origin::Profile { place: self.frontends.get(frontend)?.clone() }
+            }
+            _ if NAMES.contains(&root)
+                || ["members", "containers", "deployed"].contains(&function) =>
+            {
+                Origin::Topology { name: name.to_owned() }
+            }
+            _ => return None,
+        };
+        let said = matches!(origin, Origin::Sizing { .. } | Origin::Topology { .. });
+        Some(Reason { name: (!said).then(|| name.to_owned()), origin })
+    }
+}
+
+/// The marks of a line; one without, such as the first of a value with several, has those of the
+/// next line that has some.
+fn marks_for(lines: &[Written], index: usize) -> &[(usize, usize)] {
+    let following = lines[index..].iter().find(|line| !line.marks.is_empty());
+    let marked = following.or_else(|| lines[..index].iter().rfind(|line| !line.marks.is_empty()));
+    marked.map(|line| line.marks.as_slice()).unwrap_or_default()
+}
+
+fn merged_reasons(line: &Line, reasons: &[Vec<Reason>]) -> Vec<Reason> {
+    match &line.source {
+        LineSource::Base(number) => reasons.get(number - 1).cloned().unwrap_or_default(),
+        LineSource::Override(file, number) => {
+            vec![Reason::place(Origin::Override { place: format!("{file}:{number}") })]
+        }
+        LineSource::Merge => Vec::new(),
+    }
+}
+
+/// The secrets whose placeholders stand in a line.
+fn secrets_in(line: &str) -> Vec<Reason> {
+    let after = line.split("<secret ").skip(1);
+    let names = after.filter_map(|rest| Some(rest.split_once('>')?.0));
+    names.map(|name| Reason::place(Origin::Secret { name: name.to_owned() })).collect()
+}
+
+/// Each reason once, in the order in which they were found.
+fn distinct(reasons: Vec<Reason>) -> Vec<Reason> {
+    let mut seen = BTreeSet::new();
+    reasons.into_iter().filter(|reason| seen.insert(reason.clone())).collect()
+}
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;
