@@ -12,7 +12,7 @@ use crate::model::topology::Container;
 
 use super::context::NAMES;
 use super::renderer::{Renderer, environment};
-use super::trace::{self, Names, Written};
+use super::trace::{self, Traced, Written};
 
 /// One line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,14 +51,16 @@ impl std::fmt::Display for Reason {
 impl Renderer {
     /// Explains a file of a container, line by line. No secret's value is in the answer.
     pub fn explain(&self, container: &Container, file: &File) -> Result<Vec<ExplainedLine>> {
-        let plain = self.masked_text(container, file, |_, text| text.to_owned())?;
-        let traced =
-            self.masked_text(container, file, |number, text| trace::trace(text, number).text);
-        let lines = traced.map(|text| trace::read(&text)).unwrap_or_default();
+        let templates = self.templates.values().enumerate();
+        let traced: Vec<Traced> =
+            templates.map(|(number, template)| trace::trace(&template.text, number)).collect();
+        let plain = self.masked_text(container, file, |_, text| text)?;
+        let marked = self.masked_text(container, file, |number, _| &traced[number].text);
+        let lines = marked.map(|text| trace::read(&text)).unwrap_or_default();
         // A template may do anything to a text, to its marks too: then less is known.
         let unharmed = lines.iter().map(|line| line.text.as_str()).eq(plain.lines());
         let reasons = if unharmed {
-            self.reasons_of(&lines)
+            self.reasons_of(&lines, &traced)
         } else {
             self.reasons_without_lines(file, &plain)
         };
@@ -71,23 +73,27 @@ impl Renderer {
         Ok(merged.lines().map(|line| whole(&line.text, merged_reasons(line, &reasons))).collect())
     }
 
-    /// What the template makes, with placeholders for secrets, when every template's text is
-    /// changed by `change` (which also gets the template's number).
-    fn masked_text(
-        &self,
+    /// What the template makes, with placeholders for secrets, when every template's text is what
+    /// `text_of` makes of its number and text.
+    fn masked_text<'a>(
+        &'a self,
         container: &Container,
         file: &File,
-        change: impl Fn(usize, &str) -> String,
+        text_of: impl Fn(usize, &'a str) -> &'a str,
     ) -> Result<String> {
         let context = self.masked.of(container, None);
         let mut environment = environment(&self.masked, true)?;
         let mut render = || {
             for (number, (name, template)) in self.templates.iter().enumerate() {
-                environment.add_template_owned(name.clone(), change(number, &template.text))?;
+                let text = text_of(number, &template.text);
+                environment.add_template_owned(name.clone(), text.to_owned())?;
             }
             environment.get_template(&file.template)?.render(context.clone())
         };
-        render().map_err(|error| self.explain_error(&error, &context, None))
+        render().map_err(|error| {
+            let error = self.explain_error(&error, &context, None);
+            error.context(format!("render `{}` of container `{}`", file.path, container.name))
+        })
     }
 
     /// The template as a whole is all that is known of each line.
@@ -98,13 +104,8 @@ impl Renderer {
         text.lines().map(of_line).collect()
     }
 
-    fn reasons_of(&self, lines: &[Written]) -> Vec<Vec<Reason>> {
+    fn reasons_of(&self, lines: &[Written], traced: &[Traced]) -> Vec<Vec<Reason>> {
         let templates: Vec<_> = self.templates.values().collect();
-        let names: Vec<Vec<Names>> = templates
-            .iter()
-            .enumerate()
-            .map(|(number, template)| trace::trace(&template.text, number).names)
-            .collect();
         let mut reasons = Vec::with_capacity(lines.len());
         for (index, line) in lines.iter().enumerate() {
             let mut found = Vec::new();
@@ -112,7 +113,7 @@ impl Renderer {
                 let Some(known) = templates.get(*template) else { continue };
                 let place = format!("{}:{number}", known.shown);
                 found.push(Reason::place(Origin::Template { place }));
-                let used = names.get(*template).and_then(|lines| lines.get(number - 1));
+                let used = traced.get(*template).and_then(|lines| lines.names.get(number - 1));
                 found.extend(used.into_iter().flatten().filter_map(|name| self.reason(name)));
             }
             found.extend(secrets_in(&line.text));

@@ -1,5 +1,7 @@
 //! Templates rendered to files, and where each line of them came from. Pure.
 
+#[cfg(test)]
+mod builtin_tests;
 mod context;
 mod errors;
 mod explain;

@@ -93,6 +93,15 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
 
 fn container(service: &str, kind: &str, member: u32) -> Container {
     let number = if kind == "galera" { member } else { member + 10 };
+    let mut container = container_of(service, kind, member, usize::try_from(number).unwrap());
+    if kind == "heat_engine" {
+        container.units = vec!["heat-engine.service".to_owned()];
+    }
+    container
+}
+
+/// A container with the management address that ends in 200 + `number`.
+pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Container {
     let address = Ipv4Addr::new(172, 29, 236, 200 + u8::try_from(number).unwrap());
     Container {
         name: format!("aio1_{kind}_container-{number:08x}"),
@@ -114,12 +123,13 @@ fn container(service: &str, kind: &str, member: u32) -> Container {
         memory_limit_mib: 512,
         data: Vec::new(),
         environment: BTreeMap::new(),
-        units: if kind == "heat_engine" { vec!["heat-engine.service".to_owned()] } else { vec![] },
+        units: Vec::new(),
         identity_files: BTreeMap::new(),
     }
 }
 
-fn sizing() -> Sizing {
+/// Some decisions.
+pub fn sizing() -> Sizing {
     Sizing {
         api_workers: 2,
         rpc_workers: 3,

@@ -143,21 +143,26 @@ fn line_starts(text: &str) -> Vec<usize> {
 /// the line break: then the mark would keep it.
 fn marked(text: &str, tags: &[Tag], number: usize) -> String {
     let mut marked = String::with_capacity(text.len() * 2);
-    let mut line = 1;
-    for (offset, character) in text.char_indices() {
-        if character == '\n' {
-            let inside = tags.iter().any(|tag| tag.range.contains(&offset));
-            let before = &text[..offset];
-            let swallowed = tags.iter().any(|tag| tag.range.end == offset)
-                && (before.ends_with("%}") || before.ends_with("#}") || before.ends_with("-}}"));
-            if !inside && !swallowed {
-                marked.push_str(&format!("{OPEN}{number}:{line}{CLOSE}"));
-            }
-            line += 1;
+    let mut offset = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let content = line.strip_suffix('\n').unwrap_or(line);
+        let end = offset + content.len();
+        marked.push_str(content);
+        if writes_line_break(&text[..end], tags) {
+            marked.push_str(&format!("{OPEN}{number}:{}{CLOSE}", index + 1));
         }
-        marked.push(character);
+        marked.push_str(&line[content.len()..]);
+        offset += line.len();
     }
     marked
+}
+
+/// Whether a line break after `before` is written.
+fn writes_line_break(before: &str, tags: &[Tag]) -> bool {
+    let inside = tags.iter().any(|tag| tag.range.contains(&before.len()));
+    let after_tag = tags.iter().any(|tag| tag.range.end == before.len());
+    let swallowed = ["%}", "#}", "-}}"].iter().any(|end| before.ends_with(end));
+    !(inside || after_tag && swallowed)
 }
 
 /// What is open while a template is read from top to bottom.
@@ -304,7 +309,7 @@ mod tests {
         let readable = marked.replace(OPEN, "<").replace(CLOSE, ">");
         assert_eq!(
             readable,
-            "a<7:1>\n{% if x %}\nb {{ y\n }}c<7:4>\n{% endif %}\n{# n #}\nd {{ e -}}\nf"
+            "a<7:1>\n{% if x %}\nb {{ y\n }}c<7:4>\n{% endif %}\n{# n #}\nd {{ e -}}\nf<7:8>"
         );
     }
 

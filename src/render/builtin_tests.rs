@@ -1,0 +1,162 @@
+//! The built-in profiles: every text of every scenario can be rendered and explained.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::Renderer;
+use super::testing::{container_of, sizing};
+use crate::config::load::Profiles;
+use crate::config::overrides::Overrides;
+use crate::config::profile::{File, Merge, Probe};
+use crate::config::scenario::Scenario;
+use crate::config::variables::{UserVariables, resolve_variables};
+use crate::model::cloud::Cloud;
+use crate::model::facts::NetworkFacts;
+use crate::model::ranges;
+use crate::model::sizing::Sizing;
+use crate::model::topology::Container;
+use crate::secrets::spec::SecretSpec;
+
+fn profiles() -> Profiles {
+    Profiles::load(Path::new("/nonexistent")).unwrap()
+}
+
+fn cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
+    let networks = ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap();
+    let deployed = |kind: &str| scenario.members.get(kind).copied().unwrap_or(0);
+    let mut containers = Vec::new();
+    for (kind, service, definition) in profiles.kinds() {
+        for member in 1..=deployed(kind) {
+            let mut container = container_of(&service.service, kind, member, containers.len());
+            container.units = definition.units.iter().map(|unit| unit.name.clone()).collect();
+            containers.push(container);
+        }
+    }
+    let services = profiles.services.values().filter(|service| {
+        let mut kinds = service.containers.keys();
+        kinds.any(|kind| deployed(kind) > 0)
+    });
+    let user = UserVariables::default();
+    let limits = profiles.kinds().map(|(kind, _, it)| (kind.to_owned(), it.memory.limit_mib));
+    Cloud {
+        name: "aio1".to_owned(),
+        region: "RegionOne".to_owned(),
+        release: profiles.releases.values().next().unwrap().clone(),
+        scenario: scenario.scenario.clone(),
+        networks: networks.networks,
+        services: services.cloned().collect(),
+        containers,
+        layers: Vec::new(),
+        sizing: Sizing { memory_limit_mib: limits.collect(), ..sizing() },
+        variables: resolve_variables(profiles, scenario, &user).unwrap().values,
+        unified_cgroups: false,
+    }
+}
+
+/// A value for each secret that the deployed services need, hard to quote.
+fn secrets(cloud: &Cloud) -> BTreeMap<String, SecretString> {
+    let spec = SecretSpec::embedded().unwrap();
+    let services: Vec<String> =
+        cloud.services.iter().map(|service| service.service.clone()).collect();
+    spec.needed_by(&services)
+        .map(|(name, _)| (name.to_owned(), SecretString::from(format!("s3cret'\"$\\/{name}"))))
+        .collect()
+}
+
+fn files<'a>(cloud: &'a Cloud, container: &Container) -> Vec<&'a File> {
+    let (_, kind) = cloud.kind(&container.kind).unwrap();
+    let seed = kind.cluster.iter().flat_map(|cluster| &cluster.seed);
+    cloud.release.files.iter().chain(&kind.files).chain(seed).collect()
+}
+
+/// Calls `test` with every scenario's cloud and a renderer for it.
+fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
+    let profiles = profiles();
+    for scenario in profiles.scenarios.values() {
+        let cloud = cloud(&profiles, scenario);
+        let renderer = Renderer::new(&cloud, &secrets(&cloud), &profiles, &Overrides::default());
+        test(&cloud, &renderer.unwrap());
+    }
+}
+
+#[test]
+fn every_file_is_rendered_the_same_each_time() {
+    let all = || {
+        let mut texts = Vec::new();
+        each_scenario(|cloud, renderer| {
+            for container in &cloud.containers {
+                for file in files(cloud, container) {
+                    let rendered = renderer.render_file(container, file).unwrap();
+                    let text = String::from_utf8(rendered.content).unwrap();
+                    assert!(!text.trim().is_empty(), "{} is empty", rendered.path);
+                    texts.push(text);
+                }
+            }
+        });
+        texts
+    };
+    assert_eq!(all(), all());
+}
+
+#[test]
+fn every_other_text_of_a_profile_is_rendered() {
+    each_scenario(|cloud, renderer| {
+        for container in &cloud.containers {
+            let (service, kind) = cloud.kind(&container.kind).unwrap();
+            let mut texts: Vec<&str> = Vec::new();
+            texts.extend(service.frontends.iter().map(|frontend| frontend.options.as_str()));
+            texts.extend(service.sql_server.iter().map(|server| server.access.as_str()));
+            let environment = service.setup.iter().flat_map(|setup| setup.environment.values());
+            texts.extend(environment.map(String::as_str));
+            texts.extend(kind.health.iter().filter_map(|probe| match probe {
+                Probe::Run { script } => Some(script.as_str()),
+                _ => None,
+            }));
+            if let Some(cluster) = &kind.cluster {
+                let scripts = [&cluster.position, &cluster.promote, &cluster.forget, &cluster.grow];
+                texts.extend(scripts.into_iter().flatten().map(String::as_str));
+            }
+            let extra = serde_json::json!({"departing": {
+                "hostname": "x", "name": "x", "address": "x", "member": 1, "kind": "x"}});
+            for text in texts {
+                renderer.render_text_with(container, text, &extra).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn every_line_is_explained_and_no_secret_shown() {
+    each_scenario(|cloud, renderer| {
+        for container in cloud.containers.iter().filter(|container| container.member == 1) {
+            for file in files(cloud, container) {
+                let lines = renderer.explain(container, file).unwrap();
+                let rendered = renderer.render_file(container, file).unwrap();
+                let text = String::from_utf8(rendered.content).unwrap();
+                assert_eq!(lines.len(), text.lines().count(), "{}", rendered.path);
+                for line in lines {
+                    assert!(!line.text.contains("s3cret"), "{}: {}", rendered.path, line.text);
+                    assert!(!line.reasons.is_empty(), "{}: {}", rendered.path, line.text);
+                    let with_line = line.reasons[0].to_string();
+                    let number = with_line.rsplit(':').next().unwrap();
+                    assert!(number.parse::<usize>().is_ok(), "{}: {with_line}", rendered.path);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn files_that_take_overrides_are_found_by_their_service() {
+    let profiles = profiles();
+    for service in profiles.services.values() {
+        for kind in service.containers.values() {
+            for file in kind.files.iter().filter(|file| file.merge == Merge::Ini) {
+                let name = file.path.rsplit('/').next().unwrap();
+                assert!(name.contains('.'), "{} cannot be named in overrides/", file.path);
+            }
+        }
+    }
+}
