@@ -19,6 +19,7 @@ pub mod model;
 pub mod plan;
 pub mod render;
 pub mod secrets;
+pub mod session;
 pub mod state;
 pub mod steps;
 pub mod ui;

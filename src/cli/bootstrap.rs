@@ -1,8 +1,14 @@
 //! `aio bootstrap` and `aio plan`: build the cloud, or say what building it would do.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use super::global::Choices;
+use super::global::{Choices, Global};
+use super::{block_on, options};
+use crate::config::cloud::CloudOptions;
+use crate::error::Result;
+use crate::session::bootstrap::{self, Wanted};
+use crate::ui;
 
 /// Arguments of `aio bootstrap`.
 #[derive(clap::Args, Clone, Debug)]
@@ -42,4 +48,38 @@ pub struct PlanArgs {
     /// Which cloud.
     #[command(flatten)]
     pub choices: Choices,
+}
+
+fn cloud_options(global: &Global, choices: Choices) -> CloudOptions {
+    let Choices { scenario, set, expose } = choices;
+    CloudOptions { name: global.name.clone(), scenario, set, expose }
+}
+
+/// Runs `aio bootstrap`.
+///
+/// # Errors
+/// When the host or a file is not fit, or a step failed.
+pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
+    let choices = cloud_options(global, args.choices);
+    let wanted = Wanted { choices: &choices, prepare_only: args.prepare_only, yes: args.yes };
+    let report = block_on(bootstrap::bootstrap(&options(global), wanted))?;
+    if let Some(report) = report.filter(|_| global.json()) {
+        ui::out::json(&report)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `aio plan`.
+///
+/// # Errors
+/// When the host or a file is not fit, or a step could not look.
+pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
+    let choices = cloud_options(global, args.choices);
+    let report = block_on(bootstrap::plan(&options(global), &choices))?;
+    if global.json() {
+        ui::out::json(&report)?;
+    } else {
+        ui::out::text(&ui::plan::render(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

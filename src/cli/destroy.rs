@@ -1,4 +1,11 @@
-//! `aio destroy`: remove everything that `aio` made on this host.
+//! `aio destroy`: remove everything that aio made.
+
+use std::process::ExitCode;
+
+use super::global::Global;
+use super::{block_on, options};
+use crate::error::Result;
+use crate::session::destroy::{self, Keep};
 
 /// Arguments of `aio destroy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -18,4 +25,13 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+}
+
+/// Runs `aio destroy`.
+///
+/// # Errors
+/// When there is no cloud, the user says no, or a step failed.
+pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
+    let keep = Keep { images: args.keep_images, config: args.keep_config };
+    block_on(destroy::destroy(&options(global), keep, args.yes)).map(|()| ExitCode::SUCCESS)
 }

@@ -9,7 +9,6 @@ pub mod global;
 pub mod logs;
 pub mod man;
 pub mod rebuild;
-pub mod session;
 pub mod size;
 pub mod status;
 
@@ -18,6 +17,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::session::run::Options;
 use crate::ui;
 use global::Global;
 
@@ -73,10 +73,26 @@ Exit codes:
 /// What to do. The order is the order in the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what `bootstrap` would do now, and why.
+    Plan(bootstrap::PlanArgs),
+    /// Build the cloud, or bring it back to what it should be.
+    Bootstrap(bootstrap::Args),
+    /// Show how well containers, clusters and backends are.
+    Status(status::StatusArgs),
+    /// List the containers.
+    Ls(status::ListArgs),
     /// Open a shell in a container, or run a command there.
     Attach(attach::Args),
     /// Show what the containers' units say.
     Logs(logs::Args),
+    /// Throw containers away and make them anew.
+    Rebuild(rebuild::Args),
+    /// Stop containers, or the whole cloud.
+    Stop(status::StopArgs),
+    /// Start containers, or the whole cloud after a reboot.
+    Start(status::StartArgs),
+    /// Remove everything that aio made on this host.
+    Destroy(destroy::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
     /// Write manual pages into a directory.
@@ -87,8 +103,16 @@ pub enum Command {
 impl Command {
     fn run(self, global: &Global) -> Result<ExitCode> {
         match self {
+            Self::Plan(args) => bootstrap::plan(global, args),
+            Self::Bootstrap(args) => bootstrap::run(global, args),
+            Self::Status(args) => status::status(global, args),
+            Self::Ls(args) => status::list(global, args),
             Self::Attach(args) => attach::run(global, &args),
             Self::Logs(args) => logs::run(global, args),
+            Self::Rebuild(args) => rebuild::run(global, args),
+            Self::Stop(args) => status::stop(global, args),
+            Self::Start(args) => status::start(global, args),
+            Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(global, args),
             Self::Man(args) => man::run(global, args),
         }
@@ -114,6 +138,11 @@ pub fn main() -> ExitCode {
         ui::error::report(&error);
         ExitCode::from(error.kind.exit_code())
     })
+}
+
+/// What the command line says about every run.
+fn options(global: &Global) -> Options {
+    Options { paths: global.paths(), wish: global.wish(), lock_timeout: global.lock_timeout() }
 }
 
 /// What `aio` alone prints.

@@ -1,4 +1,11 @@
-//! `aio rebuild`: throw a container's root away and make it anew.
+//! `aio rebuild`: throw containers away and make them anew.
+
+use std::process::ExitCode;
+
+use super::global::Global;
+use super::{block_on, options};
+use crate::error::Result;
+use crate::session::rebuild;
 
 /// Arguments of `aio rebuild`.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,4 +26,13 @@ pub struct Args {
     /// Drop data even if they are the last copy
     #[arg(long, requires = "data")]
     pub force: bool,
+}
+
+/// Runs `aio rebuild`.
+///
+/// # Errors
+/// When the last copy of data would go, or a step failed.
+pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
+    let Args { names, data, force } = args;
+    block_on(rebuild::rebuild(&options(global), &names, data, force)).map(|()| ExitCode::SUCCESS)
 }

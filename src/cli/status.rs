@@ -1,5 +1,14 @@
-//! `aio status`, `aio ls`, `aio start` and `aio stop`: the cloud as it is, and turning it on and
-//! off.
+//! `aio status`, `aio ls`, `aio start`, `aio stop`.
+
+use std::process::ExitCode;
+
+use super::global::Global;
+use super::{block_on, options};
+use crate::error::Result;
+use crate::session::open::Access;
+use crate::session::{Session, power, require_root};
+use crate::steps::health::{self, CloudHealth, Health};
+use crate::ui;
 
 /// Arguments of `aio status`.
 #[derive(clap::Args, Clone, Debug)]
@@ -38,4 +47,59 @@ pub struct StopArgs {
     /// Which containers; all without one
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+}
+
+/// Exit code of `aio status` when the cloud is not healthy.
+const NOT_HEALTHY: u8 = 1;
+
+fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
+    require_root(command)?;
+    block_on(async {
+        let session = Session::recorded(&global.paths(), Access::Look).await?;
+        health::observe(&session.context(), &session.shared).await
+    })
+}
+
+/// Runs `aio status`.
+///
+/// # Errors
+/// When there is no cloud, or it cannot be looked at.
+pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
+    let cloud = observe(global, "status")?;
+    if global.json() {
+        ui::out::json(&cloud)?;
+    } else {
+        ui::out::text(&ui::health::status(&cloud))?;
+    }
+    Ok(if cloud.state == Health::Healthy { ExitCode::SUCCESS } else { ExitCode::from(NOT_HEALTHY) })
+}
+
+/// Runs `aio ls`.
+///
+/// # Errors
+/// When there is no cloud, or it cannot be looked at.
+pub fn list(global: &Global, _: ListArgs) -> Result<ExitCode> {
+    let cloud = observe(global, "ls")?;
+    if global.json() {
+        ui::out::json(&cloud.containers)?;
+    } else {
+        ui::out::text(&ui::health::list(&cloud))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `aio start`.
+///
+/// # Errors
+/// When a step failed.
+pub fn start(global: &Global, args: StartArgs) -> Result<ExitCode> {
+    block_on(power::start(&options(global), &args.names)).map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs `aio stop`.
+///
+/// # Errors
+/// When a step failed.
+pub fn stop(global: &Global, args: StopArgs) -> Result<ExitCode> {
+    block_on(power::stop(&options(global), &args.names)).map(|()| ExitCode::SUCCESS)
 }

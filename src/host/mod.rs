@@ -179,7 +179,8 @@ pub trait Containers: Send + Sync {
     /// root). Works on a running and on a defined, stopped container.
     async fn write_files(&self, name: &str, files: &[ContainerFile]) -> Result<()>;
 
-    /// Which of these units have a running process (by their control group; starts no process).
+    /// Which of these units are active. For services by their control group, without starting a
+    /// process.
     async fn active_units(&self, name: &str, units: &[String]) -> Result<Vec<bool>>;
 
     /// Names of all containers of this cloud that LXC defines, in LXC's own path.

@@ -67,6 +67,12 @@ impl RealSettings {
         serde_json::from_str(&text).doing(doing).map(Some)
     }
 
+    /// The cloud's range, if it has one already: for those who only look.
+    pub async fn known_range(&self) -> Result<Option<(u32, u32)>> {
+        let recorded = self.recorded().await?;
+        Ok(recorded.map(|recorded| (recorded.range.first, recorded.range.count)))
+    }
+
     /// Ids of accounts, each a range of one.
     fn accounts(&self) -> Vec<IdRange> {
         let text = ["passwd", "group"]

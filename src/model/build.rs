@@ -81,8 +81,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         }
     }
     let cloud_name = &inputs.paths.cloud;
-    let identities =
-        addresses::allocate(cloud_name, inputs.networks, &wanted, inputs.recorded)?;
+    let identities = addresses::allocate(cloud_name, inputs.networks, &wanted, inputs.recorded)?;
     let mut containers = Vec::new();
     for identity in identities {
         let Some((service, kind, definition)) =
@@ -104,6 +103,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         layers: stack.layers,
         sizing: inputs.sizing,
         variables: inputs.variables,
+        health: BTreeMap::new(),
         unified_cgroups: inputs.facts.kernel.cgroup == CgroupLayout::Unified,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::profile::{ContainerKind, Frontend, ServiceProfile};
+use crate::config::profile::{ContainerKind, Frontend, Probe, ServiceProfile};
 use crate::config::release::Release;
 
 use super::layer::LayerSpec;
@@ -34,6 +34,8 @@ pub struct Cloud {
     pub sizing: Sizing,
     /// Values of all variables of the deployed services.
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// When each container is healthy, scripts rendered, by full name.
+    pub health: BTreeMap<String, Vec<Probe>>,
     /// Whether the host's control groups are unified (version 2 alone).
     pub unified_cgroups: bool,
 }
@@ -47,6 +49,11 @@ impl Cloud {
     /// The container of that full name.
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|container| container.name == name)
+    }
+
+    /// When a container is healthy.
+    pub fn probes(&self, container: &Container) -> &[Probe] {
+        self.health.get(&container.name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The definition of a deployed kind, with the service that has it.

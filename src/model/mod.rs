@@ -1,6 +1,7 @@
 //! The cloud as a value. No I/O here: profiles and facts in, a [`cloud::Cloud`] out.
 
 pub mod addresses;
+pub mod build;
 pub mod cloud;
 pub mod facts;
 pub mod hash;

@@ -26,6 +26,7 @@ use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::error::{Error, Result};
 use crate::host::{Command, HostNetworkSpec};
+use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 use crate::render::Renderer;
 use crate::steps::catalog::Catalog;
@@ -84,6 +85,22 @@ pub fn steps(shared: &Arc<Shared>, renderer: &Renderer) -> Result<Vec<Step>> {
     builder.access()?;
     builder.catalog();
     Ok(builder.steps)
+}
+
+/// When each container of a cloud is healthy, by full name.
+pub fn health(cloud: &Cloud, renderer: &Renderer) -> Result<BTreeMap<String, Vec<Probe>>> {
+    let mut health = BTreeMap::new();
+    for container in &cloud.containers {
+        let Some((_, definition)) = cloud.kind(&container.kind) else { continue };
+        let probes = definition.health.iter().map(|probe| match probe {
+            Probe::Run { script } => {
+                Ok(Probe::Run { script: renderer.render_text(container, script)? })
+            }
+            other => Ok(other.clone()),
+        });
+        health.insert(container.name.clone(), probes.collect::<Result<_>>()?);
+    }
+    Ok(health)
 }
 
 /// What the host's network should be for a cloud.
@@ -215,18 +232,6 @@ impl Builder<'_> {
         self.renderer.render_text(container, text)
     }
 
-    /// A kind's probes with their scripts rendered for one member.
-    fn probes(&self, definition: &ContainerKind, container: &Container) -> Result<Vec<Probe>> {
-        definition
-            .health
-            .iter()
-            .map(|probe| match probe {
-                Probe::Run { script } => Ok(Probe::Run { script: self.text(container, script)? }),
-                other => Ok(other.clone()),
-            })
-            .collect()
-    }
-
     fn kind(
         &mut self,
         service: &ServiceProfile,
@@ -296,7 +301,7 @@ impl Builder<'_> {
         // A cluster's own step asks for the health of its members.
         let probes = match cluster_unit {
             Some(_) => Vec::new(),
-            None => self.probes(definition, container)?,
+            None => self.shared.cloud.probes(container).to_vec(),
         };
         self.add(
             container_key(container, "units"),
@@ -374,7 +379,6 @@ impl Builder<'_> {
             members: members.to_vec(),
             cluster: cluster.clone(),
             unit,
-            probes: self.probes(definition, first)?,
             shared: Arc::clone(&self.shared),
         };
         self.add(

@@ -125,7 +125,6 @@ fn grow(shared: &Arc<Shared>, renderer: &Renderer, target: &Container) -> Result
         action: Arc::new(Grow {
             member: target.clone(),
             script: renderer.render_text(target, script)?,
-            probes: definition.health.clone(),
             shared: Arc::clone(shared),
         }),
     }))

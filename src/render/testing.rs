@@ -65,6 +65,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
         host_address: Ipv4Addr::new(172, 29, 236, 1),
     };
     Cloud {
+        health: BTreeMap::new(),
         name: "aio1".to_owned(),
         region: "RegionOne".to_owned(),
         release: profiles.releases["2025.1"].clone(),

@@ -1,13 +1,16 @@
 //! `aio destroy`: everything that `aio` made on this host goes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, recorded, require_root};
 use crate::error::Result;
 use crate::plan::change;
-use crate::secrets::file::SecretValues;
 use crate::state::paths::Paths;
+use crate::steps::shared::Shared;
 use crate::ui;
 
 /// What stays although the cloud goes.
@@ -35,8 +38,9 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     );
     ui::prompt::confirm(&question, yes)?;
     // Removing needs no secret, and the file that holds them may be gone already.
-    let session = Session::new(paths.clone(), cloud, &SecretValues::default())?;
+    let shared = Arc::new(Shared::new(cloud, BTreeMap::new()));
     let _lock = run::lock(options, "destroy")?;
+    let session = Session::open(paths, shared, Access::Change).await?;
     let strays = session.host.containers.list().await?;
     let (trees, empty) = files(paths, keep);
     let steps = change::destroy(&session.shared, &strays, trees, empty);

@@ -9,6 +9,7 @@ pub mod desired;
 pub mod destroy;
 pub mod open;
 pub mod power;
+pub mod provisional;
 pub mod rebuild;
 pub mod recorded;
 pub mod run;
@@ -26,11 +27,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
-use crate::secrets::{file::SecretValues, store};
+use crate::secrets::store;
 use crate::state::paths::Paths;
 use crate::state::topology::Topology;
-use crate::steps::balancer::Balancer;
 use crate::steps::shared::Shared;
+use open::Access;
 
 /// A cloud and the host on which it stands.
 pub struct Session {
@@ -44,22 +45,16 @@ pub struct Session {
 
 impl Session {
     /// The cloud as the last `bootstrap` wanted it.
-    pub fn recorded(paths: Paths) -> Result<Self> {
-        let cloud = recorded::load(&paths)?;
-        let services: Vec<String> =
-            cloud.services.iter().map(|service| service.service.clone()).collect();
-        let specification = store::specification(&paths.config_dir)?;
-        let values = store::read(&paths.secrets_file())?.values(&specification, &services)?;
-        Self::new(paths, cloud, &values)
+    pub async fn recorded(paths: &Paths, access: Access) -> Result<Self> {
+        let cloud = recorded::load(paths)?;
+        let secrets = secrets(paths, &cloud)?;
+        Self::open(paths, Arc::new(Shared::new(cloud, secrets)), access).await
     }
 
-    /// From a cloud and its secrets.
-    pub fn new(paths: Paths, cloud: Cloud, secrets: &SecretValues) -> Result<Self> {
-        let host = Arc::new(open::host(&paths, &cloud)?);
-        let balancer = Arc::new(Balancer::new(&cloud));
-        let secrets: BTreeMap<String, SecretString> =
-            secrets.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
-        Ok(Self { paths, shared: Arc::new(Shared { cloud, secrets, balancer }), host })
+    /// A cloud on its host.
+    pub async fn open(paths: &Paths, shared: Arc<Shared>, access: Access) -> Result<Self> {
+        let host = Arc::new(open::host(paths, &shared.cloud, access).await?);
+        Ok(Self { paths: paths.clone(), shared, host })
     }
 
     /// For looks outside a run: events go nowhere.
@@ -90,6 +85,14 @@ impl Session {
         }
         Ok(selected)
     }
+}
+
+/// Every secret that the services of a cloud need.
+pub fn secrets(paths: &Paths, cloud: &Cloud) -> Result<BTreeMap<String, SecretString>> {
+    let services: Vec<String> =
+        cloud.services.iter().map(|service| service.service.clone()).collect();
+    let specification = store::specification(&paths.config_dir)?;
+    store::read(&paths.secrets_file())?.values(&specification, &services)
 }
 
 /// Everything that changes something needs root.

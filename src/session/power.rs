@@ -1,5 +1,6 @@
 //! `aio start` and `aio stop`.
 
+use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, desired, require_root};
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::plan::{build, change};
 /// Starts containers, or the whole cloud with everything that a reboot takes away.
 pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     require_root("start")?;
-    let session = Session::recorded(options.paths.clone())?;
+    let session = Session::recorded(&options.paths, Access::Change).await?;
     let renderer = desired::renderer(&session)?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "start")?;
@@ -16,9 +17,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     let whole_cloud = names.is_empty();
     steps.retain(|step| {
         change::is_start(step)
-            && (whole_cloud
-                || step.key.0.starts_with("host/")
-                || change::concerns(step, &targets))
+            && (whole_cloud || step.key.0.starts_with("host/") || change::concerns(step, &targets))
     });
     run::run(options, &session, "start", change::only_among(steps)).await.map(drop)
 }
@@ -26,7 +25,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
 /// Stops containers, those that need others first.
 pub async fn stop(options: &Options, names: &[String]) -> Result<()> {
     require_root("stop")?;
-    let session = Session::recorded(options.paths.clone())?;
+    let session = Session::recorded(&options.paths, Access::Change).await?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "stop")?;
     let steps = change::stop(&session.shared, &targets, names.is_empty());

@@ -1,5 +1,6 @@
 //! `aio rebuild`: containers thrown away and made anew.
 
+use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, desired, require_root};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +14,7 @@ use crate::plan::{build, change};
 /// [`ErrorKind::Refused`] when the last copy of data would go and `force` is not set.
 pub async fn rebuild(options: &Options, names: &[String], data: bool, force: bool) -> Result<()> {
     require_root("rebuild")?;
-    let session = Session::recorded(options.paths.clone())?;
+    let session = Session::recorded(&options.paths, Access::Change).await?;
     let renderer = desired::renderer(&session)?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "rebuild")?;

@@ -8,6 +8,7 @@ use crate::model::addresses::Recorded;
 use crate::model::cloud::Cloud;
 use crate::state::files::write_atomic;
 use crate::state::paths::Paths;
+use crate::state::topology::Topology;
 
 /// Reads it.
 ///
@@ -38,8 +39,9 @@ pub fn find(paths: &Paths) -> Result<Option<Cloud>> {
     serde_json::from_slice(&text).doing(doing).map(Some)
 }
 
-/// Writes it.
+/// Writes it, and the names and addresses that quick commands read.
 pub fn save(paths: &Paths, cloud: &Cloud) -> Result<()> {
+    Topology::new(cloud.containers.clone()).save(paths)?;
     let file = paths.recorded_cloud_file();
     let text = serde_json::to_vec(cloud).doing(|| "write down the cloud".to_owned())?;
     write_atomic(&file, 0o600, &text)

@@ -15,7 +15,7 @@ use super::pending::Pending;
 use super::probe::{unhealthy, wait_healthy};
 use super::shared::{Shared, address, json, run_script};
 use super::units::{last_words, start_units};
-use crate::config::profile::{Cluster, ClusterSize, Probe, Unit, UnitStart};
+use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::{Command, ContainerState, Request};
@@ -64,8 +64,6 @@ pub struct Form {
     pub cluster: Cluster,
     /// The unit.
     pub unit: Unit,
-    /// When a member is healthy.
-    pub probes: Vec<Probe>,
     /// What several steps share.
     pub shared: Arc<Shared>,
 }
@@ -101,7 +99,8 @@ impl Form {
     /// Why the cluster is not whole; `None` when every member is healthy and sees all others.
     async fn incomplete(&self, context: &StepContext) -> Result<Option<String>> {
         for member in &self.members {
-            if let Some(reason) = unhealthy(context, &self.shared, member, &self.probes).await? {
+            let probes = self.shared.cloud.probes(member);
+            if let Some(reason) = unhealthy(context, &self.shared, member, probes).await? {
                 return Ok(Some(format!("member {}: {reason}", member.member)));
             }
             let size = size(context, &self.shared, member, &self.cluster.size).await;
@@ -340,8 +339,6 @@ pub struct Grow {
     pub member: Container,
     /// What it runs.
     pub script: String,
-    /// When it is healthy.
-    pub probes: Vec<Probe>,
     /// What several steps share.
     pub shared: Arc<Shared>,
 }
@@ -354,7 +351,8 @@ impl Action for Grow {
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         let limit = Duration::from_secs(30);
-        wait_healthy(context, &self.shared, &self.member, &self.probes, limit).await?;
+        let probes = self.shared.cloud.probes(&self.member);
+        wait_healthy(context, &self.shared, &self.member, probes, limit).await?;
         let doing = format!("give `{}` its share again", self.member.name);
         run_script(context, &self.member.name, &doing, Command::shell(self.script.clone())).await?;
         Ok(())

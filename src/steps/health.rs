@@ -141,20 +141,21 @@ async fn look(
     let state = context.host.containers.state(&container.name).await?;
     let units = own_units(shared, container);
     let mut active = vec![false; units.len()];
-    let mut reason = None;
-    match state {
-        ContainerState::Absent => reason = Some("it does not exist".to_owned()),
-        ContainerState::Stopped => reason = Some("it is stopped".to_owned()),
+    let reason = match state {
+        ContainerState::Absent => Some("it does not exist".to_owned()),
+        ContainerState::Stopped => Some("it is stopped".to_owned()),
         ContainerState::Running { .. } => {
             active = context.host.containers.active_units(&container.name, &units).await?;
             let idle = units.iter().zip(&active).find(|(_, active)| !**active);
-            if let Some((unit, _)) = idle {
-                reason = Some(format!("{unit} does not run"));
-            } else if let Some((_, definition)) = shared.cloud.kind(&container.kind) {
-                reason = unhealthy(context, shared, container, &definition.health).await?;
+            match idle {
+                Some((unit, _)) => Some(format!("{unit} does not run")),
+                None => {
+                    let probes = shared.cloud.probes(container);
+                    unhealthy(context, shared, container, probes).await?
+                }
             }
         }
-    }
+    };
     let addresses = container
         .interfaces
         .iter()

@@ -11,6 +11,7 @@ pub mod json;
 pub mod logfile;
 pub mod out;
 pub mod plain;
+pub mod plan;
 pub mod prompt;
 pub mod table;
 pub mod trace;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::profile::{Cluster, ClusterSize, ContainerKind, File, Probe, UnitStart};
+use crate::config::profile::{Cluster, ClusterSize, ContainerKind, File, Probe};
 use crate::model::network::NetworkRole;
 
 use super::FileCheck;
@@ -120,11 +120,6 @@ fn check_cluster(
 ) {
     let what = format!("unit of `{name}`");
     file.known(&what, &cluster.unit, kind.units.iter().map(|unit| unit.name.as_str()));
-    let started = kind.units.iter().find(|unit| unit.name == cluster.unit);
-    let by_cluster = started.is_none_or(|unit| unit.start == UnitStart::Cluster);
-    file.expect(by_cluster, &cluster.unit, || {
-        format!("`{}` forms the cluster of `{name}`, so it needs `start: cluster`", cluster.unit)
-    });
     for seed in &cluster.seed {
         check_file(file, seed);
     }

@@ -228,16 +228,28 @@ impl Containers for RealContainers {
     }
 
     async fn active_units(&self, name: &str, units: &[String]) -> Result<Vec<bool>> {
-        let (name, units) = (name.to_owned(), units.to_vec());
-        self.blocking(move |inner| {
-            let ContainerState::Running { init_pid } = inner.state(&name)? else {
-                return Ok(vec![false; units.len()]);
-            };
-            let groups = std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
-                .doing(|| format!("read the control groups of container `{name}`"))?;
-            Ok(cgroup::active(Path::new("/sys/fs/cgroup"), &groups, &units))
-        })
-        .await
+        let (container, all) = (name.to_owned(), units.to_vec());
+        let mut active = self
+            .blocking(move |inner| {
+                let ContainerState::Running { init_pid } = inner.state(&container)? else {
+                    return Ok(Vec::new());
+                };
+                let groups = std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
+                    .doing(|| format!("read the control groups of container `{container}`"))?;
+                Ok(cgroup::active(Path::new("/sys/fs/cgroup"), &groups, &all))
+            })
+            .await?;
+        if active.is_empty() {
+            return Ok(vec![false; units.len()]);
+        }
+        // Sockets and timers have no process: only systemd knows about them.
+        for (unit, is_active) in units.iter().zip(&mut active) {
+            if !unit.ends_with(".service") {
+                let ask = Command::shell(format!("systemctl is-active --quiet {unit}"));
+                *is_active = self.run(name, ask).await?.success();
+            }
+        }
+        Ok(active)
     }
 
     async fn list(&self) -> Result<Vec<String>> {

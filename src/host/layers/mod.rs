@@ -9,7 +9,7 @@ mod finish;
 mod index;
 mod pool;
 mod process;
-mod sources;
+pub mod sources;
 mod status;
 mod units;
 mod workspace;

@@ -1,0 +1,88 @@
+//! `aio bootstrap` and `aio plan`.
+
+use super::desired::{self, Desired};
+use super::open::Access;
+use super::run::{self, Options};
+use super::{Session, recorded, require_root};
+use crate::config::cloud::CloudOptions;
+use crate::engine::report::Report;
+use crate::error::Result;
+use crate::model::topology::Container;
+use crate::plan::{build, change};
+use crate::state::files;
+use crate::ui;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Scenario, members, variables, exposure.
+    pub choices: &'a CloudOptions,
+    /// Stop after the files in the configuration directory are written.
+    pub prepare_only: bool,
+    /// Do not ask before containers are removed.
+    pub yes: bool,
+}
+
+/// Builds the cloud, or brings it back to what it should be. `None` when it stopped after
+/// preparing.
+///
+/// # Errors
+/// When the host or a file is not fit (nothing was changed), or a step failed (running it again
+/// goes on).
+pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<Report>> {
+    require_root("bootstrap")?;
+    let desired = desired::load(options, wanted.choices).await?;
+    for note in &desired.notes {
+        ui::out::note(note);
+    }
+    // Everything is rendered before anything is written: a mistake in a template changes nothing.
+    let shared = desired.shared();
+    let steps = build::steps(&shared, &desired.renderer)?;
+    let surplus = surplus(&desired);
+    if !surplus.is_empty() {
+        let labels: Vec<String> =
+            surplus.iter().map(|it| format!("{}/{}", it.kind, it.member)).collect();
+        let question = format!(
+            "Remove containers that are no longer wanted, with their data: {}?",
+            labels.join(", ")
+        );
+        ui::prompt::confirm(&question, wanted.yes)?;
+    }
+    desired.write_files(options)?;
+    if wanted.prepare_only {
+        let directory = options.paths.config_dir.display();
+        ui::out::note(&format!(
+            "Wrote cloud.yml and user_secrets.yml in {directory}. Edit what you like, then run `aio bootstrap`."
+        ));
+        return Ok(None);
+    }
+    files::prepare(&options.paths)?;
+    let _lock = run::lock(options, "bootstrap")?;
+    let session = Session::open(&options.paths, shared, Access::Change).await?;
+    if !surplus.is_empty() {
+        // Before the record forgets them: a run killed here finds them again.
+        run::run(options, &session, "bootstrap", change::remove(&surplus)).await?;
+    }
+    recorded::save(&options.paths, &session.shared.cloud)?;
+    let report = run::run(options, &session, "bootstrap", steps).await?;
+    desired.remember_secrets(&session, options).await?;
+    Ok(Some(report))
+}
+
+/// What `bootstrap` would do now. Changes nothing, needs no root for a new cloud.
+pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
+    let desired = desired::load(options, choices).await?;
+    for note in &desired.notes {
+        ui::out::note(note);
+    }
+    let session = Session::open(&options.paths, desired.shared(), Access::Look).await?;
+    let mut steps = change::remove(&surplus(&desired));
+    steps.extend(build::steps(&session.shared, &desired.renderer)?);
+    run::look(options, &session, "plan", steps).await
+}
+
+/// Containers that the cloud had and should have no longer.
+fn surplus(desired: &Desired) -> Vec<Container> {
+    let former = desired.former.iter().flat_map(|former| &former.containers);
+    former.filter(|it| desired.cloud.container(&it.name).is_none()).cloned().collect()
+}

@@ -1,0 +1,293 @@
+//! From the user's files, the profiles and the host's facts to the cloud that should be.
+//!
+//! Nothing is written here before [`Desired::write_files`]: a mistake anywhere is found first.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::provisional as sizing;
+use super::run::Options;
+use super::{Session, recorded};
+use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, refuse_fixed};
+use crate::config::load::Profiles;
+use crate::config::overrides::{Overrides, Target, file_name};
+use crate::config::profile::Merge;
+use crate::config::scenario::Scenario;
+use crate::config::variables::{UserVariables, resolve_variables};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::facts::{self, Depth};
+use crate::host::layers;
+use crate::model::build::{self, Inputs};
+use crate::model::cloud::Cloud;
+use crate::model::facts::HostFacts;
+use crate::model::network::NetworkRole;
+use crate::model::ranges;
+use crate::model::topology::Networks;
+use crate::plan;
+use crate::render::Renderer;
+use crate::secrets::applied::AppliedSecrets;
+use crate::secrets::file::{SecretValues, SecretsFile};
+use crate::secrets::spec::SecretSpec;
+use crate::secrets::store;
+use crate::state::records::RealRecords;
+use crate::steps::shared::Shared;
+
+/// The region in the catalog when nobody names one: OpenStack's own default.
+const DEFAULT_REGION: &str = "RegionOne";
+/// The record of the secrets that the cloud uses.
+const APPLIED_SECRETS: &str = "secrets/applied";
+
+/// The cloud that should be, with all that follows from it.
+pub struct Desired {
+    /// The cloud.
+    pub cloud: Cloud,
+    /// Renders its files.
+    pub renderer: Renderer,
+    /// What a user should know before anything changes.
+    pub notes: Vec<String>,
+    /// The cloud as the last `bootstrap` wanted it.
+    pub former: Option<Cloud>,
+    scenario: Scenario,
+    cloud_file: CloudFile,
+    secrets_file: SecretsFile,
+    secrets: SecretValues,
+}
+
+/// What profiles and files say, before the host is asked.
+struct Written {
+    profiles: Profiles,
+    specification: SecretSpec,
+    cloud_file: CloudFile,
+    overrides: Overrides,
+    user_variables: UserVariables,
+}
+
+fn read(options: &Options, choices: &CloudOptions) -> Result<Written> {
+    let paths = &options.paths;
+    let profiles = Profiles::load(&paths.config_dir)?;
+    let specification = store::specification(&paths.config_dir)?;
+    profiles.check(&|name| match specification.get(name) {
+        Some(_) => Ok(()),
+        None => Err(specification.nearest(name).map(str::to_owned)),
+    })?;
+    let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
+    cloud_file.apply(choices, &profiles)?;
+    let mut user_variables = UserVariables::load(&paths.variables_file())?;
+    cloud_file.add_variables(&mut user_variables);
+    let overrides = Overrides::load(&paths.overrides_dir())?;
+    Ok(Written { profiles, specification, cloud_file, overrides, user_variables })
+}
+
+/// The cloud that should be.
+///
+/// # Errors
+/// When a file is wrong or the host is not fit for it. Nothing was changed.
+pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> {
+    let paths = &options.paths;
+    let mut written = read(options, choices)?;
+    let former = recorded::find(paths)?;
+    // A host that carries the cloud already needs no proof that it can.
+    let depth = if former.is_some() { Depth::Quick } else { Depth::Thorough };
+    let facts = facts::read(&paths.state_dir, depth).await;
+    let release = release(&mut written)?;
+    let scenario = scenario(&mut written, &facts)?;
+    let Written { profiles, specification, mut cloud_file, overrides, user_variables } = written;
+    cloud_file.decide(Key::Name, &paths.cloud, "")?;
+    cloud_file.decide(Key::Region, DEFAULT_REGION, "OpenStack's own default")?;
+    let members = cloud_file.members(&scenario, &profiles)?;
+    let present = former.as_ref().map(count_members).unwrap_or_default();
+    refuse_fixed(&profiles, &present, &members)?;
+    let networks = networks(&paths.cloud, &mut cloud_file, &facts)?;
+    let sizing = match &former {
+        // What the first run measured stays: else a busy moment would change every file.
+        Some(former) if present == members => former.sizing.clone(),
+        _ => sizing::size(&facts, &members, &profiles)?,
+    };
+    let variables = resolve_variables(&profiles, &scenario, &user_variables)?;
+    let sources = layers::sources::fingerprint(&release.suite)?;
+    let mut cloud = build::build(Inputs {
+        paths,
+        region: cloud_file.region().unwrap_or(DEFAULT_REGION),
+        release: &release,
+        scenario: &scenario.scenario,
+        members: &members,
+        services: profiles.services.values().collect(),
+        networks: &networks,
+        recorded: &former.as_ref().map(recorded::addresses).unwrap_or_default(),
+        facts: &facts,
+        sizing,
+        variables: variables.values,
+        sources: &sources,
+    })?;
+    let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
+    let (secrets_file, secrets) = secrets(options, &specification, &cloud, &mut notes).await?;
+    let renderer = Renderer::new(&cloud, &plain(&secrets), &profiles, &overrides)?;
+    cloud.health = plan::build::health(&cloud, &renderer)?;
+    Ok(Desired { cloud, renderer, notes, former, scenario, cloud_file, secrets_file, secrets })
+}
+
+fn release(written: &mut Written) -> Result<crate::config::release::Release> {
+    let releases = &written.profiles.releases;
+    let newest = releases.keys().max().cloned().unwrap_or_default();
+    let name = written.cloud_file.release().map_or(newest, str::to_owned);
+    let release = releases.get(&name).cloned().ok_or_else(|| {
+        Error::new(ErrorKind::Config, format!("find the release `{name}`"))
+            .because("no profile describes it")
+    })?;
+    written.cloud_file.decide(Key::Release, &name, "the newest that there is a profile for")?;
+    Ok(release)
+}
+
+fn scenario(written: &mut Written, facts: &HostFacts) -> Result<Scenario> {
+    let name = match written.cloud_file.scenario() {
+        Some(name) => name.to_owned(),
+        None => {
+            let choice = sizing::choose_scenario(facts, &written.profiles)?;
+            written.cloud_file.decide(Key::Scenario, &choice.scenario, &choice.reason)?;
+            choice.scenario
+        }
+    };
+    written.profiles.scenarios.get(&name).cloned().ok_or_else(|| {
+        Error::new(ErrorKind::Config, format!("find the scenario `{name}`"))
+            .because("no profile describes it")
+    })
+}
+
+/// Members by kind of a cloud that is there.
+fn count_members(cloud: &Cloud) -> BTreeMap<String, u32> {
+    let mut members = BTreeMap::new();
+    for container in &cloud.containers {
+        *members.entry(container.kind.clone()).or_default() += 1;
+    }
+    members
+}
+
+fn networks(cloud: &str, file: &mut CloudFile, facts: &HostFacts) -> Result<Networks> {
+    let choice = ranges::choose(cloud, &file.networks(), &facts.network)?;
+    let mut networks = choice.networks;
+    for network in &networks.networks {
+        let why = choice.reasons.get(&network.role).map_or("the default", String::as_str);
+        file.decide(Key::Network(network.role), &network.range.to_string(), why)?;
+    }
+    let default = networks.virtual_address;
+    file.decide(Key::VirtualAddress, &default.to_string(), "the default")?;
+    networks.virtual_address = file.virtual_address().unwrap_or(default);
+    let management = networks.get(NetworkRole::Management).map(|network| network.range);
+    if !management.is_some_and(|range| range.contains(networks.virtual_address)) {
+        return Err(Error::new(ErrorKind::Config, "use the virtual address of cloud.yml")
+            .because(format!("{} is not in the management range", networks.virtual_address))
+            .hint(format!("Set it to {default}, or leave it out.")));
+    }
+    file.decide(Key::Expose, "off", "the default: nobody but this host gets in")?;
+    networks.exposed_address = match file.expose() {
+        Expose::Off => None,
+        Expose::Address(address) => Some(address),
+        Expose::Host => Some(host_address(facts)?),
+    };
+    Ok(networks)
+}
+
+/// The address of the interface that the default route uses.
+fn host_address(facts: &HostFacts) -> Result<Ipv4Addr> {
+    let defaults = facts.network.routes.iter().filter(|route| route.destination.prefix == 0);
+    let interface = defaults.min_by_key(|route| route.metric).and_then(|it| it.interface.clone());
+    let found = facts.network.addresses.iter().find(|it| Some(&it.interface) == interface.as_ref());
+    found.map(|it| it.address).ok_or_else(|| {
+        Error::new(ErrorKind::Host, "find the address to expose the cloud on")
+            .because("the host has no default route with an address")
+            .hint("Name one: `aio bootstrap --expose ADDRESS`.")
+    })
+}
+
+fn override_warnings(
+    overrides: &Overrides,
+    profiles: &Profiles,
+    cloud: &Cloud,
+) -> Result<Vec<String>> {
+    let mut targets = Vec::new();
+    for container in &cloud.containers {
+        let Some((service, definition)) = cloud.kind(&container.kind) else { continue };
+        let files = definition.files.iter().filter(|file| file.merge == Merge::Ini);
+        targets.extend(files.map(|file| Target {
+            service,
+            kind: &container.kind,
+            member: container.member,
+            units: &container.units,
+            file: file_name(file),
+        }));
+    }
+    overrides.check(profiles, targets)
+}
+
+fn plain(secrets: &SecretValues) -> BTreeMap<String, SecretString> {
+    secrets.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+}
+
+/// Reads the secrets and fills what is missing; refuses an edit that the cloud cannot take.
+async fn secrets(
+    options: &Options,
+    specification: &SecretSpec,
+    cloud: &Cloud,
+    notes: &mut Vec<String>,
+) -> Result<(SecretsFile, SecretValues)> {
+    let services: Vec<String> =
+        cloud.services.iter().map(|service| service.service.clone()).collect();
+    let mut file = store::read(&options.paths.secrets_file())?;
+    let completed = file.complete(specification, &services, &mut rand::rng())?;
+    if !completed.unused.is_empty() && !options.paths.recorded_cloud_file().exists() {
+        notes.push(format!(
+            "user_secrets.yml has {} names that no deployed service uses; they are kept as they are.",
+            completed.unused.len()
+        ));
+    }
+    let values = file.values(specification, &services)?;
+    if let Some(applied) = applied(options).await? {
+        applied.compare(&values, specification).permitted("user_secrets.yml", true)?;
+    }
+    Ok((file, values))
+}
+
+/// Which secrets the cloud uses now; `None` for a new one.
+async fn applied(options: &Options) -> Result<Option<AppliedSecrets>> {
+    use crate::host::Records as _;
+    let record = RealRecords::new(options.paths.records_dir()).get(APPLIED_SECRETS).await?;
+    record.map(|text| AppliedSecrets::from_record(&text)).transpose()
+}
+
+impl Desired {
+    /// What steps share.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::new(Shared::new(self.cloud.clone(), plain(&self.secrets)))
+    }
+
+    /// Writes the files of the configuration directory.
+    pub fn write_files(&self, options: &Options) -> Result<()> {
+        let paths = &options.paths;
+        self.cloud_file.write(&paths.cloud_file(), &self.scenario)?;
+        store::write(&self.secrets_file, &paths.secrets_file())?;
+        if let Some(warning) = store::tighten(&paths.secrets_file())? {
+            crate::ui::out::note(&warning);
+        }
+        Ok(())
+    }
+
+    /// Remembers which secrets the cloud uses now.
+    pub async fn remember_secrets(&self, session: &Session, options: &Options) -> Result<()> {
+        let mut applied = match applied(options).await? {
+            Some(applied) => applied,
+            None => AppliedSecrets::new(&mut rand::rng()),
+        };
+        applied.set_all(&self.secrets);
+        session.host.records.set(APPLIED_SECRETS, &applied.to_record()?).await
+    }
+}
+
+/// A renderer for a recorded cloud: templates and overrides as they are now.
+pub fn renderer(session: &Session) -> Result<Renderer> {
+    let profiles = Profiles::load(&session.paths.config_dir)?;
+    let overrides = Overrides::load(&session.paths.overrides_dir())?;
+    Renderer::new(&session.shared.cloud, &session.shared.secrets, &profiles, &overrides)
+}

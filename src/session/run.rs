@@ -1,0 +1,127 @@
+//! One run of a graph: the lock, the log, Ctrl-C, the display, the report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Session;
+use crate::engine::interrupt::Interrupt;
+use crate::engine::report::Report;
+use crate::engine::run::{RunOptions, Slots};
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::model::sizing::Sizing;
+use crate::plan::graph::Graph;
+use crate::state::lock::Lock;
+use crate::state::paths::Paths;
+use crate::ui::logfile::LogFile;
+use crate::ui::{self, Wish};
+
+/// What the command line says about every run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the cloud stands.
+    pub paths: Paths,
+    /// How much is shown, and how.
+    pub wish: Wish,
+    /// How long to wait for another `aio` that changes this cloud.
+    pub lock_timeout: Duration,
+}
+
+/// Takes the cloud's lock, waiting for another `aio` with a message that names it.
+pub fn lock(options: &Options, command: &str) -> Result<Lock> {
+    Lock::acquire(&options.paths, command, options.lock_timeout, ui::out::note)
+}
+
+fn slots(sizing: &Sizing) -> Slots {
+    Slots {
+        package: sizing.parallel_packages,
+        download: sizing.parallel_packages,
+        start: sizing.parallel_starts,
+        load: sizing.parallel_loads,
+    }
+}
+
+/// Runs steps to their end and shows how it goes; what they did is journaled and timed.
+///
+/// # Errors
+/// When a step failed or the run was interrupted.
+pub async fn run(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+) -> Result<Report> {
+    let paths = &options.paths;
+    let log = LogFile::create(paths, command)?;
+    ui::trace::begin(options.wish.verbose, Some(&log));
+    let run_options = RunOptions {
+        command: command.to_owned(),
+        dry_run: false,
+        slots: slots(&session.shared.cloud.sizing),
+        interrupt: Interrupt::on_signals()?,
+        journal: Some(paths.steps_file()),
+        durations: Some(paths.durations_file()),
+    };
+    finish(options, session, steps, run_options, Some(&log)).await
+}
+
+/// As [`run`], for steps that remove the very directory in which a run leaves its trace.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_without_trace(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+) -> Result<Report> {
+    let run_options = RunOptions {
+        command: command.to_owned(),
+        dry_run: false,
+        slots: slots(&session.shared.cloud.sizing),
+        interrupt: Interrupt::on_signals()?,
+        journal: None,
+        durations: None,
+    };
+    finish(options, session, steps, run_options, None).await
+}
+
+/// Only looks: what steps would do, and why.
+///
+/// # Errors
+/// When a step could not look.
+pub async fn look(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+) -> Result<Report> {
+    let graph = Graph::new(steps)?;
+    let run_options = RunOptions {
+        command: command.to_owned(),
+        dry_run: true,
+        slots: slots(&session.shared.cloud.sizing),
+        interrupt: Interrupt::on_signals()?,
+        journal: None,
+        durations: Some(options.paths.durations_file()),
+    };
+    let host = Arc::clone(&session.host);
+    Ok(crate::engine::run::run(&graph, host, run_options, Vec::new()).await)
+}
+
+async fn finish(
+    options: &Options,
+    session: &Session,
+    steps: Vec<Step>,
+    run_options: RunOptions,
+    log: Option<&LogFile>,
+) -> Result<Report> {
+    let graph = Graph::new(steps)?;
+    let listeners = ui::listeners(options.wish, log);
+    let host = Arc::clone(&session.host);
+    let report = crate::engine::run::run(&graph, host, run_options, listeners).await;
+    match report.error() {
+        Some(error) => Err(error),
+        None => Ok(report),
+    }
+}
