@@ -35,6 +35,7 @@ pub struct Cloud {
     /// Values of all variables of the deployed services.
     pub variables: BTreeMap<String, serde_json::Value>,
     /// When each container is healthy, scripts rendered, by full name.
+    #[serde(default)]
     pub health: BTreeMap<String, Vec<Probe>>,
     /// Whether the host's control groups are unified (version 2 alone).
     pub unified_cgroups: bool,
