@@ -24,6 +24,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let which = arguments.next().unwrap_or_default();
     let file = arguments.next().unwrap_or_default();
     leave_apparmor_profile();
+    // Whoever called `lxc-start` may have a narrower one; directories made in the root need this.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     match run(&which.to_string_lossy(), Path::new(&file)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

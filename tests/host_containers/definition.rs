@@ -96,8 +96,14 @@ fn data_begins_as_told_and_goes_when_told() {
         bench.sh(&container, "touch /srv/empty/x /etc/systemd/x").await;
         let sources: Vec<&Path> = container.data.iter().map(|it| Path::new(&it.source)).collect();
         assert_eq!(sources[1].join("x").metadata().unwrap().uid(), 0);
-        let error = bench.containers.discard(&container.name).await.unwrap_err();
-        assert!(error.to_string().contains("running"), "{error}");
+        for refused in [
+            bench.containers.discard(&container.name).await,
+            bench.containers.discard_data(&container).await,
+            bench.containers.define(&container).await,
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("running"), "{error}");
+        }
         bench.kill(&container).await;
 
         bench.containers.discard(&container.name).await.unwrap();

@@ -89,6 +89,8 @@ fn a_start_that_fails_says_why_and_leaves_nothing_mounted() {
         bench.containers.define(&container).await.unwrap();
         let journal = bench.paths.journal_dir().join(&container.machine_id);
         std::fs::remove_dir_all(&journal).unwrap();
+        let reason = bench.containers.definition_differs(&container).await.unwrap().unwrap();
+        assert!(reason.contains("/var/log/journal"), "{reason}");
         let error = bench.containers.start(&container.name).await.unwrap_err();
         assert!(error.to_string().contains(&container.machine_id), "{error}");
         unmounted(&bench, &container).await;

@@ -6,7 +6,7 @@
 //! that are no longer the container's.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,7 @@ impl Inner {
         let name = &container.name;
         let doing = || format!("define container `{name}`");
         self.refuse_foreign(name)?;
+        self.refuse_running(name).map_err(|error| error.context(doing()))?;
         let previous = match read_config(name)? {
             Some(_) => self.record(name)?,
             None => None,
@@ -268,8 +269,8 @@ fn damage(container: &Container, root: &Root) -> Option<String> {
     if !root.upper().is_dir() {
         return Some("its root directory is gone".to_owned());
     }
-    if let Some(data) = container.data.iter().find(|data| !Path::new(&data.source).is_dir()) {
-        return Some(format!("its data directory for `{}` is missing", data.path));
+    if let Some(bind) = root.binds.iter().find(|bind| !bind.source.is_dir()) {
+        return Some(format!("its directory for `{}` is missing", bind.target.display()));
     }
     let empty = container.identity_files.iter().find(|(path, text)| {
         let place = lookup::find(root, Path::new(path), true).ok().flatten();
@@ -302,8 +303,10 @@ fn make_missing(path: &Path, mode: u32) -> std::io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     match std::fs::DirBuilder::new().mode(mode).create(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        // The caller's mask may have taken bits away that containers need.
+        Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)),
     }
 }
 
