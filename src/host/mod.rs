@@ -240,6 +240,22 @@ pub trait Layers: Send + Sync {
     /// Whether it is published. Cheap.
     async fn exists(&self, id: &str) -> Result<bool>;
 
+    /// Fetches the package index and finds the packages of all these layers (a parent before its
+    /// children) at once. A build does so for its own layer alone if nobody has, which takes longer.
+    async fn prepare(
+        &self,
+        layers: &[(String, LayerSpec)],
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()>;
+
+    /// Downloads the packages of these layers, in their order. A build that runs meanwhile waits for
+    /// its own packages only.
+    async fn download(
+        &self,
+        layers: &[(String, LayerSpec)],
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()>;
+
     /// Builds and publishes a layer whose parent is published. Leaves nothing half-published,
     /// whatever kills it; what was downloaded is kept.
     async fn build(

@@ -84,6 +84,12 @@ impl Layers for Absent {
     async fn exists(&self, _: &str) -> Result<bool> {
         no("layers")
     }
+    async fn prepare(&self, _: &[(String, LayerSpec)], _: Arc<dyn BuildProgress>) -> Result<()> {
+        no("layers")
+    }
+    async fn download(&self, _: &[(String, LayerSpec)], _: Arc<dyn BuildProgress>) -> Result<()> {
+        no("layers")
+    }
     async fn build(&self, _: &LayerSpec, _: &str, _: Arc<dyn BuildProgress>) -> Result<()> {
         no("layers")
     }

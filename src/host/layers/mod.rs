@@ -7,6 +7,7 @@
 mod failure;
 mod finish;
 mod index;
+mod packages;
 mod pool;
 mod process;
 pub mod sources;
@@ -14,11 +15,10 @@ mod status;
 mod units;
 mod workspace;
 
-use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -29,7 +29,8 @@ use crate::state::files;
 use crate::state::paths::Paths;
 
 use super::{BuildProgress, LayerInfo, Layers};
-use index::{Index, Resolution};
+use index::{Archive, Index};
+use packages::Preparations;
 use pool::Pool;
 use process::Stream;
 pub use sources::fingerprint;
@@ -53,24 +54,50 @@ pub struct RealLayers {
 /// What all builds of this process share.
 struct Shared {
     paths: Paths,
-    /// The index of each suite, refreshed once in the life of this process.
-    indexes: Mutex<HashMap<String, Arc<OnceLock<Arc<Index>>>>>,
-    /// Serializes the refreshing, which may fail and be tried again.
-    refreshing: Mutex<()>,
+    preparations: Preparations,
 }
 
 impl RealLayers {
     /// Layers in the state directory of `paths`.
     pub fn new(paths: Paths) -> Self {
-        let shared = Shared { paths, indexes: Mutex::default(), refreshing: Mutex::default() };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared { paths, preparations: Preparations::default() }) }
+    }
+
+    /// Runs `work` on a thread of its own: the kernel ends a tool together with the thread that
+    /// started it, so that thread must live as long as the tool.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .doing(|| "work on image layers".to_owned())?
     }
 }
 
 #[async_trait]
 impl Layers for RealLayers {
     async fn exists(&self, id: &str) -> Result<bool> {
-        Ok(self.shared.layer_dir(id).join("manifest.json").is_file())
+        Ok(self.shared.is_published(id))
+    }
+
+    async fn prepare(
+        &self,
+        layers: &[(String, LayerSpec)],
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()> {
+        let layers = layers.to_vec();
+        self.blocking(move |shared| shared.prepare(&layers, progress.as_ref())).await
+    }
+
+    async fn download(
+        &self,
+        layers: &[(String, LayerSpec)],
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()> {
+        let layers = layers.to_vec();
+        self.blocking(move |shared| shared.download(&layers, &progress)).await
     }
 
     async fn build(
@@ -79,12 +106,8 @@ impl Layers for RealLayers {
         id: &str,
         progress: Arc<dyn BuildProgress>,
     ) -> Result<()> {
-        let (shared, spec, id) = (Arc::clone(&self.shared), spec.clone(), id.to_owned());
-        // The thread that starts a tool must live as long as the tool: the kernel ends the tool
-        // with it. So a build is one blocking task from its beginning to its end.
-        tokio::task::spawn_blocking(move || shared.build(&spec, &id, progress.as_ref()))
-            .await
-            .doing(|| "build a layer".to_owned())?
+        let (spec, id) = (spec.clone(), id.to_owned());
+        self.blocking(move |shared| shared.build(&spec, &id, progress.as_ref())).await
     }
 
     async fn list(&self) -> Result<Vec<LayerInfo>> {
@@ -92,16 +115,29 @@ impl Layers for RealLayers {
     }
 
     async fn remove(&self, id: &str) -> Result<()> {
-        let (shared, id) = (Arc::clone(&self.shared), id.to_owned());
-        tokio::task::spawn_blocking(move || shared.remove(&id))
-            .await
-            .doing(|| "remove a layer".to_owned())?
+        let id = id.to_owned();
+        self.blocking(move |shared| shared.remove(&id)).await
     }
 }
 
 impl Shared {
     fn layer_dir(&self, id: &str) -> PathBuf {
         self.paths.layers_dir().join(id)
+    }
+
+    fn is_published(&self, id: &str) -> bool {
+        self.layer_dir(id).join("manifest.json").is_file()
+    }
+
+    /// dpkg's record of what is installed in a published layer and below it.
+    fn status_file(&self, id: &str) -> PathBuf {
+        self.layer_dir(id).join("root/var/lib/dpkg/status")
+    }
+
+    fn make_directories(&self) -> Result<()> {
+        files::prepare(&self.paths)?;
+        files::private_directory(&self.paths.layers_dir())?;
+        files::private_directory(&self.paths.downloads_dir())
     }
 
     fn manifest(&self, id: &str) -> Result<LayerInfo> {
@@ -121,52 +157,36 @@ impl Shared {
         Ok(chain)
     }
 
-    /// The refreshed index of a suite.
-    fn index(&self, suite: &str, progress: &dyn BuildProgress) -> Result<Arc<Index>> {
-        let slot = {
-            let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(indexes.entry(suite.to_owned()).or_default())
-        };
-        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = slot.get() {
-            return Ok(Arc::clone(index));
-        }
-        let index = Arc::new(Index::open(&self.paths.downloads_dir(), suite)?);
-        index.refresh(&|| progress.cancelled(), &mut |line| progress.line(line))?;
-        Ok(Arc::clone(slot.get_or_init(|| index)))
-    }
-
     fn build(&self, spec: &LayerSpec, id: &str, progress: &dyn BuildProgress) -> Result<()> {
         let what = || format!("build layer {id}");
         let cancelled = || progress.cancelled();
         let layers = self.paths.layers_dir();
-        files::prepare(&self.paths)?;
-        files::private_directory(&layers)?;
+        self.make_directories()?;
         workspace::sweep(&layers);
         let workspace = Workspace::claim(&layers, id, &cancelled)?;
-        if self.layer_dir(id).exists() {
+        if self.is_published(id) {
             return Ok(());
         }
         let chain = spec.parent.as_deref().map_or(Ok(Vec::new()), |parent| self.chain(parent))?;
-        let index = self.index(&spec.suite, progress)?;
-        let _in_use = index.hold(&cancelled)?;
+        self.prepare(&[(id.to_owned(), spec.clone())], progress)
+            .map_err(|error| error.context(what()))?;
+        let prepared = self.preparations.of(id)?;
+        let index = &prepared.index;
         let pool = Pool::open(&self.paths.downloads_dir())?;
 
-        let status = chain.first().map(|top| self.layer_dir(top).join("root/var/lib/dpkg/status"));
-        let packages = wanted_packages(spec);
-        let resolution = index
-            .resolve(&packages, status.as_deref(), &cancelled)
+        let status = chain.first().map(|top| self.status_file(top));
+        let archives = index
+            .resolve(&wanted_packages(spec), status.as_deref(), &cancelled)
             .map_err(|error| error.context(what()))?;
-        self.check_space(id, &resolution, &pool)?;
-        pool.fetch(&resolution.archives, &index, progress)
-            .map_err(|error| error.context(what()))?;
+        self.check_space(id, &archives, &pool)?;
+        pool.fetch(&archives, index, progress).map_err(|error| error.context(what()))?;
 
-        let job = Job { spec, chain: &chain, index: &index, workspace: &workspace };
-        let installed = job.install(&layers, &pool, &resolution, progress);
+        let job = Job { spec, chain: &chain, index, workspace: &workspace };
+        let installed = job.install(&layers, &pool, archives.len() as u64, progress);
         let _ = pool.take_back(&workspace.dir.join("archives"));
-        installed.map_err(|error| self.add_space(error.context(what()), &resolution))?;
+        installed.map_err(|error| self.add_space(error.context(what()), &archives))?;
         let upper = workspace.upper();
-        finish::finish(&upper, spec, &index).map_err(|error| error.context(what()))?;
+        finish::finish(&upper, spec, index).map_err(|error| error.context(what()))?;
 
         let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
         let before = status.as_deref().map(read).unwrap_or_default();
@@ -183,8 +203,8 @@ impl Shared {
     }
 
     /// Refuses to begin what the disk cannot hold.
-    fn check_space(&self, id: &str, resolution: &Resolution, pool: &Pool) -> Result<()> {
-        let needed = needed_mib(resolution) + pool.missing_bytes(&resolution.archives) / MIB;
+    fn check_space(&self, id: &str, archives: &[Archive], pool: &Pool) -> Result<()> {
+        let needed = needed_mib(archives) + pool.missing_bytes(archives) / MIB;
         let (free, _) = free_space(&self.paths.layers_dir())?;
         if free >= needed {
             return Ok(());
@@ -207,11 +227,11 @@ impl Shared {
     }
 
     /// Says how much room there was and is needed, if that is what failed.
-    fn add_space(&self, error: Error, resolution: &Resolution) -> Error {
+    fn add_space(&self, error: Error, archives: &[Archive]) -> Error {
         if !error.causes.iter().any(|cause| cause.contains("disk is full")) {
             return error;
         }
-        match self.disk_sentence(needed_mib(resolution)) {
+        match self.disk_sentence(needed_mib(archives)) {
             Ok(sentence) => error.because(sentence).hint(
                 "Free some space there and run the same command again: what was downloaded \
                        is kept.",
@@ -263,7 +283,7 @@ impl Job<'_> {
         &self,
         layers: &Path,
         pool: &Pool,
-        resolution: &Resolution,
+        packages: u64,
         progress: &dyn BuildProgress,
     ) -> Result<()> {
         let workspace = self.workspace;
@@ -272,7 +292,6 @@ impl Job<'_> {
         if self.chain.is_empty() {
             finish::host_settings(&workspace.upper(), self.index)?;
         }
-        let packages = resolution.archives.len() as u64;
         let mut done = 0;
         let finished =
             process::run(self.command(layers), &|| progress.cancelled(), &mut |stream, line| {
@@ -306,11 +325,6 @@ impl Job<'_> {
             .doing(|| format!("set the mode of {}", path.display()))?;
         let drop = finish::DROPPED.iter().copied().chain(self.spec.drop.iter().map(String::as_str));
         workspace.write("drop", &drop.map(|path| format!("{path}\n")).collect::<String>())?;
-        let parsed = self.index.parsed();
-        if parsed.is_file() {
-            let copy = workspace.dir.join("cache/srcpkgcache.bin");
-            fs::copy(&parsed, &copy).doing(|| format!("write {}", copy.display()))?;
-        }
         Ok(())
     }
 
@@ -367,8 +381,8 @@ fn wanted_packages(spec: &LayerSpec) -> Vec<String> {
 
 const MIB: u64 = 1 << 20;
 
-fn needed_mib(resolution: &Resolution) -> u64 {
-    let archives: u64 = resolution.archives.iter().map(|archive| archive.size).sum();
+fn needed_mib(archives: &[Archive]) -> u64 {
+    let archives: u64 = archives.iter().map(|archive| archive.size).sum();
     archives * UNPACKED_FACTOR / MIB + 32
 }
 

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 use crate::host::BuildProgress;
 
 use super::failure;
 use super::index::{Archive, Index};
 use super::process;
+use super::workspace;
 
 /// Connections at once. APT itself uses one for each server.
 const CONNECTIONS: usize = 4;
@@ -67,7 +68,8 @@ impl Pool {
         if self.missing(archives).is_empty() {
             return Ok(());
         }
-        let _lock = self.lock(progress)?;
+        let cancelled = || progress.cancelled();
+        let _lock = workspace::lock(&self.dir.join("lock"), "wait for a download", &cancelled)?;
         let mut missing = self.missing(archives);
         // What a killed download left complete is as good as any other.
         missing.retain(|archive| !self.adopt(archive));
@@ -99,18 +101,6 @@ impl Pool {
                 Ok(())
             }
         }
-    }
-
-    fn lock(&self, progress: &dyn BuildProgress) -> Result<File> {
-        let path = self.dir.join("lock");
-        let lock = File::create(&path).doing(|| format!("open {}", path.display()))?;
-        while lock.try_lock().is_err() {
-            if progress.cancelled() {
-                return Err(Error::new(ErrorKind::Interrupted, "wait for another download"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(lock)
     }
 
     fn partial(&self, archive: &Archive) -> PathBuf {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::LayerInfo;
 
-/// What is not a layer begins so.
-const BUILD: &str = ".build-";
+/// Directories of work begin so; their makers hold a lock on them.
+pub const BUILD: &str = ".build-";
 
 /// A removed layer on its way out.
 const TRASH: &str = ".trash-";
@@ -112,9 +112,25 @@ fn try_claim(dir: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Removes what killed builds and removals left.
-pub fn sweep(layers: &Path) {
-    let Ok(entries) = fs::read_dir(layers) else { return };
+/// Locks a file, made if missing, waiting for whoever has it. The kernel unlocks it when the result
+/// is dropped or the process dies.
+///
+/// # Errors
+/// When it cannot be opened, or on cancellation.
+pub fn lock(path: &Path, what: &str, cancelled: &dyn Fn() -> bool) -> Result<File> {
+    let lock = File::create(path).doing(|| format!("open {}", path.display()))?;
+    while lock.try_lock().is_err() {
+        if cancelled() {
+            return Err(Error::new(ErrorKind::Interrupted, what));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(lock)
+}
+
+/// Removes what killed builds and removals left in `directory`.
+pub fn sweep(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(TRASH) {
