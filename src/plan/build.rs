@@ -34,7 +34,7 @@ use crate::steps::cluster::{Form, Seed};
 use crate::steps::container::{Define, DesiredFile, Files, Start};
 use crate::steps::database::{Access, Database};
 use crate::steps::host::{Binary, BootUnit, KernelSettings, Network};
-use crate::steps::layer::BuildLayer;
+use crate::steps::layer::{BuildLayer, DownloadPackages, FindPackages};
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::Setup;
 use crate::steps::shared::{Shared, address};
@@ -169,15 +169,28 @@ impl Builder<'_> {
     }
 
     fn layers(&mut self) {
-        for (id, spec) in self.shared.cloud.layers.clone() {
-            let needs = self
-                .shared
-                .cloud
-                .layers
+        let layers = self.shared.cloud.layers.clone();
+        let index = StepKey::new("packages/index");
+        self.add(
+            index.clone(),
+            "package index".to_owned(),
+            (Phase::Images, Resource::Package, 5_000),
+            Vec::new(),
+            FindPackages { layers: layers.clone() },
+        );
+        self.add(
+            StepKey::new("packages/download"),
+            "package downloads".to_owned(),
+            (Phase::Images, Resource::Download, 20_000),
+            vec![index.clone()],
+            DownloadPackages { layers: layers.clone() },
+        );
+        for (id, spec) in layers.clone() {
+            let parents = layers
                 .iter()
                 .filter(|(parent, _)| Some(parent) == spec.parent.as_ref())
-                .map(|(_, parent)| StepKey::new(format!("layer/{}", parent.name)))
-                .collect();
+                .map(|(_, parent)| StepKey::new(format!("layer/{}", parent.name)));
+            let needs = std::iter::once(index.clone()).chain(parents).collect();
             self.add(
                 StepKey::new(format!("layer/{}", spec.name)),
                 format!("image layer {}", spec.name),

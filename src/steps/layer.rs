@@ -1,4 +1,4 @@
-//! The step that builds an image layer.
+//! The steps that build image layers.
 
 use std::sync::Arc;
 
@@ -8,6 +8,60 @@ use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
 use crate::host::BuildProgress;
 use crate::model::layer::LayerSpec;
+
+/// Whether one of these layers is not built yet, and which.
+async fn missing(layers: &[(String, LayerSpec)], context: &StepContext) -> Result<Observation> {
+    for (id, _) in layers {
+        if !context.host.layers.exists(id).await? {
+            return Ok(Observation::Wrong(format!("layer {id} is not built")));
+        }
+    }
+    Ok(Observation::Right)
+}
+
+/// Fetches the package index and finds the packages of all layers, for the builds.
+pub struct FindPackages {
+    /// All layers of the cloud, a parent before its children.
+    pub layers: Vec<(String, LayerSpec)>,
+}
+
+#[async_trait]
+impl Action for FindPackages {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        missing(&self.layers, context).await
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.layers.prepare(&self.layers, Arc::new(Progress(context.clone()))).await
+    }
+
+    /// The layers are still to be built: that it did not fail must do.
+    async fn verify(&self, _: &StepContext) -> Result<Observation> {
+        Ok(Observation::Right)
+    }
+}
+
+/// Downloads the packages of all layers, ahead of the builds and beside them.
+pub struct DownloadPackages {
+    /// All layers of the cloud, a parent before its children.
+    pub layers: Vec<(String, LayerSpec)>,
+}
+
+#[async_trait]
+impl Action for DownloadPackages {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        missing(&self.layers, context).await
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.layers.download(&self.layers, Arc::new(Progress(context.clone()))).await
+    }
+
+    /// The layers are still to be built: that it did not fail must do.
+    async fn verify(&self, _: &StepContext) -> Result<Observation> {
+        Ok(Observation::Right)
+    }
+}
 
 /// Builds one layer whose parent is there.
 pub struct BuildLayer {
