@@ -43,3 +43,54 @@ impl Interrupt {
         Ok(this)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    /// Signals concern a whole process, so another one plays the command.
+    #[test]
+    fn the_first_signal_asks_and_the_second_insists() {
+        for signal in [Signal::INT, Signal::TERM] {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "engine::interrupt::tests::alone_waits_for_signals"])
+                .args(["--ignored", "--nocapture"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let pid = Pid::from_child(&child);
+            let mut said =
+                BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+            assert!(said.any(|line| line.ends_with("listening")));
+            kill_process(pid, Signal::HUP).unwrap();
+            assert!(said.any(|line| line == "asked, does not insist"));
+            kill_process(pid, signal).unwrap();
+            assert!(said.any(|line| line == "insists"));
+            assert!(child.wait().unwrap().success());
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "run by the test above, in a process of its own"]
+    async fn alone_waits_for_signals() {
+        let interrupt = Interrupt::on_signals().unwrap();
+        say("listening");
+        interrupt.cancel.cancelled().await;
+        assert!(!interrupt.kill.is_cancelled());
+        say("asked, does not insist");
+        interrupt.kill.cancelled().await;
+        say("insists");
+    }
+
+    fn say(line: &str) {
+        use std::io::Write;
+        let mut stdout = std::io::stdout();
+        writeln!(stdout, "{line}").unwrap();
+        stdout.flush().unwrap();
+    }
+}

@@ -14,6 +14,7 @@ pub mod plain;
 pub mod plan;
 pub mod prompt;
 pub mod table;
+pub mod timings;
 pub mod trace;
 
 use std::io::IsTerminal;
