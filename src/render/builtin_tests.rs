@@ -51,6 +51,7 @@ fn cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
         layers: Vec::new(),
         sizing: Sizing { memory_limit_mib: limits.collect(), ..sizing() },
         variables: resolve_variables(profiles, scenario, &user).unwrap().values,
+        health: BTreeMap::new(),
         unified_cgroups: false,
     }
 }
