@@ -329,8 +329,8 @@ pub struct Cluster {
     /// Script that starts the most advanced member as the cluster's first.
     #[serde(default)]
     pub promote: Option<String>,
-    /// Script, run in another member, that makes the cluster forget the one whose data will be
-    /// dropped (*template*, `departing` is that member).
+    /// Script, run in another member, that makes the cluster forget the one whose data was dropped
+    /// and that does not run (*template*, `departing` is that member).
     #[serde(default)]
     pub forget: Option<String>,
     /// Script, run in the member that came back without data, that gives it its share again.

@@ -48,24 +48,26 @@ pub fn rebuild(
     steps.retain(|step| concerns(step, targets));
     for target in targets {
         let discard = container_key(target, "discard");
-        let mut needs = Vec::new();
+        let mut before_define = vec![discard.clone()];
         if data {
-            if let Some(forget) = forget(shared, renderer, target)? {
-                needs.push(forget.key.clone());
+            // A member that still runs cannot be forgotten.
+            if let Some(mut forget) = forget(shared, renderer, target)? {
+                forget.needs.push(discard.clone());
+                before_define.push(forget.key.clone());
                 steps.push(forget);
             }
             steps.extend(grow(shared, renderer, target)?);
         }
         let define = container_key(target, "define");
         for step in steps.iter_mut().filter(|step| step.key == define) {
-            step.needs.push(discard.clone());
+            step.needs.append(&mut before_define);
         }
         steps.push(Step {
             key: discard,
             title: format!("throw away {}/{}", target.kind, target.member),
             phase: Phase::Containers,
             resource: Resource::Light,
-            needs,
+            needs: Vec::new(),
             estimate_ms: 1_500,
             action: Arc::new(Discard {
                 container: target.clone(),

@@ -66,7 +66,7 @@ fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
     if !others {
         trees.push(paths.state_dir.join("bin"));
         if !keep.images {
-            trees.extend([paths.layers_dir(), paths.downloads_dir()]);
+            trees.extend([paths.layers_dir(), paths.downloads_dir(), paths.durations_file()]);
         }
     }
     let empty = vec![
