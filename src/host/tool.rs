@@ -6,21 +6,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::facts::package_of;
 
 /// A user's PATH may lack the directories of administrative tools.
 pub const TOOL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What to install for a program that is missing, on Debian and its relatives.
-pub fn package_of(program: &str) -> &str {
-    match program {
-        "ip" => "iproute2",
-        "nft" => "nftables",
-        "newuidmap" | "newgidmap" => "uidmap",
-        "lxc-start" | "lxc-stop" | "lxc-attach" | "lxc-ls" => "lxc",
-        "apt-get" => "apt",
-        other => other,
-    }
-}
 
 /// Runs a program with `input` on its standard input and returns what it printed. `doing` says
 /// what for.

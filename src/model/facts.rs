@@ -295,6 +295,19 @@ pub struct IndexFacts {
     pub error: Option<String>,
 }
 
+/// What to install for a program that is missing, on Debian and its relatives.
+pub fn package_of(program: &str) -> &str {
+    match program {
+        "ip" => "iproute2",
+        "nft" => "nftables",
+        "lxc-start" => "lxc",
+        "apt-get" => "apt",
+        "dpkg-deb" => "dpkg",
+        "setpriv" | "unshare" => "util-linux",
+        other => other,
+    }
+}
+
 impl HostFacts {
     /// Whether the host has an ability.
     pub fn can(&self, ability: Ability) -> Answer {

@@ -144,7 +144,6 @@ pub fn sizing() -> Sizing {
         predicted_disk_mib: 1,
         predicted_cold_secs: 1,
         predicted_warm_secs: 1,
-        privileged: None,
     }
 }
 

@@ -1,0 +1,141 @@
+//! What a cloud asks of a host: memory, disk and time of the containers that it is made of.
+//!
+//! Memory stands in the profiles. What disk and time depend on is known only once layers are built,
+//! so they are predicted from what building and starting them was measured to take: Debian 13 on two
+//! cores, package downloads from a near mirror.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::profile::{ContainerKind, ServiceProfile};
+use crate::config::release::Release;
+
+/// The base layer, in MiB.
+const BASE_MIB: u64 = 180;
+/// A layer that several kinds share, in MiB.
+const SHARED_LAYER_MIB: u64 = 300;
+/// A layer of one kind, in MiB.
+const OWN_LAYER_MIB: u64 = 110;
+/// Packages that are kept so that a layer can be built again, for each MiB of layers, in per cent.
+const DOWNLOADS_PERCENT: u64 = 20;
+/// What a container writes beside its data: logs, caches, sockets, in MiB.
+const CONTAINER_MIB: u64 = 60;
+/// A data directory that holds what users made, fresh, in MiB.
+const DATA_MIB: u64 = 128;
+
+/// Time on one core to unpack and compile a MiB of layers, in milliseconds.
+const BUILD_MILLIS_PER_MIB: u64 = 80;
+/// The base layer, which nothing overlaps, in milliseconds.
+const BASE_MILLIS: u64 = 17_000;
+/// Time on one core until a container's systemd is up and its files are in place, in milliseconds.
+const CONTAINER_MILLIS: u64 = 1_000;
+/// Time on one core to load a Python service, in milliseconds.
+const LOAD_MILLIS: u64 = 3_000;
+/// What no core shortens: clusters that form, health checks that wait, in milliseconds.
+const WAIT_MILLIS: u64 = 12_000;
+
+/// A cloud as far as its size is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The release.
+    pub release: &'a Release,
+    /// All profiles.
+    pub services: &'a [&'a ServiceProfile],
+    /// Members by kind.
+    pub members: &'a BTreeMap<String, u32>,
+    /// Whether the cloud is there already: then its memory and disk are not free, and need not be.
+    pub existing: bool,
+}
+
+impl<'a> Demand<'a> {
+    /// Deployed kinds with their members.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'a str, &'a ContainerKind, u32)> + '_ {
+        self.services.iter().flat_map(|service| &service.containers).filter_map(|(name, kind)| {
+            let members = self.members.get(name).copied().unwrap_or(0);
+            (members > 0).then_some((name.as_str(), kind, members))
+        })
+    }
+
+    /// Number of containers.
+    pub fn containers(&self) -> u64 {
+        self.kinds().map(|(.., members)| u64::from(members)).sum()
+    }
+
+    /// Memory of all containers at rest.
+    pub fn idle_mib(&self, workers: u32) -> u64 {
+        let further = u64::from(workers.saturating_sub(1));
+        self.kinds()
+            .map(|(_, kind, members)| {
+                u64::from(members) * (kind.memory.idle_mib + further * kind.memory.per_worker_mib)
+            })
+            .sum()
+    }
+
+    /// Memory with which every container works at its busiest.
+    pub fn least_mib(&self, workers: u32) -> u64 {
+        self.kinds().map(|(_, kind, members)| u64::from(members) * limit_mib(kind, workers)).sum()
+    }
+
+    /// The kind that holds the databases.
+    pub fn database_kind(&self) -> Option<&'a str> {
+        let servers = self.services.iter().filter_map(|service| service.sql_server.as_ref());
+        servers.map(|server| server.kind.as_str()).next()
+    }
+
+    fn layers_mib(&self) -> u64 {
+        let shared: BTreeSet<&String> =
+            self.kinds().flat_map(|(_, kind, _)| &kind.layers).collect();
+        let own = self.kinds().filter(|(_, kind, _)| !kind.packages.is_empty()).count();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        BASE_MIB + count(shared.len()) * SHARED_LAYER_MIB + count(own) * OWN_LAYER_MIB
+    }
+
+    /// Disk for layers, downloads, containers and data.
+    pub fn disk_mib(&self) -> u64 {
+        let layers = self.layers_mib();
+        let data: u64 = self
+            .kinds()
+            .map(|(_, kind, members)| {
+                let precious = kind.data.iter().filter(|directory| directory.precious).count();
+                u64::from(members) * u64::try_from(precious).unwrap_or(0) * DATA_MIB
+            })
+            .sum();
+        layers + layers * DOWNLOADS_PERCENT / 100 + self.containers() * CONTAINER_MIB + data
+    }
+
+    /// Inodes, by what Debian's packages were measured to hold: a file for every 20 KiB.
+    pub fn inodes(&self) -> u64 {
+        self.disk_mib() * 1024 / 20
+    }
+
+    /// How often a Python program is loaded: services, and the commands that set them up.
+    fn loads(&self) -> u64 {
+        let units: u64 = self
+            .kinds()
+            .filter(|(_, kind, _)| !kind.layers.is_empty())
+            .map(|(_, kind, members)| {
+                u64::from(members) * u64::try_from(kind.units.len()).unwrap_or(0)
+            })
+            .sum();
+        let deployed = self.services.iter().filter(|service| {
+            service.containers.keys().any(|kind| self.members.get(kind).is_some_and(|it| *it > 0))
+        });
+        units + deployed.map(|service| u64::try_from(service.setup.len()).unwrap_or(0)).sum::<u64>()
+    }
+
+    /// Duration of a `bootstrap` from cached layers.
+    pub fn warm_secs(&self, cores: u32) -> u64 {
+        let work = self.containers() * CONTAINER_MILLIS + self.loads() * LOAD_MILLIS;
+        (WAIT_MILLIS + work / u64::from(cores.max(1))) / 1000
+    }
+
+    /// Duration of a `bootstrap` with nothing cached.
+    pub fn cold_secs(&self, cores: u32) -> u64 {
+        let layers = (self.layers_mib() - BASE_MIB) * BUILD_MILLIS_PER_MIB;
+        self.warm_secs(cores) + (BASE_MILLIS + layers / u64::from(cores.max(1))) / 1000
+    }
+}
+
+/// The least memory limit of a member with that many workers.
+pub fn limit_mib(kind: &ContainerKind, workers: u32) -> u64 {
+    kind.memory.limit_mib + u64::from(workers.saturating_sub(1)) * kind.memory.per_worker_mib
+}

@@ -1,0 +1,259 @@
+//! Whether a host can carry a cloud, and which one it gets when nobody says.
+
+use std::collections::BTreeMap;
+
+use super::demand::Demand;
+use super::{Sizing, predict};
+use crate::config::profile::ServiceProfile;
+use crate::config::release::Release;
+use crate::config::scenario::Scenario;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::facts::{Ability, Answer, CgroupLayout, HostFacts, package_of};
+
+/// Scenarios among which one is chosen when the user names none.
+const AUTOMATIC: [&str; 3] = ["minimal", "control", "default"];
+
+/// A clock that is further behind than this is wrong: an index signed in its future is refused.
+const CLOCK_TOLERANCE_SECS: u64 = 24 * 3600;
+
+/// What a file system must not be for the upper directories of overlays.
+const UNSUITED_FILESYSTEMS: [&str; 9] =
+    ["overlay", "nfs", "nfs4", "cifs", "vfat", "exfat", "ntfs", "fuseblk", "ecryptfs"];
+
+/// The first liblxc with the configuration keys that containers use.
+const LEAST_LIBLXC: u32 = 4;
+
+/// Something that the host lacks.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Refusal {
+    /// What: "memory".
+    pub what: String,
+    /// What was found: "3900 MiB".
+    pub found: String,
+    /// What is needed: "5408 MiB".
+    pub needed: String,
+    /// What to do, as a sentence.
+    pub advice: String,
+}
+
+/// Which scenario a host gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Why this one: a comment for `cloud.yml`.
+    pub reason: String,
+}
+
+/// Sizes a cloud.
+///
+/// # Errors
+/// When the host cannot carry it: every number found, every number needed, and what of
+/// `alternatives` would fit.
+pub fn size(facts: &HostFacts, demand: &Demand<'_>, alternatives: &[&Scenario]) -> Result<Sizing> {
+    let refusals = refusals(facts, demand);
+    if refusals.is_empty() {
+        return Ok(predict(facts, demand));
+    }
+    let mut error = Error::new(ErrorKind::Host, "build this cloud on this host");
+    for refusal in &refusals {
+        error = error.because(format!(
+            "{}: found {}, needed {}",
+            refusal.what, refusal.found, refusal.needed
+        ));
+        if !error.hints.contains(&refusal.advice) {
+            error = error.hint(refusal.advice.clone());
+        }
+    }
+    let smaller = candidates(alternatives).into_iter().find(|scenario| {
+        let members = members(scenario);
+        let demand = Demand { members: &members, existing: false, ..*demand };
+        self::refusals(facts, &demand).is_empty()
+    });
+    Err(match smaller {
+        Some(fits) => error.hint(format!(
+            "The scenario `{}` fits: aio bootstrap --scenario {}",
+            fits.scenario, fits.scenario
+        )),
+        None => error,
+    })
+}
+
+/// Members of a scenario by kind.
+pub fn members(scenario: &Scenario) -> BTreeMap<String, u32> {
+    scenario.members.iter().map(|(kind, count)| (kind.clone(), *count)).collect()
+}
+
+/// The scenarios to choose from, largest first.
+fn candidates<'a>(scenarios: &[&'a Scenario]) -> Vec<&'a Scenario> {
+    let mut all: Vec<&Scenario> = scenarios
+        .iter()
+        .filter(|scenario| AUTOMATIC.contains(&scenario.scenario.as_str()))
+        .copied()
+        .collect();
+    all.sort_by(|one, two| (two.rank, &one.scenario).cmp(&(one.rank, &two.scenario)));
+    all
+}
+
+/// The largest scenario for which this host has room beside what runs on it already; if there is
+/// none, the smallest that it can carry at all.
+///
+/// # Errors
+/// As [`size`], when not even the smallest fits.
+pub fn choose_scenario(
+    facts: &HostFacts,
+    scenarios: &[&Scenario],
+    release: &Release,
+    services: &[&ServiceProfile],
+) -> Result<Chosen> {
+    let candidates = candidates(scenarios);
+    let mut larger: Option<String> = None;
+    for scenario in &candidates {
+        let members = members(scenario);
+        let demand = Demand { release, services, members: &members, existing: false };
+        let why_not = refusals(facts, &demand).into_iter().next().map(|refusal| {
+            format!("{} {} found, {} needed", refusal.what, refusal.found, refusal.needed)
+        });
+        let why_not = why_not.or_else(|| tight(facts, &demand));
+        let Some(why_not) = why_not else {
+            let reason = larger.unwrap_or_else(|| {
+                format!(
+                    "the largest that fits {} cores and {} MiB",
+                    facts.cores, facts.memory.total_mib
+                )
+            });
+            return Ok(Chosen { scenario: scenario.scenario.clone(), reason });
+        };
+        larger = Some(format!("`{}` does not fit: {why_not}", scenario.scenario));
+    }
+    let Some(smallest) = candidates.last() else {
+        return Err(Error::new(ErrorKind::Config, "choose a scenario")
+            .because(format!("there is none of {}", AUTOMATIC.join(", ")))
+            .hint("Name one: --scenario NAME."));
+    };
+    let members = members(smallest);
+    size(facts, &Demand { release, services, members: &members, existing: false }, &[])?;
+    Ok(Chosen {
+        scenario: smallest.scenario.clone(),
+        reason: larger.map_or_else(String::new, |why| format!("the smallest, and tight: {why}")),
+    })
+}
+
+/// Why the cloud at its busiest would have to share memory with what runs on the host now.
+fn tight(facts: &HostFacts, demand: &Demand<'_>) -> Option<String> {
+    let (available, needed) = (facts.memory.available_mib, demand.least_mib(1));
+    (available < needed)
+        .then(|| format!("free memory {available} MiB found, {needed} MiB needed at its busiest"))
+}
+
+/// What the host lacks for that cloud.
+pub fn refusals(facts: &HostFacts, demand: &Demand<'_>) -> Vec<Refusal> {
+    let mut all = host_refusals(facts);
+    let mut refuse = |what: &str, found: u64, needed: u64, unit: &str, advice: &str| {
+        if found < needed {
+            all.push(Refusal {
+                what: what.to_owned(),
+                found: format!("{found}{unit}"),
+                needed: format!("{needed}{unit}"),
+                advice: advice.to_owned(),
+            });
+        }
+    };
+    // Limits that add up to more than there is protect nobody: the kernel then kills as it likes.
+    let least = demand.least_mib(1);
+    let fewer = "Take fewer members (--set KIND.members=1) or a machine with more memory.";
+    refuse("memory", facts.memory.total_mib, least, " MiB", fewer);
+    if !demand.existing {
+        let stop = "Stop something else on this host first.";
+        let idle = demand.idle_mib(1);
+        refuse("free memory", facts.memory.available_mib, idle, " MiB", stop);
+        let elsewhere = "Free some, or put the cloud elsewhere: --state-dir DIRECTORY.";
+        let disk = format!("free disk under {}", facts.storage.path);
+        refuse(&disk, facts.storage.free_mib, demand.disk_mib(), " MiB", elsewhere);
+        let inodes = format!("free inodes under {}", facts.storage.path);
+        let free = facts.storage.free_inodes.unwrap_or(u64::MAX);
+        refuse(&inodes, free, demand.inodes(), "", elsewhere);
+    }
+    all
+}
+
+/// What the host lacks for any cloud.
+fn host_refusals(facts: &HostFacts) -> Vec<Refusal> {
+    let mut all = Vec::new();
+    let mut refuse = |what: &str, found: String, needed: &str, advice: String| {
+        let what = what.to_owned();
+        all.push(Refusal { what, found, needed: needed.to_owned(), advice });
+    };
+    let needed = [Ability::Overlayfs, Ability::Bridge, Ability::Veth, Ability::NfTables];
+    for ability in needed.into_iter().filter(|ability| facts.can(*ability) == Answer::No) {
+        let because = facts.abilities.get(&ability).map(|presence| presence.because.clone());
+        refuse(
+            ability.title(),
+            because.unwrap_or_default(),
+            "a kernel that has it",
+            "Use the distribution's own kernel with all its modules.".to_owned(),
+        );
+    }
+    if facts.kernel.cgroup == CgroupLayout::Absent {
+        let advice = "Mount them: mount -t cgroup2 cgroup2 /sys/fs/cgroup".to_owned();
+        refuse("control groups", "none mounted".to_owned(), "version 1 or 2", advice);
+    }
+    for (program, _) in facts.programs.iter().filter(|(_, place)| place.is_none()) {
+        let advice = format!("Install it: apt install {}", package_of(program));
+        refuse(&format!("the program {program}"), "nothing".to_owned(), "it", advice);
+    }
+    if let Some(version) = &facts.liblxc {
+        let major = version.split('.').next().and_then(|text| text.parse::<u32>().ok());
+        if major.is_some_and(|major| major < LEAST_LIBLXC) {
+            let advice = "Upgrade the distribution, or install a newer LXC.".to_owned();
+            refuse("liblxc", version.clone(), "4.0 or later", advice);
+        }
+    }
+    let storage = &facts.storage;
+    if UNSUITED_FILESYSTEMS.contains(&storage.filesystem.as_str()) {
+        let advice = "Put the cloud elsewhere: --state-dir DIRECTORY.".to_owned();
+        let what = format!("file system of {}", storage.path);
+        refuse(&what, storage.filesystem.clone(), "ext4, xfs, btrfs or another local one", advice);
+    }
+    if storage.read_only {
+        let advice = "Put the cloud elsewhere: --state-dir DIRECTORY.".to_owned();
+        refuse(&storage.path, "read-only".to_owned(), "a file system to write to", advice);
+    }
+    if facts.clock.now + CLOCK_TOLERANCE_SECS < facts.clock.not_before {
+        let days = (facts.clock.not_before - facts.clock.now) / (24 * 3600);
+        let advice = "Set it: timedatectl set-ntp true, or date -s …".to_owned();
+        refuse("clock", format!("{days} days behind"), "the right time", advice);
+    }
+    all
+}
+
+/// What a user should know about the host although it refuses nothing.
+pub fn notes(facts: &HostFacts) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(reason) = facts.privileged_reason() {
+        all.push(format!("Containers will be privileged: {reason}."));
+    }
+    if facts.can(Ability::MemoryLimits) == Answer::No {
+        all.push(
+            "Memory limits have no effect: the kernel has no memory control group.".to_owned(),
+        );
+    }
+    if facts.package_index.reachable == Some(false) {
+        let uri = facts.package_index.uri.as_deref().unwrap_or_default();
+        let error = facts.package_index.error.as_deref().unwrap_or("no answer");
+        all.push(format!("Only layers that are built already can be used: {uri}: {error}."));
+    }
+    if facts.network.resolves_names == Some(false) {
+        all.push(
+            "Names do not resolve on this host: packages come by a proxy or not at all.".into(),
+        );
+    }
+    if !facts.network.resolvers.iter().any(std::net::IpAddr::is_ipv4) {
+        all.push(
+            "Containers will not resolve names of the world: the host's only resolver is on \
+             loopback or has no IPv4 address."
+                .to_owned(),
+        );
+    }
+    all
+}
