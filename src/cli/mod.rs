@@ -73,6 +73,8 @@ Exit codes:
 /// What to do. The order is the order in the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show what this host has, and what would be built on it.
+    Size(size::Args),
     /// Say what `bootstrap` would do now, and why.
     Plan(bootstrap::PlanArgs),
     /// Build the cloud, or bring it back to what it should be.
@@ -103,6 +105,7 @@ pub enum Command {
 impl Command {
     fn run(self, global: &Global) -> Result<ExitCode> {
         match self {
+            Self::Size(args) => size::run(global, args),
             Self::Plan(args) => bootstrap::plan(global, args),
             Self::Bootstrap(args) => bootstrap::run(global, args),
             Self::Status(args) => status::status(global, args),

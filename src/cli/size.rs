@@ -1,6 +1,18 @@
 //! `aio size`: what this host has, what would be built on it and what that takes.
 
-use super::global::Choices;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::block_on;
+use super::global::{Choices, Global};
+use crate::config::cloud::{CloudFile, CloudOptions};
+use crate::config::load::Profiles;
+use crate::error::{ErrorKind, Result};
+use crate::host::facts::{self, Depth};
+use crate::host::network::obstacles;
+use crate::model::survey::survey;
+use crate::ui;
 
 /// Arguments of `aio size`.
 #[derive(clap::Args, Clone, Debug)]
@@ -10,9 +22,41 @@ Examples:
   aio size --scenario minimal      what the smallest cloud would take
   aio size --output json           every host fact that was read, for a bug report
 
-Needs no root and changes nothing.")]
+Needs no root and changes nothing. Exits with 4 when the host cannot carry the cloud.")]
 pub struct Args {
     /// Which cloud.
     #[command(flatten)]
     pub choices: Choices,
+}
+
+/// Runs `aio size`.
+///
+/// # Errors
+/// When the files are wrong, or a range that they name is taken.
+pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
+    let paths = global.paths();
+    let profiles = Profiles::load(&paths.config_dir)?;
+    let mut cloud = CloudFile::load(&paths.cloud_file())?;
+    let options = CloudOptions {
+        name: global.name.clone(),
+        scenario: args.choices.scenario,
+        set: args.choices.set,
+        expose: args.choices.expose,
+    };
+    cloud.apply(&options, &profiles)?;
+    let facts = block_on(async { Ok(facts::read(&paths.state_dir, Depth::Thorough).await) })?;
+    let survey = survey(&paths.cloud, &facts, &profiles, &cloud)?;
+    let obstacles = obstacles::sentences(
+        &paths.cloud,
+        &survey.networks.networks,
+        options.expose.is_some(),
+        &facts.network.forward_chains,
+    );
+    if global.json() {
+        ui::out::json(&json!({ "facts": facts, "cloud": survey, "obstacles": obstacles }))?;
+    } else {
+        ui::out::text(&ui::size::report(&facts, &survey, &obstacles))?;
+    }
+    let refused = !survey.refusals.is_empty();
+    Ok(if refused { ExitCode::from(ErrorKind::Host.exit_code()) } else { ExitCode::SUCCESS })
 }

@@ -46,7 +46,7 @@ pub async fn read(state_dir: &Path, depth: Depth) -> HostFacts {
     let kernel = kernel();
     let storage = storage(state_dir);
     let (abilities, network, liblxc, online) = tokio::join!(
-        abilities::read(&kernel, &storage, thorough && root),
+        abilities::read(&kernel, &storage, thorough, root),
         network(state_dir, thorough && root),
         run("ask for LXC's version", "lxc-start", &["--version"], ""),
         async { if thorough { online::read().await } else { online::Online::default() } },
@@ -130,7 +130,7 @@ async fn network(state_dir: &Path, firewalls: bool) -> NetworkFacts {
     NetworkFacts {
         addresses: parse::addresses(&addresses.unwrap_or_default()),
         routes: parse::routes(&routes.unwrap_or_default()),
-        other_clouds: clouds(state_dir),
+        clouds: clouds(state_dir),
         listening,
         resolvers: resolvers(),
         resolves_names: None,

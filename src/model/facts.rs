@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::network::Range;
+use super::ranges::bridge_prefix;
 
 /// One host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -211,8 +212,8 @@ pub struct NetworkFacts {
     pub addresses: Vec<HostAddress>,
     /// IPv4 routes of all tables but the kernel's own `local`.
     pub routes: Vec<HostRoute>,
-    /// Ranges that other clouds of this state directory hold, running or not (root only).
-    pub other_clouds: BTreeMap<String, Vec<Range>>,
+    /// Ranges that clouds of this state directory hold, running or not (root only).
+    pub clouds: BTreeMap<String, Vec<Range>>,
     /// TCP ports on which something listens.
     pub listening: Vec<Listener>,
     /// Servers that resolve names for containers: those of the host that are not on loopback.
@@ -312,6 +313,13 @@ impl HostFacts {
     /// Whether the host has an ability.
     pub fn can(&self, ability: Ability) -> Answer {
         self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
+    }
+
+    /// Whether the cloud, or what an unfinished `bootstrap` left of it, is on this host.
+    pub fn holds(&self, cloud: &str) -> bool {
+        let prefix = bridge_prefix(cloud);
+        self.network.clouds.contains_key(cloud)
+            || self.network.addresses.iter().any(|it| it.interface.starts_with(&prefix))
     }
 
     /// Why every container must be privileged on this host, if so.

@@ -11,4 +11,5 @@ pub mod layers;
 pub mod network;
 pub mod ranges;
 pub mod sizing;
+pub mod survey;
 pub mod topology;

@@ -168,7 +168,7 @@ fn occupied(cloud: &str, host: &NetworkFacts) -> Vec<Occupied> {
             all.push(Occupied { range: route.destination, by: route_by(route) });
         }
     }
-    for (other, ranges) in &host.other_clouds {
+    for (other, ranges) in &host.clouds {
         if other != cloud {
             all.extend(ranges.iter().map(|range| Occupied {
                 range: *range,
@@ -271,6 +271,28 @@ fn check_named(
         Some(free) => error.hint(format!("{free} is free: set networks.{} to it.", role.name())),
         None => error,
     })
+}
+
+/// The networks with the virtual address that the user named.
+///
+/// # Errors
+/// When it is not an address in the management range that a machine can have, or the host's own.
+pub fn with_virtual_address(mut networks: Networks, address: Ipv4Addr) -> Result<Networks> {
+    let wrong = |why: String| {
+        Error::new(ErrorKind::Config, format!("use {address} as the virtual address")).because(why)
+    };
+    let Some(management) = networks.get(NetworkRole::Management) else { return Ok(networks) };
+    let range = management.range;
+    let number = u64::from(u32::from(address).wrapping_sub(u32::from(range.base)));
+    if !range.contains(address) || number == 0 || number == range.size() - 1 {
+        let hint = format!("Take one of {range}, for example {}.", range.address(VIRTUAL_NUMBER));
+        return Err(wrong(format!("no machine in {range} can have it")).hint(hint));
+    }
+    if address == management.host_address {
+        return Err(wrong("it is the host's own".to_owned()));
+    }
+    networks.virtual_address = address;
+    Ok(networks)
 }
 
 fn no_room(role: NetworkRole) -> Error {

@@ -15,7 +15,7 @@ use super::facts::HostFacts;
 use crate::config::profile::ContainerKind;
 use demand::Demand;
 
-pub use fit::{Chosen, Refusal, choose_scenario, notes, refusals, size};
+pub use fit::{Chosen, Refusal, choose_scenario, notes, refusals, size, smallest};
 
 /// What sizing decides. Every number follows from a host fact.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

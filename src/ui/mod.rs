@@ -13,6 +13,7 @@ pub mod out;
 pub mod plain;
 pub mod plan;
 pub mod prompt;
+pub mod size;
 pub mod table;
 pub mod timings;
 pub mod trace;

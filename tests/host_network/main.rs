@@ -93,7 +93,7 @@ fn spec(cloud: &str, others: &[&HostNetworkSpec]) -> HostNetworkSpec {
     });
     for other in others {
         let ranges = other.networks.iter().map(|network| network.range).collect();
-        facts.other_clouds.insert(other.cloud.clone(), ranges);
+        facts.clouds.insert(other.cloud.clone(), ranges);
     }
     let choice = ranges::choose(cloud, &BTreeMap::new(), &facts).unwrap();
     HostNetworkSpec {

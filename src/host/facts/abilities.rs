@@ -16,16 +16,17 @@ use crate::model::facts::{
 };
 use crate::model::ranges;
 
-/// All abilities. `try_them`: as root, with processes; else from files alone.
+/// All abilities. `thorough`: also with processes; `root`: where that helps, by trying.
 pub async fn read(
     kernel: &KernelFacts,
     storage: &StorageFacts,
-    try_them: bool,
+    thorough: bool,
+    root: bool,
 ) -> BTreeMap<Ability, Presence> {
-    let drivers = Drivers::new(&kernel.release, configuration(try_them).await);
+    let drivers = Drivers::new(&kernel.release, configuration(thorough).await);
     let mut all = BTreeMap::new();
     for ability in Ability::ALL {
-        let tried = if try_them { attempt(ability).await } else { None };
+        let tried = if thorough && root { attempt(ability).await } else { None };
         all.insert(ability, tried.unwrap_or_else(|| derive(ability, kernel, storage, &drivers)));
     }
     all

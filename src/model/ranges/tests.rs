@@ -122,7 +122,7 @@ fn what_the_cloud_itself_put_there_is_no_conflict() {
 #[test]
 fn a_stopped_clouds_ranges_are_respected_after_a_reboot() {
     let mut facts = host(vec![], vec![]);
-    facts.other_clouds.insert("aio1".to_owned(), vec![range("10.0.3.0/24")]);
+    facts.clouds.insert("aio1".to_owned(), vec![range("10.0.3.0/24")]);
     let choice = choose("aio2", &BTreeMap::new(), &facts).unwrap();
     assert_eq!(chosen(&choice, NetworkRole::Nat), "10.0.4.0/24");
     assert!(choice.reasons[&NetworkRole::Nat].contains("the cloud aio1 has 10.0.3.0/24"));
@@ -161,6 +161,16 @@ fn ranges_that_no_machine_can_use_are_refused() {
     for text in ["127.0.0.0/24", "224.0.0.0/22", "169.254.4.0/22", "10.0.0.0/26", "8.0.0.0/7"] {
         let named = BTreeMap::from([(NetworkRole::Management, range(text))]);
         assert!(choose("aio1", &named, &host(vec![], vec![])).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_virtual_address_stays_in_its_range() {
+    let networks = choose("aio1", &BTreeMap::new(), &host(vec![], vec![])).unwrap().networks;
+    let named = |text: &str| with_virtual_address(networks.clone(), text.parse().unwrap());
+    assert_eq!(named("172.29.239.7").unwrap().virtual_address.to_string(), "172.29.239.7");
+    for text in ["10.0.3.7", "172.29.236.0", "172.29.239.255", "172.29.236.100"] {
+        assert_eq!(named(text).unwrap_err().kind, ErrorKind::Config, "{text}");
     }
 }
 

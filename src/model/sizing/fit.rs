@@ -95,6 +95,11 @@ fn candidates<'a>(scenarios: &[&'a Scenario]) -> Vec<&'a Scenario> {
     all
 }
 
+/// The smallest of the scenarios among which one is chosen.
+pub fn smallest<'a>(scenarios: &[&'a Scenario]) -> Option<&'a Scenario> {
+    candidates(scenarios).pop()
+}
+
 /// The largest scenario for which this host has room beside what runs on it already; if there is
 /// none, the smallest that it can carry at all.
 ///

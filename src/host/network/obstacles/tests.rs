@@ -109,3 +109,15 @@ fn old_style_tables_are_read_too() {
     let chain = legacy_chain(&allowed).unwrap();
     assert!(sentences("aio1", &networks(), false, &[chain]).is_empty());
 }
+
+#[test]
+fn a_recorded_host_with_docker() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts/docker.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let facts: crate::model::facts::HostFacts = serde_json::from_str(&text).unwrap();
+    let all = sentences("aio1", &networks(), false, &facts.network.forward_chains);
+    assert!(all[0].starts_with("Docker's firewall"), "{all:?}");
+    // Its own range is far from ours.
+    let choice = ranges::choose("aio1", &Default::default(), &facts.network).unwrap();
+    assert_eq!(choice.reasons.keys().collect::<Vec<_>>(), [&NetworkRole::Nat]);
+}

@@ -1,0 +1,199 @@
+//! What would be built on a host: its facts, the profiles and `cloud.yml` in, one value out.
+//!
+//! Pure, and it refuses nothing by itself: `aio size` shows a host that is too small, `bootstrap`
+//! asks [`Survey::check`].
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::facts::HostFacts;
+use super::network::NetworkRole;
+use super::ranges;
+use super::sizing::demand::Demand;
+use super::sizing::{self, Chosen, Refusal, Sizing, choose_scenario};
+use super::topology::Networks;
+use crate::config::cloud::CloudFile;
+use crate::config::load::Profiles;
+use crate::config::profile::ServiceProfile;
+use crate::config::release::Release;
+use crate::config::scenario::Scenario;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What would be built, and whether the host can carry it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Survey {
+    /// The cloud's name.
+    pub cloud: String,
+    /// Whether it, or a part of it, is there already.
+    pub existing: bool,
+    /// The release.
+    pub release: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Why this scenario; empty when the user named it.
+    pub reason: String,
+    /// Members by kind.
+    pub members: BTreeMap<String, u32>,
+    /// Networks.
+    pub networks: Networks,
+    /// Why a network has another range than its default.
+    pub network_reasons: BTreeMap<NetworkRole, String>,
+    /// Numbers.
+    pub sizing: Sizing,
+    /// What the host lacks.
+    pub refusals: Vec<Refusal>,
+    /// What a user should know.
+    pub notes: Vec<String>,
+    /// The error that `bootstrap` would end with.
+    #[serde(skip)]
+    refused: Option<Error>,
+}
+
+impl Survey {
+    /// # Errors
+    /// When the host cannot carry the cloud: all that it lacks, and what would fit.
+    pub fn check(&self) -> Result<()> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// Surveys a host for the cloud `name`. `cloud` is its file with all options applied.
+///
+/// # Errors
+/// When the files contradict themselves or the host: an unknown scenario, a range that is taken.
+pub fn survey(
+    name: &str,
+    facts: &HostFacts,
+    profiles: &Profiles,
+    cloud: &CloudFile,
+) -> Result<Survey> {
+    let release = release(profiles, cloud.release())?;
+    let services: Vec<&ServiceProfile> = profiles.services.values().collect();
+    let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
+    let chosen = match cloud.scenario() {
+        Some(named) => Chosen { scenario: named.to_owned(), reason: String::new() },
+        None => match choose_scenario(facts, &scenarios, release, &services) {
+            Err(error) if error.kind == ErrorKind::Host => not_even_the_smallest(&scenarios)?,
+            chosen => chosen?,
+        },
+    };
+    let scenario = profiles.scenarios.get(&chosen.scenario).ok_or_else(|| {
+        Error::new(ErrorKind::Config, format!("find the scenario `{}`", chosen.scenario))
+    })?;
+    let members = cloud.members(scenario, profiles)?;
+    let existing = facts.holds(name);
+    let demand = Demand { release, services: &services, members: &members, existing };
+
+    let choice = ranges::choose(name, &cloud.networks(), &facts.network)?;
+    let networks = match cloud.virtual_address() {
+        Some(address) => ranges::with_virtual_address(choice.networks, address)?,
+        None => choice.networks,
+    };
+    Ok(Survey {
+        cloud: name.to_owned(),
+        existing,
+        release: release.release.clone(),
+        sizing: sizing::predict(facts, &demand),
+        refusals: sizing::refusals(facts, &demand),
+        notes: sizing::notes(facts),
+        refused: sizing::size(facts, &demand, &scenarios).err(),
+        scenario: chosen.scenario,
+        reason: chosen.reason,
+        members,
+        networks,
+        network_reasons: choice.reasons,
+    })
+}
+
+/// What is shown on a host that carries nothing: how far it is from the least.
+fn not_even_the_smallest(scenarios: &[&Scenario]) -> Result<Chosen> {
+    let smallest = sizing::smallest(scenarios).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "choose a scenario").because("there is none to choose from")
+    })?;
+    let reason = "the smallest, and not even that fits".to_owned();
+    Ok(Chosen { scenario: smallest.scenario.clone(), reason })
+}
+
+/// The release that is named, or the newest.
+fn release<'a>(profiles: &'a Profiles, named: Option<&str>) -> Result<&'a Release> {
+    let found = match named {
+        Some(name) => profiles.releases.get(name),
+        None => profiles.releases.values().next_back(),
+    };
+    found.ok_or_else(|| {
+        let known: Vec<&str> = profiles.releases.keys().map(String::as_str).collect();
+        Error::new(ErrorKind::Config, format!("find the release `{}`", named.unwrap_or_default()))
+            .because(format!("there is {}", known.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::facts::HostAddress;
+
+    fn host() -> HostFacts {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts/trixie-systemd-16g.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    fn look(facts: &HostFacts, cloud: &str) -> Result<Survey> {
+        let profiles = Profiles::load(Path::new("/nonexistent")).unwrap();
+        survey("aio1", facts, &profiles, &CloudFile::parse(cloud, "cloud.yml").unwrap())
+    }
+
+    #[test]
+    fn a_users_host_with_lxcs_own_bridge() {
+        let survey = look(&host(), "").unwrap();
+        assert_eq!(survey.scenario, "default");
+        assert!(survey.check().is_ok());
+        assert!(!survey.existing);
+        assert_eq!(
+            survey.network_reasons[&NetworkRole::Nat],
+            "10.0.4.0/24 in place of 10.0.3.0/24: lxcbr0 has 10.0.3.1/24"
+        );
+    }
+
+    #[test]
+    fn what_the_file_says_is_used() {
+        let text = "scenario: control\nmembers: {galera: 1}\n\
+                    networks: {management: 10.9.0.0/24}\nvirtual_address: 10.9.0.50\n";
+        let survey = look(&host(), text).unwrap();
+        assert_eq!((survey.scenario.as_str(), survey.reason.as_str()), ("control", ""));
+        assert_eq!(survey.members["galera"], 1);
+        assert_eq!(survey.networks.virtual_address.to_string(), "10.9.0.50");
+        let taken = look(&host(), "networks: {nat: 10.0.3.0/24}\n").unwrap_err();
+        assert_eq!(taken.kind, ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_host_that_is_too_small_is_shown_and_refused() {
+        let mut facts = host();
+        facts.memory.total_mib = 2000;
+        for cloud in ["scenario: control\n", ""] {
+            let survey = look(&facts, cloud).unwrap();
+            assert_eq!(survey.refusals[0].what, "memory");
+            assert_eq!(survey.check().unwrap_err().kind, ErrorKind::Host);
+        }
+        assert_eq!(look(&facts, "").unwrap().scenario, "minimal");
+    }
+
+    #[test]
+    fn a_cloud_is_recognised_without_root_by_its_bridges() {
+        let mut facts = host();
+        facts.memory.available_mib = 100;
+        assert!(look(&facts, "scenario: control\n").unwrap().check().is_err());
+        facts.network.addresses.push(HostAddress {
+            interface: "aio1-mgmt".to_owned(),
+            address: "172.29.236.100".parse().unwrap(),
+            prefix: 22,
+        });
+        let survey = look(&facts, "scenario: control\n").unwrap();
+        assert!(survey.existing);
+        assert!(survey.check().is_ok());
+    }
+}

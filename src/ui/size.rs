@@ -1,0 +1,174 @@
+//! What `aio size` prints for people.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use console::style;
+
+use super::format;
+use super::table::Table;
+use crate::model::facts::{Ability, Answer, CgroupLayout, HostFacts};
+use crate::model::survey::Survey;
+
+/// The whole report.
+pub fn report(facts: &HostFacts, survey: &Survey, obstacles: &[String]) -> String {
+    let mut text = heading("This host").trim_start().to_owned();
+    text.push_str(&host(facts));
+    text.push_str(&heading("What would be built"));
+    text.push_str(&cloud(survey));
+    text.push_str(&containers(survey));
+    text.push_str(&networks(survey));
+    let notes: Vec<&String> = survey.notes.iter().chain(obstacles).collect();
+    if !notes.is_empty() {
+        text.push_str(&heading("Good to know"));
+        for note in notes {
+            let _ = writeln!(text, "- {note}");
+        }
+    }
+    text.push_str(&verdict(survey));
+    text
+}
+
+fn heading(title: &str) -> String {
+    format!("\n{}\n\n", style(title).bold())
+}
+
+/// Names and values in two columns.
+fn pairs(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+}
+
+fn host(facts: &HostFacts) -> String {
+    let yes_no = |it: bool| if it { "yes" } else { "no" };
+    let storage = &facts.storage;
+    let inodes =
+        storage.free_inodes.map_or_else(|| "as needed".to_owned(), |free| format!("{free} free"));
+    let kernel = &facts.kernel;
+    let groups = match kernel.cgroup {
+        CgroupLayout::Unified => "version 2",
+        CgroupLayout::Hybrid => "version 1 and 2",
+        CgroupLayout::Legacy => "version 1",
+        CgroupLayout::Absent => "not mounted",
+    };
+    let mut rows = vec![
+        ("system", format!("{}, kernel {}", facts.distribution.name, kernel.release)),
+        ("cores", facts.cores.to_string()),
+        ("memory", format!("{} MiB, {} free", facts.memory.total_mib, facts.memory.available_mib)),
+        (
+            "disk",
+            format!(
+                "{} MiB free under {} ({}), inodes {inodes}",
+                storage.free_mib, storage.path, storage.filesystem
+            ),
+        ),
+        (
+            "control groups",
+            format!(
+                "{groups}; systemd {}, AppArmor {}",
+                yes_no(kernel.systemd),
+                yes_no(kernel.apparmor)
+            ),
+        ),
+        ("LXC", facts.liblxc.clone().unwrap_or_else(|| "not installed".to_owned())),
+    ];
+    for ability in Ability::ALL {
+        if let Some(presence) = facts.abilities.get(&ability) {
+            let answer = match presence.is {
+                Answer::Yes => "yes",
+                Answer::No => "no",
+                Answer::Unknown => "unknown",
+            };
+            rows.push((ability.title(), format!("{answer} ({})", presence.because)));
+        }
+    }
+    if let Some(uri) = &facts.package_index.uri {
+        let answer = match facts.package_index.reachable {
+            Some(true) => "answers",
+            Some(false) => "does not answer",
+            None => "not asked",
+        };
+        rows.push(("package index", format!("{answer}: {uri}")));
+    }
+    if !facts.read_as_root {
+        rows.push((
+            "",
+            "Read without root: some facts are derived, firewalls not seen.".to_owned(),
+        ));
+    }
+    pairs(&rows)
+}
+
+fn cloud(survey: &Survey) -> String {
+    let sizing = &survey.sizing;
+    let scenario = if survey.reason.is_empty() {
+        survey.scenario.clone()
+    } else {
+        format!("{} ({})", survey.scenario, survey.reason)
+    };
+    let containers: u32 = survey.members.values().sum();
+    pairs(&[
+        ("cloud", format!("{}, OpenStack {}", survey.cloud, survey.release)),
+        ("scenario", scenario),
+        ("containers", containers.to_string()),
+        ("memory", format!("{} MiB when idle", sizing.predicted_memory_mib)),
+        ("disk", format!("{} MiB", sizing.predicted_disk_mib)),
+        (
+            "time",
+            format!(
+                "{} the first time, {} from cached layers",
+                duration(sizing.predicted_cold_secs),
+                duration(sizing.predicted_warm_secs)
+            ),
+        ),
+        (
+            "workers",
+            format!("{} per API, {} per RPC service", sizing.api_workers, sizing.rpc_workers),
+        ),
+        (
+            "at a time",
+            format!(
+                "{} layers built, {} containers started, {} services loaded",
+                sizing.parallel_packages, sizing.parallel_starts, sizing.parallel_loads
+            ),
+        ),
+    ])
+}
+
+fn duration(seconds: u64) -> String {
+    format::duration(Duration::from_secs(seconds))
+}
+
+fn containers(survey: &Survey) -> String {
+    let mut table = Table::new(["kind", "members", "memory limit"]).right(1).right(2);
+    for (kind, members) in &survey.members {
+        let limit = survey.sizing.memory_limit_mib.get(kind).copied().unwrap_or_default();
+        table.row([kind.clone(), members.to_string(), format!("{limit} MiB")]);
+    }
+    format!("\n{}", table.render())
+}
+
+fn networks(survey: &Survey) -> String {
+    let mut table = Table::new(["network", "range", "bridge", "note"]);
+    for network in &survey.networks.networks {
+        let note = survey.network_reasons.get(&network.role).cloned().unwrap_or_default();
+        let range = network.range.to_string();
+        table.row([network.role.name().to_owned(), range, network.bridge.clone(), note]);
+    }
+    format!("\n{}", table.render())
+}
+
+fn verdict(survey: &Survey) -> String {
+    if survey.refusals.is_empty() {
+        return format!("\n{}\n", style("It fits.").green());
+    }
+    let mut text = heading("It does not fit");
+    for refusal in &survey.refusals {
+        let _ = writeln!(
+            text,
+            "- {}: found {}, needed {}. {}",
+            refusal.what, refusal.found, refusal.needed, refusal.advice
+        );
+    }
+    text
+}
