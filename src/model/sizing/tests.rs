@@ -69,8 +69,10 @@ fn the_reference_machine_gets_the_whole_control_plane() {
     assert_eq!((sizing.parallel_packages, sizing.parallel_loads), (2, 2));
     assert!(sizing.predicted_memory_mib <= 2048, "{}", sizing.predicted_memory_mib);
     assert!(sizing.memory_limit_mib["galera"] > 512);
-    assert!((100..=150).contains(&sizing.predicted_cold_secs), "{}", sizing.predicted_cold_secs);
+    assert!((80..=150).contains(&sizing.predicted_cold_secs), "{}", sizing.predicted_cold_secs);
     assert!((20..=45).contains(&sizing.predicted_warm_secs), "{}", sizing.predicted_warm_secs);
+    // Measured: 1.4 GiB of layers, 0.3 GiB of downloads.
+    assert!((2048..=4096).contains(&sizing.predicted_disk_mib), "{}", sizing.predicted_disk_mib);
 }
 
 #[test]
