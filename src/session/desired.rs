@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::provisional as sizing;
 use super::run::Options;
 use super::{Session, recorded};
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, refuse_fixed};
 use crate::config::load::Profiles;
 use crate::config::overrides::{Overrides, Target, file_name};
-use crate::config::profile::Merge;
+use crate::config::profile::{Merge, ServiceProfile};
+use crate::config::release::Release;
 use crate::config::scenario::Scenario;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,8 +23,9 @@ use crate::host::layers;
 use crate::model::build::{self, Inputs};
 use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
-use crate::model::network::NetworkRole;
 use crate::model::ranges;
+use crate::model::sizing::demand::Demand;
+use crate::model::sizing::{self, Sizing};
 use crate::model::topology::Networks;
 use crate::plan;
 use crate::render::Renderer;
@@ -93,7 +94,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     let depth = if former.is_some() { Depth::Quick } else { Depth::Thorough };
     let facts = facts::read(&paths.state_dir, depth).await;
     let release = release(&mut written)?;
-    let scenario = scenario(&mut written, &facts)?;
+    let scenario = scenario(&mut written, &release, &facts)?;
     let Written { profiles, specification, mut cloud_file, overrides, user_variables } = written;
     cloud_file.decide(Key::Name, &paths.cloud, "")?;
     cloud_file.decide(Key::Region, DEFAULT_REGION, "OpenStack's own default")?;
@@ -104,7 +105,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     let sizing = match &former {
         // What the first run measured stays: else a busy moment would change every file.
         Some(former) if present == members => former.sizing.clone(),
-        _ => sizing::size(&facts, &members, &profiles)?,
+        _ => size(&facts, &release, &profiles, &members, former.is_some())?,
     };
     let variables = resolve_variables(&profiles, &scenario, &user_variables)?;
     let sources = layers::sources::fingerprint(&release.suite)?;
@@ -123,13 +124,16 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
         sources: &sources,
     })?;
     let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
+    if former.is_none() {
+        notes.extend(sizing::notes(&facts));
+    }
     let (secrets_file, secrets) = secrets(options, &specification, &cloud, &mut notes).await?;
     let renderer = Renderer::new(&cloud, &plain(&secrets), &profiles, &overrides)?;
     cloud.health = plan::build::health(&cloud, &renderer)?;
     Ok(Desired { cloud, renderer, notes, former, scenario, cloud_file, secrets_file, secrets })
 }
 
-fn release(written: &mut Written) -> Result<crate::config::release::Release> {
+fn release(written: &mut Written) -> Result<Release> {
     let releases = &written.profiles.releases;
     let newest = releases.keys().max().cloned().unwrap_or_default();
     let name = written.cloud_file.release().map_or(newest, str::to_owned);
@@ -141,11 +145,28 @@ fn release(written: &mut Written) -> Result<crate::config::release::Release> {
     Ok(release)
 }
 
-fn scenario(written: &mut Written, facts: &HostFacts) -> Result<Scenario> {
+/// Sizes the cloud, or refuses a host that cannot carry it.
+fn size(
+    facts: &HostFacts,
+    release: &Release,
+    profiles: &Profiles,
+    members: &BTreeMap<String, u32>,
+    existing: bool,
+) -> Result<Sizing> {
+    let services: Vec<&ServiceProfile> = profiles.services.values().collect();
+    let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
+    let demand = Demand { release, services: &services, members, existing };
+    sizing::size(facts, &demand, &scenarios)
+}
+
+fn scenario(written: &mut Written, release: &Release, facts: &HostFacts) -> Result<Scenario> {
     let name = match written.cloud_file.scenario() {
         Some(name) => name.to_owned(),
         None => {
-            let choice = sizing::choose_scenario(facts, &written.profiles)?;
+            let profiles = &written.profiles;
+            let services: Vec<&ServiceProfile> = profiles.services.values().collect();
+            let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
+            let choice = sizing::choose_scenario(facts, &scenarios, release, &services)?;
             written.cloud_file.decide(Key::Scenario, &choice.scenario, &choice.reason)?;
             choice.scenario
         }
@@ -174,12 +195,8 @@ fn networks(cloud: &str, file: &mut CloudFile, facts: &HostFacts) -> Result<Netw
     }
     let default = networks.virtual_address;
     file.decide(Key::VirtualAddress, &default.to_string(), "the default")?;
-    networks.virtual_address = file.virtual_address().unwrap_or(default);
-    let management = networks.get(NetworkRole::Management).map(|network| network.range);
-    if !management.is_some_and(|range| range.contains(networks.virtual_address)) {
-        return Err(Error::new(ErrorKind::Config, "use the virtual address of cloud.yml")
-            .because(format!("{} is not in the management range", networks.virtual_address))
-            .hint(format!("Set it to {default}, or leave it out.")));
+    if let Some(address) = file.virtual_address() {
+        networks = ranges::with_virtual_address(networks, address)?;
     }
     file.decide(Key::Expose, "off", "the default: nobody but this host gets in")?;
     networks.exposed_address = match file.expose() {

@@ -9,7 +9,6 @@ pub mod desired;
 pub mod destroy;
 pub mod open;
 pub mod power;
-pub mod provisional;
 pub mod rebuild;
 pub mod recorded;
 pub mod run;
