@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod completions;
 pub mod destroy;
 pub mod global;
+pub mod image;
 pub mod logs;
 pub mod man;
 pub mod rebuild;
@@ -93,6 +94,8 @@ pub enum Command {
     Stop(status::StopArgs),
     /// Start containers, or the whole cloud after a reboot.
     Start(status::StartArgs),
+    /// List and remove the image layers of which containers are made.
+    Image(image::Args),
     /// Remove everything that aio made on this host.
     Destroy(destroy::Args),
     /// Print a completion script for a shell.
@@ -115,6 +118,7 @@ impl Command {
             Self::Rebuild(args) => rebuild::run(global, args),
             Self::Stop(args) => status::stop(global, args),
             Self::Start(args) => status::start(global, args),
+            Self::Image(args) => image::run(global, &args),
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(global, args),
             Self::Man(args) => man::run(global, args),

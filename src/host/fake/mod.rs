@@ -3,6 +3,7 @@
 mod absent;
 pub mod containers;
 pub mod http;
+pub mod layers;
 pub mod records;
 pub mod sql;
 

@@ -13,6 +13,7 @@ mod process;
 pub mod sources;
 mod status;
 mod units;
+mod users;
 mod workspace;
 
 use std::fs;
@@ -33,7 +34,7 @@ use index::{Archive, Index};
 use packages::Preparations;
 use pool::Pool;
 use process::Stream;
-pub use sources::fingerprint;
+pub use users::users;
 use workspace::Workspace;
 
 /// What runs in the build's own namespaces.
@@ -377,6 +378,19 @@ fn wanted_packages(spec: &LayerSpec) -> Vec<String> {
         packages.extend(["?essential", "?priority(required)", "apt"].map(str::to_owned));
     }
     packages
+}
+
+/// Bytes of downloaded packages.
+pub fn downloads_size(paths: &Paths) -> u64 {
+    Pool::open(&paths.downloads_dir()).map_or(0, |pool| pool.size())
+}
+
+/// Removes all downloaded packages.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn remove_downloads(paths: &Paths) -> Result<()> {
+    Pool::open(&paths.downloads_dir())?.clear()
 }
 
 const MIB: u64 = 1 << 20;

@@ -4,7 +4,7 @@
 //! its final name only when its hash is right, so whatever kills a download, what is in the pool is
 //! whole, and nothing that is in it is downloaded again.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ impl Pool {
     pub fn open(downloads: &Path) -> Result<Self> {
         let dir = downloads.join("pool");
         let partial = dir.join("partial");
-        std::fs::create_dir_all(&partial).doing(|| format!("make {}", partial.display()))?;
+        fs::create_dir_all(&partial).doing(|| format!("make {}", partial.display()))?;
         Ok(Self { dir })
     }
 
@@ -114,9 +114,9 @@ impl Pool {
         let whole = metadata.len() == archive.size
             && sha256(&partial).is_some_and(|hash| hash == archive.sha256);
         if whole {
-            return std::fs::rename(&partial, self.dir.join(&archive.file)).is_ok();
+            return fs::rename(&partial, self.dir.join(&archive.file)).is_ok();
         }
-        let _ = std::fs::remove_file(&partial);
+        let _ = fs::remove_file(&partial);
         false
     }
 
@@ -160,7 +160,7 @@ impl Pool {
         for (name, path) in deb_files(&self.dir)? {
             let link = dir.join(name);
             if !link.exists() {
-                std::fs::hard_link(&path, &link).doing(|| format!("link {}", link.display()))?;
+                fs::hard_link(&path, &link).doing(|| format!("link {}", link.display()))?;
             }
         }
         Ok(())
@@ -173,21 +173,42 @@ impl Pool {
     pub fn take_back(&self, dir: &Path) -> Result<()> {
         for (name, path) in deb_files(dir)? {
             // There already: another build was first, or it was lent.
-            let _ = std::fs::hard_link(&path, self.dir.join(name));
+            let _ = fs::hard_link(&path, self.dir.join(name));
+        }
+        Ok(())
+    }
+
+    /// Bytes of all archives.
+    pub fn size(&self) -> u64 {
+        let length = |path: PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+        deb_files(&self.dir).into_iter().flatten().map(|(_, path)| length(path)).sum()
+    }
+
+    /// Removes all archives and partial downloads, once no download is running. Builds have names of
+    /// their own for the archives that they use.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        let _lock = workspace::lock(&self.dir.join("lock"), "wait for a download", &|| false)?;
+        for directory in [self.dir.clone(), self.dir.join("partial")] {
+            for (_, path) in deb_files(&directory)? {
+                fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+            }
         }
         Ok(())
     }
 
     /// Removes an archive that turned out to be unreadable.
     pub fn discard(&self, file: &str) {
-        let _ = std::fs::remove_file(self.dir.join(file));
+        let _ = fs::remove_file(self.dir.join(file));
     }
 }
 
 /// `*.deb` of a directory.
 fn deb_files(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).doing(|| format!("read {}", dir.display()))? {
+    for entry in fs::read_dir(dir).doing(|| format!("read {}", dir.display()))? {
         let path = entry.doing(|| format!("read {}", dir.display()))?.path();
         if let Some(name) = path.file_name().and_then(|name| name.to_str())
             && name.ends_with(".deb")
@@ -243,8 +264,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pool = Pool::open(dir.path()).unwrap();
         let (whole, broken) = (archive("a.deb", b"good"), archive("b.deb", b"good"));
-        std::fs::write(pool.partial(&whole), b"good").unwrap();
-        std::fs::write(pool.partial(&broken), b"bad!").unwrap();
+        fs::write(pool.partial(&whole), b"good").unwrap();
+        fs::write(pool.partial(&broken), b"bad!").unwrap();
         assert!(pool.adopt(&whole));
         assert!(!pool.adopt(&broken));
         assert!(!pool.partial(&broken).exists());
@@ -257,7 +278,7 @@ mod tests {
     fn a_file_of_another_size_counts_as_missing() {
         let dir = tempfile::tempdir().unwrap();
         let pool = Pool::open(dir.path()).unwrap();
-        std::fs::write(pool.dir.join("a.deb"), b"go").unwrap();
+        fs::write(pool.dir.join("a.deb"), b"go").unwrap();
         assert_eq!(pool.missing_bytes(&[archive("a.deb", b"good")]), 4);
     }
 
@@ -265,14 +286,16 @@ mod tests {
     fn a_build_gets_all_and_gives_back_what_it_fetched_itself() {
         let dir = tempfile::tempdir().unwrap();
         let pool = Pool::open(dir.path()).unwrap();
-        std::fs::write(pool.dir.join("a.deb"), b"a").unwrap();
+        fs::write(pool.dir.join("a.deb"), b"a").unwrap();
         let build = dir.path().join("build");
-        std::fs::create_dir(&build).unwrap();
+        fs::create_dir(&build).unwrap();
         pool.lend(&build).unwrap();
-        std::fs::write(build.join("b.deb"), b"b").unwrap();
+        fs::write(build.join("b.deb"), b"b").unwrap();
         pool.take_back(&build).unwrap();
-        assert_eq!(std::fs::read(pool.dir.join("b.deb")).unwrap(), b"b");
-        assert_eq!(std::fs::read(build.join("a.deb")).unwrap(), b"a");
+        assert_eq!(fs::read(pool.dir.join("b.deb")).unwrap(), b"b");
+        pool.clear().unwrap();
+        assert!(deb_files(&pool.dir).unwrap().is_empty());
+        assert_eq!(fs::read(build.join("a.deb")).unwrap(), b"a");
     }
 
     #[test]

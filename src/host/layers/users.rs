@@ -1,0 +1,121 @@
+//! Who uses a layer: containers that were made from it, and clouds that want it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Result, ResultExt};
+use crate::state::paths::Paths;
+
+/// The part of a container's record that matters here.
+#[derive(Deserialize)]
+struct Record {
+    container: Container,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    name: String,
+    layers: Vec<String>,
+}
+
+/// The part of a recorded cloud that matters here.
+#[derive(Deserialize)]
+struct Cloud {
+    containers: Vec<Container>,
+}
+
+/// Names of users by layer id, over all clouds of the state directory. A container that is wanted
+/// but not made yet counts: its layers may be on their way.
+///
+/// # Errors
+/// When a record cannot be read: then nobody can tell what is unused.
+pub fn users(paths: &Paths) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut add = |container: Container| {
+        for layer in container.layers {
+            users.entry(layer).or_default().insert(container.name.clone());
+        }
+    };
+    for cloud in entries(&paths.private_dir().join("clouds"))? {
+        let name = cloud.file_name().map(|name| name.to_string_lossy().into_owned());
+        let of = Paths { cloud: name.unwrap_or_default(), ..paths.clone() };
+        for file in entries(&of.cloud_dir().join("specs"))? {
+            if file.extension().is_some_and(|extension| extension == "json") {
+                add(read::<Record>(&file)?.container);
+            }
+        }
+        let recorded = of.recorded_cloud_file();
+        if recorded.exists() {
+            read::<Cloud>(&recorded)?.containers.into_iter().for_each(&mut add);
+        }
+    }
+    Ok(users)
+}
+
+fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T> {
+    let doing = || format!("read {}", file.display());
+    let text = std::fs::read(file).doing(doing)?;
+    serde_json::from_slice(&text).doing(doing)
+}
+
+/// Paths in a directory that may be missing.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let doing = || format!("read {}", directory.display());
+    let listing = match std::fs::read_dir(directory) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).doing(doing),
+    };
+    listing.map(|entry| Ok(entry.doing(doing)?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn containers_of_every_cloud_count_and_those_to_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            config_dir: dir.path().join("etc"),
+            state_dir: dir.path().to_owned(),
+            cloud: "one".to_owned(),
+        };
+        let specs = |cloud: &str| {
+            let of = Paths { cloud: cloud.to_owned(), ..paths.clone() };
+            fs::create_dir_all(of.cloud_dir().join("specs")).unwrap();
+            of
+        };
+        let container = |name: &str| {
+            format!(r#"{{"name": "{name}", "layers": ["{name}-1", "base-0"], "member": 1}}"#)
+        };
+        let record = |name: &str| format!(r#"{{"container": {}, "root": 1}}"#, container(name));
+        fs::write(specs("one").spec_file("a"), record("a")).unwrap();
+        fs::write(specs("two").spec_file("b"), record("b")).unwrap();
+        let cloud = format!(r#"{{"name": "two", "containers": [{}]}}"#, container("c"));
+        fs::write(specs("two").recorded_cloud_file(), cloud).unwrap();
+        let users = users(&paths).unwrap();
+        let of = |id: &str| users[id].iter().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!(of("base-0"), ["a", "b", "c"]);
+        assert_eq!(of("c-1"), ["c"]);
+        assert_eq!(users.len(), 4);
+    }
+
+    #[test]
+    fn an_unreadable_record_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            config_dir: dir.path().join("etc"),
+            state_dir: dir.path().to_owned(),
+            cloud: "one".to_owned(),
+        };
+        assert!(users(&paths).unwrap().is_empty());
+        fs::create_dir_all(paths.cloud_dir().join("specs")).unwrap();
+        fs::write(paths.spec_file("a"), "{").unwrap();
+        assert!(users(&paths).is_err());
+    }
+}
