@@ -8,6 +8,7 @@ use super::{block_on, options};
 use crate::config::cloud::CloudOptions;
 use crate::error::Result;
 use crate::session::bootstrap::{self, Wanted};
+use crate::session::run::Options;
 use crate::ui;
 
 /// Arguments of `aio bootstrap`.
@@ -62,7 +63,8 @@ fn cloud_options(global: &Global, choices: Choices) -> CloudOptions {
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let choices = cloud_options(global, args.choices);
     let wanted = Wanted { choices: &choices, prepare_only: args.prepare_only, yes: args.yes };
-    let report = block_on(bootstrap::bootstrap(&options(global), wanted))?;
+    let options = Options { timings: args.timings, ..options(global) };
+    let report = block_on(bootstrap::bootstrap(&options, wanted))?;
     if let Some(report) = report.filter(|_| global.json()) {
         ui::out::json(&report)?;
     }

@@ -149,7 +149,12 @@ pub fn main() -> ExitCode {
 
 /// What the command line says about every run.
 fn options(global: &Global) -> Options {
-    Options { paths: global.paths(), wish: global.wish(), lock_timeout: global.lock_timeout() }
+    Options {
+        paths: global.paths(),
+        wish: global.wish(),
+        lock_timeout: global.lock_timeout(),
+        timings: None,
+    }
 }
 
 /// What `aio` alone prints.

@@ -38,12 +38,14 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// The last step before this one that would be done, through whatever is right already.
+    /// The last step before this one that would be done or could not be looked at, through whatever
+    /// is right already.
     fn pending_before(&self, index: usize) -> Option<usize> {
         let nearest = |&need: &usize| {
             let track = &self.tracks[need];
-            let is_pending = matches!(track.outcome, Some(Outcome::Pending { .. }));
-            if is_pending { Some(need) } else { track.pending_before }
+            let is_open =
+                matches!(track.outcome, Some(Outcome::Pending { .. } | Outcome::Failed { .. }));
+            if is_open { Some(need) } else { track.pending_before }
         };
         self.graph.needs(index).iter().filter_map(nearest).max()
     }
@@ -91,7 +93,8 @@ impl Dispatcher<'_> {
         track.outcome = Some(outcome.clone());
         self.send(Event::StepFinished { key: step.key.clone(), outcome: outcome.clone(), elapsed });
         match outcome {
-            Outcome::Failed { .. } => self.give_up_behind(index),
+            // Who only looks can look at everything.
+            Outcome::Failed { .. } if !self.options.dry_run => self.give_up_behind(index),
             Outcome::Cancelled | Outcome::NotRun { .. } => {}
             _ => {
                 for &next in self.graph.dependents(index) {

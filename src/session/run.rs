@@ -1,5 +1,6 @@
 //! One run of a graph: the lock, the log, Ctrl-C, the display, the report.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub wish: Wish,
     /// How long to wait for another `aio` that changes this cloud.
     pub lock_timeout: Duration,
+    /// Where to write the time line of the run.
+    pub timings: Option<PathBuf>,
 }
 
 /// Takes the cloud's lock, waiting for another `aio` with a message that names it.
@@ -120,8 +123,17 @@ async fn finish(
     let listeners = ui::listeners(options.wish, log);
     let host = Arc::clone(&session.host);
     let report = crate::engine::run::run(&graph, host, run_options, listeners).await;
+    if let Some(path) = &options.timings {
+        ui::timings::write(path, &report)?;
+    }
     match report.error() {
-        Some(error) => Err(error),
+        Some(error) => {
+            // A report of what went well is the caller's to print.
+            if options.wish.json {
+                ui::out::json(&report)?;
+            }
+            Err(error)
+        }
         None => Ok(report),
     }
 }

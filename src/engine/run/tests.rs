@@ -334,7 +334,9 @@ async fn a_dry_run_reports_a_look_that_fails_for_no_reason_of_ours() {
         .step("behind", &["blind"])
         .graph();
     let report = go(&graph, RunOptions { dry_run: true, ..options() }).await;
-    assert_eq!((report.summary.failed, report.summary.not_run), (1, 1));
+    assert_eq!((report.summary.failed, report.summary.pending), (1, 1));
+    assert_eq!(pending(&report, "behind"), "after: make blind");
+    assert_eq!(report.error().unwrap().to_string(), "make blind: cannot look");
 }
 
 #[tokio::test]
