@@ -56,24 +56,30 @@ fn cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
     }
 }
 
-/// A value for each secret that the deployed services need, hard to quote.
+/// What that secret is, hard to quote.
+pub fn secret_value(name: &str) -> String {
+    format!("s3cret'\"$\\/{name}")
+}
+
+/// A value for each secret that the deployed services need.
 fn secrets(cloud: &Cloud) -> BTreeMap<String, SecretString> {
     let spec = SecretSpec::embedded().unwrap();
     let services: Vec<String> =
         cloud.services.iter().map(|service| service.service.clone()).collect();
     spec.needed_by(&services)
-        .map(|(name, _)| (name.to_owned(), SecretString::from(format!("s3cret'\"$\\/{name}"))))
+        .map(|(name, _)| (name.to_owned(), SecretString::from(secret_value(name))))
         .collect()
 }
 
-fn files<'a>(cloud: &'a Cloud, container: &Container) -> Vec<&'a File> {
+/// All files of a container, those included that it gets once.
+pub fn files<'a>(cloud: &'a Cloud, container: &Container) -> Vec<&'a File> {
     let (_, kind) = cloud.kind(&container.kind).unwrap();
     let seed = kind.cluster.iter().flat_map(|cluster| &cluster.seed);
     cloud.release.files.iter().chain(&kind.files).chain(seed).collect()
 }
 
 /// Calls `test` with every scenario's cloud and a renderer for it.
-fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
+pub fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
     let profiles = profiles();
     for scenario in profiles.scenarios.values() {
         let cloud = cloud(&profiles, scenario);

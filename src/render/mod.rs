@@ -1,6 +1,8 @@
 //! Templates rendered to files, and where each line of them came from. Pure.
 
 #[cfg(test)]
+mod builtin_files_tests;
+#[cfg(test)]
 mod builtin_tests;
 mod context;
 mod errors;

@@ -1,0 +1,137 @@
+//! What the built-in profiles' files say, for every container of every scenario.
+
+use std::collections::BTreeSet;
+
+use super::Renderer;
+use super::builtin_tests::{each_scenario, files, secret_value};
+use crate::config::oslo::Ini;
+use crate::config::profile::Merge;
+use crate::host::ContainerFile;
+use crate::model::cloud::Cloud;
+
+/// Calls `test` with every rendered file and whether it takes overrides.
+fn each_file(mut test: impl FnMut(&Cloud, &ContainerFile, &str, Merge)) {
+    each_scenario(|cloud, renderer| {
+        for container in &cloud.containers {
+            for file in files(cloud, container) {
+                let rendered = renderer.render_file(container, file).unwrap();
+                let text = String::from_utf8(rendered.content.clone()).unwrap();
+                test(cloud, &rendered, &text, file.merge);
+            }
+        }
+    });
+}
+
+/// The file of that path in the first member of a kind.
+fn text_of(cloud: &Cloud, renderer: &Renderer, kind: &str, path: &str) -> String {
+    let container = cloud.members(kind).next().unwrap();
+    let file = files(cloud, container).into_iter().find(|file| file.path == path).unwrap();
+    String::from_utf8(renderer.render_file(container, file).unwrap().content).unwrap()
+}
+
+/// What oslo.config makes of a value: `$$` stands for `$`.
+fn value(text: &str, section: &str, key: &str) -> String {
+    let values = Ini::parse(text).unwrap().values(section, key);
+    assert_eq!(values.len(), 1, "[{section}] {key}");
+    values[0].replace("$$", "$")
+}
+
+#[test]
+fn no_daemon_listens_on_every_address() {
+    each_file(|_, file, text, _| {
+        for line in text.lines().filter(|line| !line.trim_start().starts_with(['#', '%'])) {
+            for everywhere in ["0.0.0.0", "[::]", "*:"] {
+                assert!(!line.contains(everywhere), "{}: {line}", file.path);
+            }
+        }
+    });
+}
+
+#[test]
+fn nobody_else_reads_a_file_with_a_secret() {
+    each_file(|_, file, text, _| {
+        // Whole or percent-encoded: both begin so.
+        if text.contains("s3cret") {
+            assert_eq!(file.mode & 0o007, 0, "{} has mode {:o}", file.path, file.mode);
+        }
+    });
+}
+
+#[test]
+fn a_section_and_a_key_stand_once_in_an_oslo_file() {
+    each_file(|_, file, text, merge| {
+        if merge != Merge::Ini {
+            return;
+        }
+        let headers: Vec<&str> = text.lines().filter(|line| line.starts_with('[')).collect();
+        assert_eq!(headers.iter().collect::<BTreeSet<_>>().len(), headers.len(), "{}", file.path);
+        let ini = Ini::parse(text).unwrap();
+        let mut seen = BTreeSet::new();
+        for key in ini.keys() {
+            assert!(seen.insert(key), "{}: {key:?} stands twice", file.path);
+        }
+    });
+}
+
+#[test]
+fn a_secret_that_is_hard_to_quote_arrives_as_it_is() {
+    each_scenario(|cloud, renderer| {
+        let heat = text_of(cloud, renderer, "heat_engine", "/etc/heat/heat.conf");
+        let service = secret_value("heat_service_password");
+        assert_eq!(value(&heat, "keystone_authtoken", "password"), service);
+        assert_eq!(value(&heat, "trustee", "password"), service);
+        let domain = value(&heat, "DEFAULT", "stack_domain_admin_password");
+        assert_eq!(domain, secret_value("heat_stack_domain_admin_password"));
+        let urls =
+            value(&heat, "DEFAULT", "transport_url") + &value(&heat, "database", "connection");
+        assert!(!urls.contains(['\'', '"', '$', '\\']), "{urls}");
+
+        let path = "/root/.config/openstack/clouds.yaml";
+        let clouds: serde_yaml::Value =
+            serde_yaml::from_str(&text_of(cloud, renderer, "utility", path)).unwrap();
+        let admin = secret_value("keystone_auth_admin_password");
+        assert_eq!(clouds["clouds"]["default"]["auth"]["password"], admin.as_str());
+        let openrc = text_of(cloud, renderer, "utility", "/root/openrc");
+        let quoted = admin.replace('\'', "'\\''");
+        assert!(openrc.contains(&format!("export OS_PASSWORD='{quoted}'\n")), "{openrc}");
+        assert!(openrc.contains(":5000/v3\n"));
+    });
+}
+
+#[test]
+fn every_queue_has_its_user_and_its_permission() {
+    each_scenario(|cloud, renderer| {
+        let path = "/etc/rabbitmq/definitions.json";
+        let text = text_of(cloud, renderer, "rabbit_mq", path);
+        let definitions: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let names = |list: &str, field: &str| -> BTreeSet<String> {
+            let list = definitions[list].as_array().unwrap().iter();
+            list.map(|entry| entry[field].as_str().unwrap().to_owned()).collect()
+        };
+        for queue in cloud.services.iter().flat_map(|service| &service.queues) {
+            assert!(names("vhosts", "name").contains(&queue.vhost));
+            assert!(names("users", "name").contains(&queue.user));
+            assert!(names("permissions", "user").contains(&queue.user));
+        }
+    });
+}
+
+#[test]
+fn one_database_member_serves_and_the_virtual_address_alone_is_bound() {
+    each_scenario(|cloud, renderer| {
+        let text = text_of(cloud, renderer, "haproxy", "/etc/haproxy/haproxy.cfg");
+        let servers: Vec<&str> =
+            text.lines().filter(|line| line.contains("server aio1_galera_")).collect();
+        assert_eq!(servers.len(), cloud.members("galera").count());
+        for (index, server) in servers.iter().enumerate() {
+            assert_eq!(server.ends_with(" backup"), index > 0, "{server}");
+        }
+        let address = cloud.networks.virtual_address;
+        for frontend in cloud.frontends().map(|(_, frontend)| frontend) {
+            let section = format!("listen {} from ", frontend.name);
+            let (_, rest) = text.split_once(&section).unwrap();
+            let bind = rest.lines().nth(1).unwrap().trim();
+            assert_eq!(bind, format!("bind {address}:{}", frontend.port));
+        }
+    });
+}
