@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use aio::config::load::Profiles;
 use aio::error::Result;
 use aio::host::containers::{HostFeatures, RealContainers};
-use aio::host::layers::{RealLayers, fingerprint};
+use aio::host::layers::RealLayers;
+use aio::host::layers::sources::fingerprint;
 use aio::host::settings::RealSettings;
 use aio::host::{
     BuildProgress, Command, ContainerState, Containers, Layers, Output, Records, Settings, Stop,
