@@ -208,9 +208,9 @@ mod tests {
         ]))
         .into_owned();
         insta::assert_snapshot!(text, @r"
-        LAYER     SIZE  AGE       PACKAGES  USERS
-        base-0  10 MiB  2 h 0 min        3  a and 2 more
-        old-1   10 MiB  2 h 0 min        3  -
+        LAYER     SIZE  AGE        PACKAGES  USERS
+        base-0  10 MiB  2 h 0 min         3  a and 2 more
+        old-1   10 MiB  2 h 0 min         3  -
         ");
     }
 
