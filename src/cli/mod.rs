@@ -4,6 +4,7 @@
 pub mod attach;
 pub mod bootstrap;
 pub mod completions;
+pub mod config;
 pub mod destroy;
 pub mod global;
 pub mod image;
@@ -88,6 +89,8 @@ pub enum Command {
     Attach(attach::Args),
     /// Show what the containers' units say.
     Logs(logs::Args),
+    /// Show a container's configuration files, and what set each line.
+    Config(config::Args),
     /// Throw containers away and make them anew.
     Rebuild(rebuild::Args),
     /// Stop containers, or the whole cloud.
@@ -115,6 +118,7 @@ impl Command {
             Self::Ls(args) => status::list(global, args),
             Self::Attach(args) => attach::run(global, &args),
             Self::Logs(args) => logs::run(global, args),
+            Self::Config(args) => config::run(global, &args),
             Self::Rebuild(args) => rebuild::run(global, args),
             Self::Stop(args) => status::stop(global, args),
             Self::Start(args) => status::start(global, args),

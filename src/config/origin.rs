@@ -58,13 +58,15 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Profile { place } => write!(formatter, "profile {place}"),
-            Self::Scenario { place } => write!(formatter, "scenario {place}"),
-            Self::UserVariables { place } | Self::Set { place } => formatter.write_str(place),
             Self::Secret { name } => write!(formatter, "secret {name}"),
-            Self::Override { place } => write!(formatter, "override {place}"),
             Self::Sizing { name } | Self::Topology { name } => formatter.write_str(name),
-            Self::Template { place } => write!(formatter, "template {place}"),
+            // A path says by itself what kind of file it is.
+            Self::Profile { place }
+            | Self::Scenario { place }
+            | Self::UserVariables { place }
+            | Self::Set { place }
+            | Self::Override { place }
+            | Self::Template { place } => formatter.write_str(place),
         }
     }
 }

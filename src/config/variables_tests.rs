@@ -38,8 +38,8 @@ fn a_later_source_wins_and_is_remembered() {
     assert_eq!(variables.values["colour"], json!("red"));
     let origin = |name: &str| variables.origins[name].to_string();
     assert_eq!(origin("debug"), "u.yml:2");
-    assert_eq!(origin("workers"), "scenario profiles/scenarios/small.yml:5");
-    assert_eq!(origin("ratio"), "profile profiles/services/tiny.yml:7");
+    assert_eq!(origin("workers"), "profiles/scenarios/small.yml:5");
+    assert_eq!(origin("ratio"), "profiles/services/tiny.yml:7");
     assert_eq!(origin("colour"), "cloud.yml:9");
 }
 

@@ -6,54 +6,16 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use super::Renderer;
-use super::testing::{container_of, sizing};
+use super::testing::builtin_cloud;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{File, Merge, Probe};
-use crate::config::scenario::Scenario;
-use crate::config::variables::{UserVariables, resolve_variables};
 use crate::model::cloud::Cloud;
-use crate::model::facts::NetworkFacts;
-use crate::model::ranges;
-use crate::model::sizing::Sizing;
 use crate::model::topology::Container;
 use crate::secrets::spec::SecretSpec;
 
 fn profiles() -> Profiles {
     Profiles::load(Path::new("/nonexistent")).unwrap()
-}
-
-fn cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
-    let networks = ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap();
-    let deployed = |kind: &str| scenario.members.get(kind).copied().unwrap_or(0);
-    let mut containers = Vec::new();
-    for (kind, service, definition) in profiles.kinds() {
-        for member in 1..=deployed(kind) {
-            let mut container = container_of(&service.service, kind, member, containers.len());
-            container.units = definition.units.iter().map(|unit| unit.name.clone()).collect();
-            containers.push(container);
-        }
-    }
-    let services = profiles.services.values().filter(|service| {
-        let mut kinds = service.containers.keys();
-        kinds.any(|kind| deployed(kind) > 0)
-    });
-    let user = UserVariables::default();
-    let limits = profiles.kinds().map(|(kind, _, it)| (kind.to_owned(), it.memory.limit_mib));
-    Cloud {
-        name: "aio1".to_owned(),
-        region: "RegionOne".to_owned(),
-        release: profiles.releases.values().next().unwrap().clone(),
-        scenario: scenario.scenario.clone(),
-        networks: networks.networks,
-        services: services.cloned().collect(),
-        containers,
-        layers: Vec::new(),
-        sizing: Sizing { memory_limit_mib: limits.collect(), ..sizing() },
-        variables: resolve_variables(profiles, scenario, &user).unwrap().values,
-        health: BTreeMap::new(),
-        unified_cgroups: false,
-    }
 }
 
 /// What that secret is, hard to quote.
@@ -82,7 +44,7 @@ pub fn files<'a>(cloud: &'a Cloud, container: &Container) -> Vec<&'a File> {
 pub fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
     let profiles = profiles();
     for scenario in profiles.scenarios.values() {
-        let cloud = cloud(&profiles, scenario);
+        let cloud = builtin_cloud(&profiles, scenario);
         let renderer = Renderer::new(&cloud, &secrets(&cloud), &profiles, &Overrides::default());
         test(&cloud, &renderer.unwrap());
     }

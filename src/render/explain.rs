@@ -12,7 +12,7 @@ use crate::model::topology::Container;
 
 use super::context::NAMES;
 use super::renderer::{Renderer, environment};
-use super::trace::{self, Traced, Written};
+use super::trace::{self, Names, Traced, Written};
 
 /// One line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,13 +54,15 @@ impl Renderer {
         let templates = self.templates.values().enumerate();
         let traced: Vec<Traced> =
             templates.map(|(number, template)| trace::trace(&template.text, number)).collect();
-        let plain = self.masked_text(container, file, |_, text| text)?;
-        let marked = self.masked_text(container, file, |number, _| &traced[number].text);
+        let plain = self.masked_text(container, file, None, |_, text| text)?;
+        let services = self.marked_services(traced.len());
+        let marked =
+            self.masked_text(container, file, Some(&services), |number, _| &traced[number].text);
         let lines = marked.map(|text| trace::read(&text)).unwrap_or_default();
         // A template may do anything to a text, to its marks too: then less is known.
         let unharmed = lines.iter().map(|line| line.text.as_str()).eq(plain.lines());
         let reasons = if unharmed {
-            self.reasons_of(&lines, &traced)
+            self.reasons_of(container, &lines, &traced)
         } else {
             self.reasons_without_lines(file, &plain)
         };
@@ -74,14 +76,15 @@ impl Renderer {
     }
 
     /// What the template makes, with placeholders for secrets, when every template's text is what
-    /// `text_of` makes of its number and text.
+    /// `text_of` makes of its number and text. `names` are put over those that templates see.
     fn masked_text<'a>(
         &'a self,
         container: &Container,
         file: &File,
+        names: Option<&serde_json::Value>,
         text_of: impl Fn(usize, &'a str) -> &'a str,
     ) -> Result<String> {
-        let context = self.masked.of(container, None);
+        let context = self.masked.of(container, names);
         let mut environment = environment(&self.masked, true)?;
         let mut render = || {
             for (number, (name, template)) in self.templates.iter().enumerate() {
@@ -98,26 +101,75 @@ impl Renderer {
 
     /// The template as a whole is all that is known of each line.
     fn reasons_without_lines(&self, file: &File, text: &str) -> Vec<Vec<Reason>> {
-        let place = self.templates.get(&file.template).map(|template| template.shown.clone());
-        let template = Reason::place(Origin::Template { place: place.unwrap_or_default() });
+        let place = self.template_place(file);
+        let template = Reason::place(Origin::Template { place });
         let of_line = |line| std::iter::once(template.clone()).chain(secrets_in(line)).collect();
         text.lines().map(of_line).collect()
     }
 
-    fn reasons_of(&self, lines: &[Written], traced: &[Traced]) -> Vec<Vec<Reason>> {
+    /// The services with a mark at the end of each line that a frontend gives to templates: those
+    /// are written into files as they are. Their numbers follow on `templates`.
+    fn marked_services(&self, templates: usize) -> serde_json::Value {
+        let mut services = self.services.clone();
+        let frontends = services.iter_mut().flat_map(|service| &mut service.frontends);
+        for (index, frontend) in frontends.enumerate() {
+            let mark = trace::mark(templates + index, 1);
+            let options = frontend.options.lines().map(|line| format!("{line}{mark}\n"));
+            frontend.options = options.collect();
+            frontend.server_options.push_str(&mark);
+        }
+        serde_json::json!({ "services": services })
+    }
+
+    /// Where the frontends are defined whose marks follow on those of templates.
+    fn profile_places(&self) -> Vec<&str> {
+        let frontends = self.services.iter().flat_map(|service| &service.frontends);
+        let places = frontends.map(|frontend| self.frontends.get(&frontend.name));
+        places.map(|place| place.map(String::as_str).unwrap_or_default()).collect()
+    }
+
+    fn reasons_of(
+        &self,
+        container: &Container,
+        lines: &[Written],
+        traced: &[Traced],
+    ) -> Vec<Vec<Reason>> {
+        let profiles = self.profile_places();
         let templates: Vec<_> = self.templates.values().collect();
         let mut reasons = Vec::with_capacity(lines.len());
         for (index, line) in lines.iter().enumerate() {
             let mut found = Vec::new();
-            for (template, number) in marks_for(lines, index) {
-                let Some(known) = templates.get(*template) else { continue };
-                let place = format!("{}:{number}", known.shown);
+            for (source, number) in marks_for(lines, index) {
+                if let Some(place) = source.checked_sub(traced.len()) {
+                    let place = profiles.get(place).map(|place| (*place).to_owned());
+                    found.extend(place.map(|place| Reason::place(Origin::Profile { place })));
+                    continue;
+                }
+                let (Some(template), Some(traced)) = (templates.get(*source), traced.get(*source))
+                else {
+                    continue;
+                };
+                let place = format!("{}:{number}", template.shown);
                 found.push(Reason::place(Origin::Template { place }));
-                let used = traced.get(*template).and_then(|lines| lines.names.get(number - 1));
-                found.extend(used.into_iter().flatten().filter_map(|name| self.reason(name)));
+                if let Some(names) = traced.names.get(number - 1) {
+                    found.extend(self.reasons_of_names(container, names));
+                }
             }
             found.extend(secrets_in(&line.text));
             reasons.push(distinct(found));
+        }
+        reasons
+    }
+
+    fn reasons_of_names(&self, container: &Container, names: &Names) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = names.iter().filter_map(|name| self.reason(name)).collect();
+        // A template that looks up a service by its container reads that service's profile.
+        if names.contains("services") && names.contains("container.service") {
+            let profile = self.service_places.get(&container.service).cloned();
+            let origin = profile.map(|place| Origin::Profile { place });
+            let service = Origin::Topology { name: "services".to_owned() };
+            reasons.retain(|reason| reason.origin != service);
+            reasons.extend(origin.map(Reason::place));
         }
         reasons
     }

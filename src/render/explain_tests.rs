@@ -40,14 +40,14 @@ plugin = {{ db.port }}
     assert_eq!(
         text,
         "\
-[DEFAULT] <- template heat/heat.conf:2
-debug = true <- template heat/heat.conf:4, variables.debug: user_variables.yml:3
-url = rabbit://heat:<secret heat_service_password>@172.29.236.101 <- template common/url.conf:1, cloud.virtual_address, secret heat_service_password
-workers = 9 <- override overrides/heat.conf:3
-plugin = 3306 <- template heat/heat.conf:8, frontend(\"galera\"): profile profiles/services/galera.yml:7
+[DEFAULT] <- heat/heat.conf:2
+debug = true <- heat/heat.conf:4, variables.debug: user_variables.yml:3
+url = rabbit://heat:<secret heat_service_password>@172.29.236.101 <- common/url.conf:1, cloud.virtual_address, secret heat_service_password
+workers = 9 <- overrides/heat.conf:3
+plugin = 3306 <- heat/heat.conf:8, frontend(\"galera\"): profiles/services/galera.yml:7
  <- 
-[new] <- override overrides/heat.conf:5
-x = 1 <- override overrides/heat.conf:5
+[new] <- overrides/heat.conf:5
+x = 1 <- overrides/heat.conf:5
 "
     );
 }
@@ -57,8 +57,8 @@ fn what_a_filter_makes_of_a_secret_is_named_not_computed() {
     let heat = "[a]\nx = {{ secrets.heat_service_password | sha256 }}\n";
     assert_eq!(
         explained(&[("heat/heat.conf", heat)], &[]),
-        "[a] <- template heat/heat.conf:1\n\
-         x = <sha256 of <secret heat_service_password>> <- template heat/heat.conf:2, secret heat_service_password\n"
+        "[a] <- heat/heat.conf:1\n\
+         x = <sha256 of <secret heat_service_password>> <- heat/heat.conf:2, secret heat_service_password\n"
     );
 }
 
@@ -73,9 +73,9 @@ fn a_value_of_several_lines_belongs_to_the_line_that_wrote_it() {
     let heat = "[a]\n{% set x = \"p = 1\\nq = 2\" %}\n{{ x }}\n";
     assert_eq!(
         explained(&[("heat/heat.conf", heat)], &[]),
-        "[a] <- template heat/heat.conf:1\n\
-         p = 1 <- template heat/heat.conf:3\n\
-         q = 2 <- template heat/heat.conf:3\n"
+        "[a] <- heat/heat.conf:1\n\
+         p = 1 <- heat/heat.conf:3\n\
+         q = 2 <- heat/heat.conf:3\n"
     );
 }
 
@@ -84,6 +84,32 @@ fn a_template_that_works_on_its_own_text_is_explained_as_a_whole() {
     let heat = "[a]\n{% set x %}\nab\n{% endset %}\nlength = {{ x | length }}\n";
     assert_eq!(
         explained(&[("heat/heat.conf", heat)], &[]),
-        "[a] <- template heat/heat.conf\nlength = 3 <- template heat/heat.conf\n"
+        "[a] <- heat/heat.conf\nlength = 3 <- heat/heat.conf\n"
+    );
+}
+
+#[test]
+fn what_a_profile_gives_to_a_template_names_the_profile() {
+    let heat = "\
+[a]
+{% for service in services %}
+{% for frontend in service.frontends %}
+{% for line in frontend.options | render | lines %}
+x = {{ line }}
+{% endfor %}
+y = {{ frontend.server_options }}
+{% endfor %}
+{% endfor %}
+{% set own = services | selectattr('service', 'equalto', container.service) | first %}
+z = {{ own.summary }}
+";
+    assert_eq!(
+        explained(&[("heat/heat.conf", heat)], &[]),
+        "\
+[a] <- heat/heat.conf:1
+x = bind 172.29.236.101 <- profiles/services/galera.yml:7, heat/heat.conf:5, services
+y = check <- profiles/services/galera.yml:7, heat/heat.conf:7, services
+z = x <- heat/heat.conf:11, container.service, profiles/services/heat.yml
+"
     );
 }

@@ -10,7 +10,7 @@ mod explain;
 mod functions;
 mod renderer;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod trace;
 
 pub use explain::{ExplainedLine, Reason};

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::load::Profiles;
 use crate::config::origin::Origin;
 use crate::config::oslo::Ini;
-use crate::config::overrides::{Overrides, Target, file_name};
+use crate::config::overrides::{OverrideFile, Overrides, Target, file_name};
 use crate::config::profile::{File, Merge, ServiceProfile};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::ContainerFile;
@@ -37,7 +37,9 @@ pub struct Renderer {
     pub(super) origins: BTreeMap<String, Origin>,
     /// Where frontends are defined.
     pub(super) frontends: BTreeMap<String, String>,
-    services: Vec<ServiceProfile>,
+    /// Where services are defined.
+    pub(super) service_places: BTreeMap<String, String>,
+    pub(super) services: Vec<ServiceProfile>,
     /// Value and placeholder of every secret, the longest value first.
     secrets: Vec<(String, String)>,
 }
@@ -67,6 +69,7 @@ impl Renderer {
             overrides: overrides.clone(),
             origins: BTreeMap::new(),
             frontends: frontend_places(profiles),
+            service_places: service_places(profiles),
             services: cloud.services.clone(),
             secrets: by_length(secrets),
         };
@@ -145,20 +148,33 @@ impl Renderer {
             Error::new(ErrorKind::Config, format!("template `{}`", file.template))
                 .because(format!("{message}: {}", malformed.reason))
         })?;
-        let service = self.services.iter().find(|service| service.service == container.service);
-        if let Some(service) = service {
-            let target = Target {
-                service,
-                kind: &container.kind,
-                member: container.member,
-                units: &container.units,
-                file: file_name(file),
-            };
-            for over in self.overrides.reaching(&target) {
-                ini.merge(&over.ini);
-            }
+        for over in self.reaching(container, file) {
+            ini.merge(&over.ini);
         }
         Ok(ini)
+    }
+
+    /// What errors call the file's template.
+    pub fn template_place(&self, file: &File) -> String {
+        let template = self.templates.get(&file.template);
+        template.map_or_else(|| file.template.clone(), |template| template.shown.clone())
+    }
+
+    /// The override files that are merged into a file, the most particular last.
+    pub fn overrides_of(&self, container: &Container, file: &File) -> Vec<String> {
+        self.reaching(container, file).into_iter().map(|over| over.shown.clone()).collect()
+    }
+
+    fn reaching(&self, container: &Container, file: &File) -> Vec<&OverrideFile> {
+        let service = self.services.iter().find(|service| service.service == container.service);
+        let Some(service) = service.filter(|_| file.merge == Merge::Ini) else { return Vec::new() };
+        self.overrides.reaching(&Target {
+            service,
+            kind: &container.kind,
+            member: container.member,
+            units: &container.units,
+            file: file_name(file),
+        })
     }
 
     pub(super) fn explain_error(
@@ -221,6 +237,11 @@ fn frontend_places(profiles: &Profiles) -> BTreeMap<String, String> {
             })
         })
         .collect()
+}
+
+fn service_places(profiles: &Profiles) -> BTreeMap<String, String> {
+    let names = profiles.services.keys();
+    names.map(|name| (name.clone(), profiles.shown_path(&format!("services/{name}.yml")))).collect()
 }
 
 fn syntax_error(shown: &str, error: &minijinja::Error) -> Error {

@@ -1,4 +1,4 @@
-//! A small cloud for the tests of this module.
+//! Clouds for tests: a small one, and those of the built-in profiles.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -6,8 +6,12 @@ use std::net::Ipv4Addr;
 use secrecy::SecretString;
 
 use crate::config::load::Profiles;
+use crate::config::scenario::Scenario;
+use crate::config::variables::{UserVariables, resolve_variables};
 use crate::model::cloud::Cloud;
+use crate::model::facts::NetworkFacts;
 use crate::model::network::{Network, NetworkRole};
+use crate::model::ranges;
 use crate::model::sizing::Sizing;
 use crate::model::topology::{Container, Interface, Networks};
 
@@ -150,4 +154,38 @@ pub fn sizing() -> Sizing {
 /// One secret.
 pub fn secrets() -> BTreeMap<String, SecretString> {
     BTreeMap::from([("heat_service_password".to_owned(), SecretString::from("hunter2/x"))])
+}
+
+/// What the built-in profiles make of a scenario.
+pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
+    let networks = ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap();
+    let deployed = |kind: &str| scenario.members.get(kind).copied().unwrap_or(0);
+    let mut containers = Vec::new();
+    for (kind, service, definition) in profiles.kinds() {
+        for member in 1..=deployed(kind) {
+            let mut container = container_of(&service.service, kind, member, containers.len());
+            container.units = definition.units.iter().map(|unit| unit.name.clone()).collect();
+            containers.push(container);
+        }
+    }
+    let services = profiles.services.values().filter(|service| {
+        let mut kinds = service.containers.keys();
+        kinds.any(|kind| deployed(kind) > 0)
+    });
+    let user = UserVariables::default();
+    let limits = profiles.kinds().map(|(kind, _, it)| (kind.to_owned(), it.memory.limit_mib));
+    Cloud {
+        name: "aio1".to_owned(),
+        region: "RegionOne".to_owned(),
+        release: profiles.releases.values().next().unwrap().clone(),
+        scenario: scenario.scenario.clone(),
+        networks: networks.networks,
+        services: services.cloned().collect(),
+        containers,
+        layers: Vec::new(),
+        sizing: Sizing { memory_limit_mib: limits.collect(), ..sizing() },
+        variables: resolve_variables(profiles, scenario, &user).unwrap().values,
+        health: BTreeMap::new(),
+        unified_cgroups: false,
+    }
 }

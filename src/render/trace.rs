@@ -32,6 +32,11 @@ pub struct Written {
     pub marks: Vec<(usize, usize)>,
 }
 
+/// The mark for a line (from 1) of the text that is called `number`.
+pub fn mark(number: usize, line: usize) -> String {
+    format!("{OPEN}{number}:{line}{CLOSE}")
+}
+
 /// Marks a template; `number` is what its marks call it.
 pub fn trace(text: &str, number: usize) -> Traced {
     let tags = tags(text);
@@ -149,7 +154,7 @@ fn marked(text: &str, tags: &[Tag], number: usize) -> String {
         let end = offset + content.len();
         marked.push_str(content);
         if writes_line_break(&text[..end], tags) {
-            marked.push_str(&format!("{OPEN}{number}:{}{CLOSE}", index + 1));
+            marked.push_str(&mark(number, index + 1));
         }
         marked.push_str(&line[content.len()..]);
         offset += line.len();
@@ -283,14 +288,13 @@ fn after_string(text: &str) -> &str {
     ""
 }
 
-/// `members` with what follows it: `members("galera")`.
+/// `members` with the text that follows it: `members("galera")`.
 fn with_argument(name: &str, after: &str) -> String {
     let argument = after.strip_prefix('(').and_then(|rest| rest.split_once(')'));
-    match argument {
-        Some((argument, _)) if !name.contains('.') => {
-            format!("{name}({})", argument.trim().replace('\'', "\""))
-        }
-        _ => name.to_owned(),
+    let argument = argument.map(|(argument, _)| argument.trim().replace('\'', "\""));
+    match argument.filter(|argument| argument.starts_with('"') && !name.contains('.')) {
+        Some(argument) => format!("{name}({argument})"),
+        None => name.to_owned(),
     }
 }
 
