@@ -205,7 +205,6 @@ fn a_kind_must_make_sense() {
         "no unit of `heat_engine` `heat.service`",
         Some("did you mean `heat-engine.service`?"),
     );
-    heat(", start: cluster", "", "it needs `start: cluster`", None);
     heat("idle_mib: 1", "idle_mib: 3", "uses 3 MiB idle and may use 2", None);
     heat("path: /var/lib/heat", "path: var/lib/heat", "must be absolute", None);
     heat("\"0750\"", "rwx", "is not octal", None);
