@@ -51,6 +51,18 @@ pub fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
 }
 
 #[test]
+fn the_profiles_fit_together() {
+    let spec = SecretSpec::embedded().unwrap();
+    let checked = profiles().check(&|name| match spec.get(name) {
+        Some(_) => Ok(()),
+        None => Err(spec.nearest(name).map(str::to_owned)),
+    });
+    if let Err(error) = checked {
+        panic!("{}\n{}", error.message, error.causes.join("\n"));
+    }
+}
+
+#[test]
 fn every_file_is_rendered_the_same_each_time() {
     let all = || {
         let mut texts = Vec::new();
