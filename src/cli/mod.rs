@@ -10,6 +10,7 @@ pub mod global;
 pub mod image;
 pub mod logs;
 pub mod man;
+pub mod openstack;
 pub mod rebuild;
 pub mod size;
 pub mod status;
@@ -87,6 +88,8 @@ pub enum Command {
     Ls(status::ListArgs),
     /// Open a shell in a container, or run a command there.
     Attach(attach::Args),
+    /// Run the OpenStack client, as administrator.
+    Openstack(openstack::Args),
     /// Show what the containers' units say.
     Logs(logs::Args),
     /// Show a container's configuration files, and what set each line.
@@ -117,6 +120,7 @@ impl Command {
             Self::Status(args) => status::status(global, args),
             Self::Ls(args) => status::list(global, args),
             Self::Attach(args) => attach::run(global, &args),
+            Self::Openstack(args) => openstack::run(global, args),
             Self::Logs(args) => logs::run(global, args),
             Self::Config(args) => config::run(global, &args),
             Self::Rebuild(args) => rebuild::run(global, args),

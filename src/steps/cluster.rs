@@ -134,24 +134,39 @@ impl Form {
         }
     }
 
-    /// Starts the unit in several members at the same time.
-    async fn start(&self, context: &StepContext, members: &[Container]) -> Result<()> {
-        let mut starts = JoinSet::new();
-        for member in members {
-            let (context, name) = (context.clone(), member.name.clone());
-            let (units, enable) = (self.unit_list(), self.enable_list());
-            starts
-                .spawn(async move { start_units(&context, &name, "start", &units, &enable).await });
-        }
+    /// Runs a command on several members at the same time; the first error counts.
+    async fn on_all<F>(members: &[Container], command: impl Fn(Container) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let mut running: JoinSet<Result<()>> = members.iter().cloned().map(command).collect();
         let mut first_error = Ok(());
-        while let Some(result) = starts.join_next().await {
+        while let Some(result) = running.join_next().await {
             let result =
-                result.unwrap_or_else(|error| Err(Error::failed("start a member").because(error)));
-            if first_error.is_ok() {
-                first_error = result;
-            }
+                result.unwrap_or_else(|error| Err(Error::failed("ask a member").because(error)));
+            first_error = first_error.and(result);
         }
         first_error
+    }
+
+    /// Starts the unit in several members at the same time.
+    async fn start(&self, context: &StepContext, members: &[Container]) -> Result<()> {
+        Self::on_all(members, |member| {
+            let context = context.clone();
+            let (units, enable) = (self.unit_list(), self.enable_list());
+            async move { start_units(&context, &member.name, "start", &units, &enable).await }
+        })
+        .await
+    }
+
+    /// Stops the unit in all members at the same time.
+    async fn stop_all(&self, context: &StepContext) -> Result<()> {
+        Self::on_all(&self.members, |member| {
+            let context = context.clone();
+            let stop = Command::shell(format!("systemctl stop {}", self.cluster.unit));
+            async move { run_script(&context, &member.name, "stop a member", stop).await.map(drop) }
+        })
+        .await
     }
 
     /// Starts the most advanced member as the first, the others after it.
@@ -162,10 +177,7 @@ impl Form {
                 .because("its members did not find one another"));
         };
         let mut best: Option<(i64, &Container)> = None;
-        for member in &self.members {
-            let stop = Command::shell(format!("systemctl stop {}", self.cluster.unit));
-            run_script(context, &member.name, "stop a member", stop).await?;
-        }
+        self.stop_all(context).await?;
         for member in &self.members {
             let doing = format!("read how advanced `{}` is", member.name);
             let text =
