@@ -194,6 +194,14 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
     })
 }
 
+/// The same of a file that may be missing. One that may not be read is an error all the same.
+pub(super) fn read_optional(path: &Path) -> Result<Option<String>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        _ => read_text(path).map(Some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 
-use super::load::{Profiles, read_text};
+use super::load::{Profiles, read_optional};
 use super::nearest::suggestion;
 use super::origin::Origin;
 use super::profile::Variable;
@@ -43,10 +43,9 @@ struct UserValue {
 impl UserVariables {
     /// Reads `user_variables.yml`; a missing file has no values.
     pub fn load(path: &Path) -> Result<Self> {
-        if path.exists() {
-            Self::parse(&read_text(path)?, &path.display().to_string())
-        } else {
-            Ok(Self::default())
+        match read_optional(path)? {
+            Some(text) => Self::parse(&text, &path.display().to_string()),
+            None => Ok(Self::default()),
         }
     }
 

@@ -10,22 +10,24 @@
 mod document;
 mod members;
 mod options;
+mod values;
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
-use std::str::FromStr;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::network::{NetworkRole, Range};
 
 use self::document::{Document, Scalar};
-use super::load::{Profiles, read_text};
+use self::values::{Written, scalar};
+use super::load::{Profiles, read_optional};
 use super::nearest::suggestion;
 use super::scenario::Scenario;
 use super::variables::UserVariables;
@@ -33,6 +35,7 @@ use super::yaml;
 
 pub use members::{MemberChange, member_changes, refuse_fixed};
 pub use options::CloudOptions;
+pub use values::{Expose, Key};
 
 const NEW: &str = "\
 # What this cloud is: what its first run chose, with the reasons. Edit it, or pass an option that
@@ -69,138 +72,14 @@ pub struct CloudFile {
     read: Option<String>,
 }
 
-/// What the file says.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Written {
-    name: Option<String>,
-    region: Option<String>,
-    release: Option<String>,
-    scenario: Option<String>,
-    members: Option<IndexMap<String, u32>>,
-    networks: Option<WrittenNetworks>,
-    virtual_address: Option<Ipv4Addr>,
-    expose: Option<Expose>,
-    variables: Option<IndexMap<String, Value>>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenNetworks {
-    nat: Option<Range>,
-    management: Option<Range>,
-    tunnel: Option<Range>,
-    storage: Option<Range>,
-    provider: Option<Range>,
-}
-
-impl WrittenNetworks {
-    fn get(&self, role: NetworkRole) -> Option<Range> {
-        match role {
-            NetworkRole::Nat => self.nat,
-            NetworkRole::Management => self.management,
-            NetworkRole::Tunnel => self.tunnel,
-            NetworkRole::Storage => self.storage,
-            NetworkRole::Provider => self.provider,
-        }
-    }
-}
-
-/// Where the cloud is reached from outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Expose {
-    /// Nowhere.
-    #[default]
-    Off,
-    /// On the host's own address.
-    Host,
-    /// On that address.
-    Address(Ipv4Addr),
-}
-
-impl FromStr for Expose {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" | "no" | "none" | "false" => Ok(Self::Off),
-            "host" | "auto" | "on" | "yes" | "true" => Ok(Self::Host),
-            _ => text
-                .parse()
-                .map(Self::Address)
-                .map_err(|_| format!("`{text}` is neither an IPv4 address nor `host` nor `off`")),
-        }
-    }
-}
-
-impl std::fmt::Display for Expose {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Off => formatter.write_str("off"),
-            Self::Host => formatter.write_str("host"),
-            Self::Address(address) => address.fmt(formatter),
-        }
-    }
-}
-
-impl Serialize for Expose {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Expose {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Bool(on) => Ok(if on { Self::Host } else { Self::Off }),
-            Value::String(text) => text.parse().map_err(serde::de::Error::custom),
-            other => Err(serde::de::Error::custom(format!("`{other}` is no address"))),
-        }
-    }
-}
-
-/// A single value of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// The cloud's name.
-    Name,
-    /// The region in the catalog.
-    Region,
-    /// The release.
-    Release,
-    /// The scenario.
-    Scenario,
-    /// The range of a network.
-    Network(NetworkRole),
-    /// The internal virtual address.
-    VirtualAddress,
-    /// Where the cloud is reached from outside.
-    Expose,
-}
-
-impl Key {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Region => "region",
-            Self::Release => "release",
-            Self::Scenario => "scenario",
-            Self::Network(role) => role.name(),
-            Self::VirtualAddress => "virtual_address",
-            Self::Expose => "expose",
-        }
-    }
-}
-
 impl CloudFile {
     /// Reads the file; a missing one leaves everything to be chosen.
     pub fn load(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        if !path.exists() {
-            return Self::new(NEW, shown, None);
+        match read_optional(path)? {
+            Some(text) => Self::new(&text, shown, Some(text.clone())),
+            None => Self::new(NEW, shown, None),
         }
-        let text = read_text(path)?;
-        Self::new(&text, shown, Some(text.clone()))
     }
 
     /// Reads the text of a file. `shown` is what errors call it.
@@ -290,17 +169,7 @@ impl CloudFile {
         if self.read.as_deref() == Some(text.as_str()) {
             return Ok(false);
         }
-        let doing = || format!("write `{}`", path.display());
-        let directory = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(directory).doing(doing)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".cloud.yml.")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(directory)
-            .doing(doing)?;
-        file.write_all(text.as_bytes()).doing(doing)?;
-        file.as_file().sync_all().doing(doing)?;
-        file.persist(path).doing(doing)?;
+        replace(path, &text).doing(|| format!("write `{}`", path.display()))?;
         Ok(true)
     }
 
@@ -393,39 +262,24 @@ impl CloudFile {
     }
 }
 
-impl Written {
-    /// The keys of a section and their values as they may be written.
-    fn children(&self, section: &str) -> Vec<(String, String)> {
-        match section {
-            "members" => {
-                let members = self.members.iter().flatten();
-                members.map(|(kind, members)| (kind.clone(), members.to_string())).collect()
-            }
-            "networks" => {
-                let written = self.networks.clone().unwrap_or_default();
-                let roles = NetworkRole::ALL.into_iter();
-                let ranges = roles.filter_map(|role| Some((role, written.get(role)?)));
-                ranges.map(|(role, range)| (role.name().to_owned(), range.to_string())).collect()
-            }
-            _ => {
-                let variables = self.variables.iter().flatten();
-                variables.map(|(name, value)| (name.clone(), scalar(value))).collect()
-            }
-        }
+/// Replaces a file whole, its owner and mode kept; a symbolic link stays one.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = target.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    let present = std::fs::metadata(&target).ok();
+    let mode = present.as_ref().map_or(0o644, |present| present.mode() & 0o777);
+    let mut file = tempfile::Builder::new()
+        .prefix(".cloud.yml.")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    if let Some(present) = present {
+        fchown(file.as_file(), Some(present.uid()), Some(present.gid()))?;
     }
-}
-
-/// A value as YAML of one line.
-fn scalar(value: &Value) -> String {
-    if let Value::String(text) = value {
-        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
-        let same = serde_yaml::from_str::<Value>(text).is_ok_and(|read| read == *value);
-        if plain && same {
-            return text.clone();
-        }
-    }
-    // JSON is YAML.
-    value.to_string()
+    file.as_file().sync_all()?;
+    file.persist(&target)?;
+    Ok(())
 }
 
 fn unknown<'a>(

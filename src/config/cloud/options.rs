@@ -6,7 +6,8 @@ use crate::config::variables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::network::{NetworkRole, Range};
 
-use super::{CloudFile, Expose, Key, scalar};
+use super::values::scalar;
+use super::{CloudFile, Expose, Key};
 
 /// What a user passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,168 @@
+//! What may stand in `cloud.yml`.
+
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::network::{NetworkRole, Range};
+
+/// What the file says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Written {
+    pub(super) name: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) release: Option<String>,
+    pub(super) scenario: Option<String>,
+    pub(super) members: Option<IndexMap<String, u32>>,
+    pub(super) networks: Option<WrittenNetworks>,
+    pub(super) virtual_address: Option<Ipv4Addr>,
+    pub(super) expose: Option<Expose>,
+    pub(super) variables: Option<IndexMap<String, Value>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WrittenNetworks {
+    pub(super) nat: Option<Range>,
+    pub(super) management: Option<Range>,
+    pub(super) tunnel: Option<Range>,
+    pub(super) storage: Option<Range>,
+    pub(super) provider: Option<Range>,
+}
+
+impl WrittenNetworks {
+    pub(super) fn get(&self, role: NetworkRole) -> Option<Range> {
+        match role {
+            NetworkRole::Nat => self.nat,
+            NetworkRole::Management => self.management,
+            NetworkRole::Tunnel => self.tunnel,
+            NetworkRole::Storage => self.storage,
+            NetworkRole::Provider => self.provider,
+        }
+    }
+}
+
+/// Where the cloud is reached from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expose {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// On the host's own address.
+    Host,
+    /// On that address.
+    Address(Ipv4Addr),
+}
+
+impl FromStr for Expose {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" | "no" | "none" | "false" => Ok(Self::Off),
+            "host" | "auto" | "on" | "yes" | "true" => Ok(Self::Host),
+            _ => text
+                .parse()
+                .map(Self::Address)
+                .map_err(|_| format!("`{text}` is neither an IPv4 address nor `host` nor `off`")),
+        }
+    }
+}
+
+impl std::fmt::Display for Expose {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => formatter.write_str("off"),
+            Self::Host => formatter.write_str("host"),
+            Self::Address(address) => address.fmt(formatter),
+        }
+    }
+}
+
+impl Serialize for Expose {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expose {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Bool(on) => Ok(if on { Self::Host } else { Self::Off }),
+            Value::String(text) => text.parse().map_err(serde::de::Error::custom),
+            other => Err(serde::de::Error::custom(format!("`{other}` is no address"))),
+        }
+    }
+}
+
+/// A single value of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The cloud's name.
+    Name,
+    /// The region in the catalog.
+    Region,
+    /// The release.
+    Release,
+    /// The scenario.
+    Scenario,
+    /// The range of a network.
+    Network(NetworkRole),
+    /// The internal virtual address.
+    VirtualAddress,
+    /// Where the cloud is reached from outside.
+    Expose,
+}
+
+impl Key {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Region => "region",
+            Self::Release => "release",
+            Self::Scenario => "scenario",
+            Self::Network(role) => role.name(),
+            Self::VirtualAddress => "virtual_address",
+            Self::Expose => "expose",
+        }
+    }
+}
+
+impl Written {
+    /// The keys of a section and their values as they may be written.
+    pub(super) fn children(&self, section: &str) -> Vec<(String, String)> {
+        match section {
+            "members" => {
+                let members = self.members.iter().flatten();
+                members.map(|(kind, members)| (kind.clone(), members.to_string())).collect()
+            }
+            "networks" => {
+                let written = self.networks.clone().unwrap_or_default();
+                let roles = NetworkRole::ALL.into_iter();
+                let ranges = roles.filter_map(|role| Some((role, written.get(role)?)));
+                ranges.map(|(role, range)| (role.name().to_owned(), range.to_string())).collect()
+            }
+            _ => {
+                let variables = self.variables.iter().flatten();
+                variables.map(|(name, value)| (name.clone(), scalar(value))).collect()
+            }
+        }
+    }
+}
+
+/// A value as YAML of one line.
+pub(super) fn scalar(value: &Value) -> String {
+    if let Value::String(text) = value {
+        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
+        let same = serde_yaml::from_str::<Value>(text).is_ok_and(|read| read == *value);
+        if plain && same {
+            return text.clone();
+        }
+    }
+    // JSON is YAML.
+    value.to_string()
+}
