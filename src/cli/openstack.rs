@@ -13,6 +13,7 @@ const CLIENT_KIND: &str = "utility";
 #[derive(clap::Args, Clone, Debug)]
 #[command(
     disable_help_flag = true,
+    disable_version_flag = true,
     after_help = "\
 Examples:
   aio openstack token issue

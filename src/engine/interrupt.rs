@@ -46,20 +46,26 @@ impl Interrupt {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::process::{Command, Stdio};
 
     use rustix::process::{Pid, Signal, kill_process};
 
     use super::*;
 
-    /// Signals concern a whole process, so another one plays the command.
+    /// Set in the process that plays the command: signals concern a whole process.
+    const ALONE: &str = "AIO_TEST_SIGNALS";
+
     #[test]
     fn the_first_signal_asks_and_the_second_insists() {
+        if std::env::var_os(ALONE).is_some() {
+            return wait_for_signals();
+        }
         for signal in [Signal::INT, Signal::TERM] {
+            let name = "engine::interrupt::tests::the_first_signal_asks_and_the_second_insists";
             let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "engine::interrupt::tests::alone_waits_for_signals"])
-                .args(["--ignored", "--nocapture"])
+                .args(["--exact", name, "--nocapture"])
+                .env(ALONE, "1")
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
@@ -75,9 +81,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    #[ignore = "run by the test above, in a process of its own"]
-    async fn alone_waits_for_signals() {
+    #[tokio::main(flavor = "current_thread")]
+    async fn wait_for_signals() {
         let interrupt = Interrupt::on_signals().unwrap();
         say("listening");
         interrupt.cancel.cancelled().await;
@@ -88,7 +93,6 @@ mod tests {
     }
 
     fn say(line: &str) {
-        use std::io::Write;
         let mut stdout = std::io::stdout();
         writeln!(stdout, "{line}").unwrap();
         stdout.flush().unwrap();

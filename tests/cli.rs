@@ -1,0 +1,144 @@
+//! The command as a user calls it: exit codes, where text goes, what happens to a closed pipe.
+//! Needs no root and no cloud.
+#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A command with directories of its own, so that a cloud of this host is not seen.
+struct Aio {
+    directory: TempDir,
+}
+
+impl Aio {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aio"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("AIO_STATE_DIR", self.directory.path().join("state"))
+            .env("AIO_CONFIG_DIR", self.directory.path().join("etc"))
+            .args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the command starts")
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// The visible commands, from the help.
+fn commands(aio: &Aio) -> Vec<String> {
+    let help = out(&aio.run(&[]));
+    let list = help.split("Commands:\n").nth(1).expect("a list of commands");
+    list.lines()
+        .map_while(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn alone_it_prints_its_help() {
+    let output = Aio::new().run(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&output).contains("Usage: aio"), "{}", out(&output));
+    assert!(!out(&output).contains('\u{1b}'), "colour in a pipe");
+    assert_eq!(err(&output), "");
+}
+
+#[test]
+fn every_command_of_the_manual_is_there_with_help_and_a_page() {
+    let aio = Aio::new();
+    let commands = commands(&aio);
+    let expected = [
+        "size",
+        "plan",
+        "bootstrap",
+        "status",
+        "ls",
+        "attach",
+        "openstack",
+        "logs",
+        "config",
+        "rebuild",
+        "stop",
+        "start",
+        "image",
+        "destroy",
+        "completions",
+    ];
+    for name in expected {
+        assert!(commands.iter().any(|command| command == name), "`{name}` is missing");
+    }
+    let pages = aio.directory.path().join("man1");
+    let made = aio.run(&["man", pages.to_str().expect("a path")]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    for name in &commands {
+        let help = out(&aio.run(&["help", name]));
+        assert!(help.contains("Usage: aio"), "{name}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{name}: {help}");
+        assert!(pages.join(format!("aio-{name}.1")).is_file(), "no page for {name}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_a_cloud_that_is_not_there_is_6() {
+    let aio = Aio::new();
+    for arguments in [&["blub"][..], &["ls", "--blub"], &["--name", "Not_A_Name", "ls"]] {
+        let output = aio.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(out(&output), "");
+    }
+    for arguments in [&["logs"][..], &["attach", "utility"], &["openstack", "--version"]] {
+        let output = aio.run(arguments);
+        assert_eq!(output.status.code(), Some(6), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).starts_with("error: find the cloud `aio1`\n"), "{}", err(&output));
+        assert!(err(&output).contains("\nhint: "), "{}", err(&output));
+        assert_eq!(out(&output), "");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is() {
+    let aio = Aio::new();
+    let mut child = aio
+        .command(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), err(&output)), (Some(0), String::new()));
+
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let output = aio.command(&["completions", "bash"]).stdout(full).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("No space left"), "{}", err(&output));
+}
+
+#[test]
+fn colour_can_be_asked_for_and_refused() {
+    let aio = Aio::new();
+    let colourful = |command: &mut Command| {
+        let output = command.output().expect("it ends");
+        err(&output).contains('\u{1b}')
+    };
+    assert!(!colourful(&mut aio.command(&["logs"])));
+    assert!(colourful(&mut aio.command(&["--color", "always", "logs"])));
+    assert!(!colourful(aio.command(&["logs"]).env("NO_COLOR", "1")));
+}
