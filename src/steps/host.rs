@@ -84,3 +84,82 @@ impl Action for BootUnit {
         context.host.installation.install_boot_unit().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::engine::event::{Event, StepKey};
+    use crate::error::Error;
+    use crate::host::fake::absent;
+    use crate::host::fake::network::FakeNetwork;
+    use crate::host::fake::settings::FakeSettings;
+    use crate::model::facts::NetworkFacts;
+    use crate::model::ranges;
+
+    fn spec() -> HostNetworkSpec {
+        let choice = ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap();
+        HostNetworkSpec {
+            cloud: "aio1".to_owned(),
+            networks: choice.networks.networks,
+            virtual_address: choice.networks.virtual_address,
+            exposed: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_network_is_made_once_and_obstacles_are_told_each_time() {
+        let network = Arc::new(FakeNetwork::default());
+        network.obstacles.lock().unwrap().push("Docker is in the way.".to_owned());
+        network.failures.lock().unwrap().push(Error::failed("make bridges"));
+        let mut host = absent();
+        host.network = Arc::clone(&network) as Arc<_>;
+        let (events, mut told) = unbounded_channel();
+        let context = StepContext {
+            host: Arc::new(host),
+            cancel: CancellationToken::new(),
+            key: StepKey::new("host/network"),
+            events,
+        };
+        let step = Network { spec: spec() };
+        let wrong = "the guard route of 10.0.3.0/24 is missing";
+        assert_eq!(step.observe(&context).await.unwrap(), Observation::Wrong(wrong.to_owned()));
+        assert!(
+            matches!(told.try_recv(), Ok(Event::Warning { message }) if message.contains("Docker"))
+        );
+        assert!(step.act(&context).await.is_err());
+        step.act(&context).await.unwrap();
+        assert_eq!(step.verify(&context).await.unwrap(), Observation::Right);
+    }
+
+    #[tokio::test]
+    async fn limits_are_raised_and_never_lowered() {
+        let settings = Arc::new(FakeSettings::default());
+        let set =
+            |name: &str, value| settings.kernel.lock().unwrap().insert(name.to_owned(), value);
+        set("fs.inotify.max_user_instances", 128);
+        set("fs.inotify.max_user_watches", 1_000_000);
+        let mut host = absent();
+        host.settings = Arc::clone(&settings) as Arc<_>;
+        let (events, _told) = unbounded_channel();
+        let context = StepContext {
+            host: Arc::new(host),
+            cancel: CancellationToken::new(),
+            key: StepKey::new("host/settings"),
+            events,
+        };
+        let needed = [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 9)];
+        let sysctls = needed.map(|(name, value)| (name.to_owned(), value)).into();
+        let step = KernelSettings { sysctls };
+        assert!(matches!(step.observe(&context).await.unwrap(), Observation::Wrong(_)));
+        step.act(&context).await.unwrap();
+        assert_eq!(step.verify(&context).await.unwrap(), Observation::Right);
+        assert_eq!(settings.kernel.lock().unwrap()["fs.inotify.max_user_watches"], 1_000_000);
+        context.host.settings.release().await.unwrap();
+        assert_eq!(settings.kernel.lock().unwrap()["fs.inotify.max_user_instances"], 128);
+    }
+}

@@ -172,3 +172,49 @@ fn verdict(survey: &Survey) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::cloud::CloudFile;
+    use crate::config::load::Profiles;
+    use crate::model::survey::survey;
+
+    fn text(host: &str, cloud: &str, obstacles: &[String]) -> String {
+        console::set_colors_enabled(false);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts").join(host);
+        let facts: HostFacts =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let profiles = Profiles::load(Path::new("/nonexistent")).unwrap();
+        let cloud = CloudFile::parse(cloud, "cloud.yml").unwrap();
+        let survey = survey("aio1", &facts, &profiles, &cloud).unwrap();
+        report(&facts, &survey, obstacles)
+    }
+
+    #[test]
+    fn a_users_host() {
+        let text = text("trixie-systemd-16g.json", "", &[]);
+        for line in [
+            "system                              Debian GNU/Linux 13 (trixie), kernel 6.12.48+deb13-amd64",
+            "control groups                      version 2; systemd yes, AppArmor yes",
+            "scenario    default (the largest that fits 8 cores and 15872 MiB)",
+            "workers     3 per API, 3 per RPC service",
+            "nat         10.0.4.0/24      aio1-nat   10.0.4.0/24 in place of 10.0.3.0/24: \
+             lxcbr0 has 10.0.3.1/24",
+        ] {
+            assert!(text.lines().any(|there| there == line), "{line}\n{text}");
+        }
+        assert!(text.ends_with("\nIt fits.\n"));
+        assert!(!text.contains("Good to know"));
+    }
+
+    #[test]
+    fn a_small_host_is_told_what_is_missing() {
+        let text = text("small-4g.json", "scenario: control\n", &["Docker is.".to_owned()]);
+        assert!(text.contains("Good to know\n\n- Docker is.\n"), "{text}");
+        assert!(text.contains("It does not fit\n\n- memory: found 3915 MiB, needed 5"), "{text}");
+        assert!(text.contains("Read without root"), "{text}");
+    }
+}

@@ -14,11 +14,15 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use aio::host::facts::{self, Depth};
 use aio::host::network::RealNetwork;
-use aio::host::{HostNetwork, HostNetworkSpec};
-use aio::model::facts::{HostAddress, NetworkFacts};
+use aio::host::settings::RealSettings;
+use aio::host::{HostNetwork, HostNetworkSpec, Settings};
+use aio::model::facts::{Ability, HostAddress, NetworkFacts, Presence};
 use aio::model::network::NetworkRole;
 use aio::model::ranges;
+use aio::state::paths::{Paths, RUN_DIR};
+use aio::state::records::RealRecords;
 use world::{
     Machine, Server, assert_unchanged, connect_here, in_own_namespace, play_role, serve_here, sh,
     snapshot,
@@ -319,4 +323,94 @@ fn looking_takes_milliseconds() {
     times.sort_unstable();
     println!("differs: median {} µs, worst {} µs", times[10], times[19]);
     assert!(times[10] < 50_000, "{times:?}");
+}
+
+#[test]
+fn facts_are_what_is_there() {
+    if !in_own_namespace("facts_are_what_is_there") {
+        return;
+    }
+    let world = World::new();
+    sh("nft add table ip filter; nft add chain ip filter DOCKER-USER; nft add chain ip filter \
+        FORWARD '{ type filter hook forward priority filter; policy drop; }'; \
+        ip route add 172.29.240.0/20 via 198.51.100.2");
+    let before = snapshot();
+    let state = tempfile::tempdir().unwrap();
+    let facts = block_on(facts::read(&state.path().join("not/made/yet"), Depth::Thorough));
+    assert_eq!(snapshot(), before, "looking changes nothing");
+    for ability in [Ability::Bridge, Ability::Veth, Ability::NfTables] {
+        assert_eq!(facts.abilities[&ability], Presence::yes("tried"), "{ability:?}");
+    }
+    assert_eq!(facts.network.forward_chains[0].owner, "docker");
+    assert!(facts.memory.available_mib <= facts.memory.total_mib);
+    assert!(facts.storage.free_mib > 0);
+    assert!(facts.liblxc.is_some());
+    // LXC's own bridge, and a route that covers three of the defaults.
+    let choice = ranges::choose("aio1", &BTreeMap::new(), &facts.network).unwrap();
+    let moved: Vec<&str> = choice.reasons.keys().map(|role| role.name()).collect();
+    assert_eq!(moved, ["nat", "tunnel", "storage", "provider"]);
+
+    // The cloud's own traces are no obstacle to the same choice later.
+    let spec = spec("aio1", &[]);
+    world.apply(&spec);
+    let again = block_on(facts::read(state.path(), Depth::Quick));
+    let named = spec.networks.iter().map(|network| (network.role, network.range)).collect();
+    let kept = ranges::choose("aio1", &named, &again.network);
+    let error = kept.unwrap_err().to_string();
+    assert!(error.contains("172.29.240.0/20 through uplink"), "only the route is: {error}");
+}
+
+/// Everything else plays in a namespace; this is the real host, beside whatever is on it.
+#[test]
+fn the_real_host_is_left_as_it_was() {
+    const CLOUD: &str = "nettest";
+    let state = tempfile::tempdir().unwrap();
+    let paths = Paths {
+        config_dir: state.path().to_owned(),
+        state_dir: state.path().to_owned(),
+        cloud: CLOUD.to_owned(),
+    };
+    let subids = || ["/etc/subuid", "/etc/subgid"].map(|path| std::fs::read_to_string(path).ok());
+    let forwarding = || {
+        sh("sysctl net.ipv4.ip_forward net.ipv4.conf.all.accept_redirects \
+        net.ipv4.conf.default.forwarding fs.inotify.max_user_instances")
+    };
+    block_on(async {
+        let run_dir = std::path::Path::new(RUN_DIR);
+        let records = std::sync::Arc::new(RealRecords::new(paths.records_dir()));
+        let settings = RealSettings::new(CLOUD, run_dir, records);
+        let network = RealNetwork::new(RUN_DIR);
+        let facts = facts::read(&paths.state_dir, Depth::Quick).await;
+        let choice = ranges::choose(CLOUD, &BTreeMap::new(), &facts.network).unwrap();
+        let spec = HostNetworkSpec {
+            cloud: CLOUD.to_owned(),
+            networks: choice.networks.networks,
+            virtual_address: choice.networks.virtual_address,
+            exposed: Vec::new(),
+        };
+        // Leftovers of a run that was killed.
+        network.remove(&spec).await.unwrap();
+        settings.release().await.unwrap();
+        let (ids, sysctls) = (subids(), forwarding());
+        let needs = BTreeMap::from([("fs.inotify.max_user_instances".to_owned(), 8193)]);
+
+        network.apply(&spec).await.unwrap();
+        settings.apply(&needs).await.unwrap();
+        let (first, count) = settings.id_range().await.unwrap();
+        assert_eq!(network.differs(&spec).await.unwrap(), None);
+        assert_eq!(settings.differs(&needs).await.unwrap(), None);
+        let line = format!("root:{first}:{count}");
+        for text in subids() {
+            assert_eq!(text.unwrap().lines().filter(|there| *there == line).count(), 1);
+        }
+        assert!(snapshot().contains(CLOUD));
+
+        network.remove(&spec).await.unwrap();
+        settings.release().await.unwrap();
+        assert_eq!(subids(), ids);
+        assert_eq!(forwarding(), sysctls);
+        assert!(!snapshot().contains(CLOUD));
+        let metric = format!("metric {}", ranges::guard_metric(CLOUD));
+        assert!(!snapshot().contains(&metric));
+    });
 }

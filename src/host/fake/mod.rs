@@ -4,7 +4,9 @@ mod absent;
 pub mod containers;
 pub mod http;
 pub mod layers;
+pub mod network;
 pub mod records;
+pub mod settings;
 pub mod sql;
 
 pub use absent::absent;
