@@ -72,6 +72,9 @@ pub enum Outcome {
     Failed {
         /// What [`crate::error::Error`]'s `Display` says.
         error: String,
+        /// The last lines of what it ran, if they belong to the error.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
     },
     /// It was begun and not finished because the run was cancelled.
     Cancelled,

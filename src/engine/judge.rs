@@ -71,9 +71,9 @@ impl Dispatcher<'_> {
             self.send(Event::Output { key, line: format!("interrupted: {error}") });
             return self.settle(index, Outcome::Cancelled);
         }
-        let text = error.to_string();
+        let outcome = Outcome::Failed { error: error.to_string(), output: error.output.clone() };
         self.tracks[index].error = Some(error);
-        self.settle(index, Outcome::Failed { error: text });
+        self.settle(index, outcome);
     }
 
     pub(super) fn settle(&mut self, index: usize, outcome: Outcome) {

@@ -122,7 +122,7 @@ impl Listener for Bars {
             Event::Warning { message } => {
                 self.say(&format!("{} {message}", style("warning:").for_stderr().yellow()));
             }
-            Event::StepFinished { key, outcome: Outcome::Failed { error }, .. } => {
+            Event::StepFinished { key, outcome: Outcome::Failed { error, .. }, .. } => {
                 let title = self.board.title(key);
                 self.say(&format!("{} {title}: {error}", style("failed:").for_stderr().red()));
             }

@@ -106,7 +106,18 @@ impl Listener for LogFile {
             }
             Event::RunFinished(summary) => format::summary(summary),
         };
-        self.line(&format!("{:9.3} {text}", at.as_secs_f64()));
+        let at = at.as_secs_f64();
+        if let Event::StepFinished {
+            key,
+            outcome: Outcome::Failed { output: Some(output), .. },
+            ..
+        } = event
+        {
+            for line in output.lines() {
+                self.line(&format!("{at:9.3} {key} | {line}"));
+            }
+        }
+        self.line(&format!("{at:9.3} {text}"));
     }
 }
 
@@ -115,7 +126,7 @@ fn ending(outcome: &Outcome) -> String {
         Outcome::Changed => "changed".to_owned(),
         Outcome::Unchanged => "unchanged".to_owned(),
         Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        Outcome::Failed { error } => format!("failed: {error}"),
+        Outcome::Failed { error, .. } => format!("failed: {error}"),
         Outcome::Cancelled => "interrupted".to_owned(),
         Outcome::NotRun { reason } => format!("not run: {reason}"),
         Outcome::Pending { reason } => format!("to do: {reason}"),
@@ -165,9 +176,26 @@ mod tests {
             &Event::Output { key: StepKey::new("layer/base"), line: "unpacking".to_owned() },
             Duration::from_millis(1500),
         );
+        log.hear(
+            &Event::StepFinished {
+                key: StepKey::new("layer/base"),
+                outcome: Outcome::Failed {
+                    error: "build it: no disk".to_owned(),
+                    output: Some("one\ntwo".to_owned()),
+                },
+                elapsed: Duration::from_secs(2),
+            },
+            Duration::from_secs(2),
+        );
         let mode = fs::metadata(log.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(fs::read_to_string(log.path()).unwrap(), "    1.500 layer/base | unpacking\n");
+        assert_eq!(
+            fs::read_to_string(log.path()).unwrap(),
+            "    1.500 layer/base | unpacking\n    \
+                 2.000 layer/base | one\n    \
+                 2.000 layer/base | two\n    \
+                 2.000 layer/base: failed: build it: no disk (2.000 s)\n"
+        );
         let mut names: Vec<String> = fs::read_dir(paths.log_dir())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -34,7 +34,7 @@ impl<W> Plain<W> {
         let took = format::duration(elapsed);
         match outcome {
             Outcome::Changed => Some(format!("{title} ({took})")),
-            Outcome::Failed { error } => {
+            Outcome::Failed { error, .. } => {
                 Some(format!("{} {title}: {error}", style("failed:").for_stderr().red()))
             }
             Outcome::Cancelled => Some(format!("interrupted: {title}")),
@@ -120,7 +120,7 @@ mod tests {
             Event::Output { key: key("a"), line: "unpacking".to_owned() },
             finished("a", Outcome::Changed),
             Event::Warning { message: "a firewall stands in the way".to_owned() },
-            finished("c", Outcome::Failed { error: "no disk".to_owned() }),
+            finished("c", Outcome::Failed { error: "no disk".to_owned(), output: None }),
             Event::Cancelling { running: vec![key("a")] },
             Event::RunFinished(Summary { command: "bootstrap".to_owned(), ..Summary::default() }),
         ];

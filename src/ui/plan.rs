@@ -13,7 +13,7 @@ pub fn render(report: &Report) -> String {
             Outcome::Pending { reason } => {
                 table.row([step.key.to_string(), step.title.clone(), reason.clone()]);
             }
-            Outcome::Failed { error } => {
+            Outcome::Failed { error, .. } => {
                 table.row([
                     step.key.to_string(),
                     step.title.clone(),

@@ -165,7 +165,7 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::Changed => "changed".to_owned(),
         Outcome::Unchanged => "unchanged".to_owned(),
         Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        Outcome::Failed { error } => format!("failed: {error}"),
+        Outcome::Failed { error, .. } => format!("failed: {error}"),
         Outcome::Cancelled => "interrupted".to_owned(),
         Outcome::NotRun { reason } => format!("not run: {reason}"),
         Outcome::Pending { reason } => format!("to do: {reason}"),
