@@ -103,5 +103,5 @@ while IFS= read -r path; do
 		rm -f "$root$path"
 	fi
 done <"$BUILD/drop"
-find "$root/var/log" -xdev -type f -delete
+find "$root/var/log" -xdev ! -type d -delete
 stage done

@@ -183,9 +183,10 @@ pub fn disk_usage(path: &Path) -> u64 {
         let Ok(entries) = fs::read_dir(&directory) else { continue };
         for entry in entries.flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
-            // A file with several names counts once, as near as makes no difference.
-            total += metadata.blocks() * 512
-                / metadata.nlink().max(1).min(if metadata.is_dir() { 1 } else { u64::MAX });
+            // A file with several names counts once, as near as makes no difference; a directory
+            // has as many as it has directories in it.
+            let names = if metadata.is_dir() { 1 } else { metadata.nlink().max(1) };
+            total += metadata.blocks() * 512 / names;
             if metadata.is_dir() {
                 directories.push(entry.path());
             }

@@ -7,6 +7,7 @@
 mod failure;
 mod finish;
 mod index;
+mod install;
 mod packages;
 mod pool;
 mod process;
@@ -17,7 +18,6 @@ mod users;
 mod workspace;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,18 +30,12 @@ use crate::state::files;
 use crate::state::paths::Paths;
 
 use super::{BuildProgress, LayerInfo, Layers};
-use index::{Archive, Index};
+use index::Archive;
+use install::Installation;
 use packages::Preparations;
 use pool::Pool;
-use process::Stream;
 pub use users::users;
 use workspace::Workspace;
-
-/// What runs in the build's own namespaces.
-const BUILD_SCRIPT: &str = include_str!("build.sh");
-
-/// What stands in for py3compile meanwhile.
-const NOTHING_COMPILE: &str = include_str!("nothing-compile.sh");
 
 /// Unpacked and compiled, packages take about so many times the size of their archives.
 const UNPACKED_FACTOR: u64 = 5;
@@ -182,8 +176,8 @@ impl Shared {
         self.check_space(id, &archives, &pool)?;
         pool.fetch(&archives, index, progress).map_err(|error| error.context(what()))?;
 
-        let job = Job { spec, chain: &chain, index, workspace: &workspace };
-        let installed = job.install(&layers, &pool, archives.len() as u64, progress);
+        let installation = Installation { spec, chain: &chain, index, workspace: &workspace };
+        let installed = installation.run(&layers, &pool, archives.len() as u64, progress);
         let _ = pool.take_back(&workspace.dir.join("archives"));
         installed.map_err(|error| self.add_space(error.context(what()), &archives))?;
         let upper = workspace.upper();
@@ -270,106 +264,6 @@ impl Shared {
     }
 }
 
-/// One build, once everything that it needs is known.
-struct Job<'a> {
-    spec: &'a LayerSpec,
-    chain: &'a [String],
-    index: &'a Index,
-    workspace: &'a Workspace,
-}
-
-impl Job<'_> {
-    /// Installs the packages into the upper directory.
-    fn install(
-        &self,
-        layers: &Path,
-        pool: &Pool,
-        packages: u64,
-        progress: &dyn BuildProgress,
-    ) -> Result<()> {
-        let workspace = self.workspace;
-        pool.lend(&workspace.dir.join("archives"))?;
-        self.write_inputs()?;
-        if self.chain.is_empty() {
-            finish::host_settings(&workspace.upper(), self.index)?;
-        }
-        let mut done = 0;
-        let finished =
-            process::run(self.command(layers), &|| progress.cancelled(), &mut |stream, line| {
-                match stream {
-                    Stream::Err => progress.line(line),
-                    Stream::Out => {
-                        let Some(percent) = status::percent(line) else { return };
-                        done = done.max(share(percent, packages));
-                        progress.progress(done, packages, "packages");
-                    }
-                }
-            })?;
-        if finished.status.success() {
-            return Ok(());
-        }
-        if let Some(file) = failure::broken_archive(&finished.tail) {
-            pool.discard(&file);
-        }
-        Err(failure::explain(&finished.tail, "install packages", &self.index.sources))
-    }
-
-    fn write_inputs(&self) -> Result<()> {
-        let workspace = self.workspace;
-        workspace.write("apt.conf", &self.apt_configuration())?;
-        workspace.write("acquire.conf", &self.index.acquire.for_host())?;
-        workspace.write("debian.sources", &self.index.sources)?;
-        workspace.write("dpkg.conf", &finish::dpkg_configuration())?;
-        workspace.write("nothing-compile", NOTHING_COMPILE)?;
-        let path = workspace.dir.join("nothing-compile");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-            .doing(|| format!("set the mode of {}", path.display()))?;
-        let drop = finish::DROPPED.iter().copied().chain(self.spec.drop.iter().map(String::as_str));
-        workspace.write("drop", &drop.map(|path| format!("{path}\n")).collect::<String>())?;
-        Ok(())
-    }
-
-    /// The host's APT works on the merged root, dpkg and the packages' scripts inside of it.
-    fn apt_configuration(&self) -> String {
-        let root = self.workspace.merged();
-        let (root, dir) = (root.display(), self.workspace.dir.display());
-        format!(
-            "{}Dir::State::status \"{root}/var/lib/dpkg/status\";\n\
-             Dir::State::extended_states \"{root}/var/lib/apt/extended_states\";\n\
-             Dir::Cache \"{dir}/cache\";\n\
-             Dir::Cache::archives \"{root}/var/cache/apt/archives\";\n\
-             Dir::Log \"{dir}/log\";\n\
-             DPkg::Chroot-Directory \"{root}\";\n\
-             DPkg::Options {{ \"--force-unsafe-io\"; \"--force-confdef\"; \"--force-confold\"; }};\n\
-             DPkg::Use-Pty \"false\";\n",
-            self.index.configuration(),
-        )
-    }
-
-    fn command(&self, layers: &Path) -> std::process::Command {
-        let build = &self.workspace.dir;
-        let mut command = process::isolated(BUILD_SCRIPT);
-        let lowers = if self.chain.is_empty() {
-            build.join("empty").display().to_string()
-        } else {
-            // Relative to the layers' directory: no character of its path can confuse mount.
-            let roots: Vec<String> = self.chain.iter().map(|id| format!("{id}/root")).collect();
-            roots.join(":")
-        };
-        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        command
-            .env("LAYERS", layers)
-            .env("LOWERS", lowers)
-            .env("BUILD", build)
-            .env("LISTS", self.index.lists())
-            .env("SUITE", &self.spec.suite)
-            .env("KEYRING", sources::KEYRING)
-            .env("JOBS", jobs.to_string())
-            .args(wanted_packages(self.spec));
-        command
-    }
-}
-
 /// What APT is told to install.
 fn wanted_packages(spec: &LayerSpec) -> Vec<String> {
     let mut packages = spec.packages.clone();
@@ -404,17 +298,6 @@ fn needed_mib(archives: &[Archive]) -> u64 {
 fn free_space(path: &Path) -> Result<(u64, u64)> {
     let space = rustix::fs::statvfs(path).doing(|| format!("look at {}", path.display()))?;
     Ok((space.f_bavail * space.f_frsize / MIB, space.f_favail))
-}
-
-/// `percent` of `total`, as a count.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a count of packages, clamped"
-)]
-fn share(percent: f64, total: u64) -> u64 {
-    (percent.clamp(0.0, 100.0) / 100.0 * total as f64).round() as u64
 }
 
 fn seconds_since_epoch() -> u64 {

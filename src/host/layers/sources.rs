@@ -163,11 +163,12 @@ fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<Source>> {
 fn parse_one_line(text: &str) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for line in text.lines() {
-        let mut words = line.split_whitespace().skip_while(|word| word.starts_with('['));
-        if words.next() != Some("deb") {
-            continue;
-        }
-        let mut words = words.skip_while(|word| word.starts_with('[') || word.ends_with(']'));
+        let Some(rest) = line.strip_prefix("deb ") else { continue };
+        let rest = match rest.trim_start().strip_prefix('[') {
+            Some(options) => options.split_once(']').map_or("", |(_, rest)| rest),
+            None => rest,
+        };
+        let mut words = rest.split_whitespace();
         let (Some(uri), Some(suite)) = (words.next(), words.next()) else { continue };
         let uri = uri.trim_end_matches('/').to_owned();
         match sources.iter_mut().find(|source| source.uri == uri) {
@@ -214,7 +215,8 @@ impl Acquire {
 
     fn parse(dump: &str) -> Self {
         // What belongs to the host's own indexes and media is not about fetching.
-        let foreign = ["IndexTargets", "Changelogs", "Languages", "GzipIndexes", "cdrom"];
+        let foreign =
+            ["IndexTargets", "Changelogs", "Snapshots", "Languages", "GzipIndexes", "cdrom"];
         let lines = dump
             .lines()
             .filter(|line| {
@@ -279,4 +281,116 @@ fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) {
         }
     }
     files.sort();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHERS: &str = "\
+Packages|https://download.docker.com/linux/debian/|bookworm|stable|Docker
+Packages|https://packages.example/debian/|bookworm|main|Example
+Translations|http://mirror.example/debian/|bookworm|main|Debian
+";
+
+    fn text(targets: &str, codename: &str) -> Option<String> {
+        translate(targets, codename, "trixie").map(|sources| render(&sources))
+    }
+
+    #[test]
+    fn the_hosts_mirrors_serve_the_containers_suite() {
+        let targets = format!(
+            "{OTHERS}\
+Packages|http://mirror.example/debian/|bookworm|main|Debian
+Packages|http://mirror.example/debian/|bookworm|contrib|Debian
+Packages|http://mirror.example/debian/|bookworm-updates|main|Debian
+Packages|http://mirror.example/debian/|bookworm-backports|main|Debian Backports
+Packages|https://security.example/debian-security/|bookworm-security|main|Debian
+"
+        );
+        insta::assert_snapshot!(text(&targets, "bookworm").unwrap(), @r"
+        Types: deb
+        URIs: http://mirror.example/debian
+        Suites: trixie trixie-updates
+        Components: main
+        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+        Types: deb
+        URIs: https://security.example/debian-security
+        Suites: trixie-security
+        Components: main
+        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+        ");
+    }
+
+    #[test]
+    fn before_the_first_update_the_usual_directory_tells_debians_archive() {
+        let targets = "\
+Packages|http://mirror.example/debian/|bookworm|main|$(ORIGIN)
+Packages|http://mirror.example/debian-security|bookworm-security|main|$(ORIGIN)
+Packages|https://packages.example/tool|bookworm|main|$(ORIGIN)
+";
+        let text = text(targets, "bookworm").unwrap();
+        assert!(text.contains("Suites: trixie\n") && text.contains("Suites: trixie-security\n"));
+        assert!(!text.contains("packages.example"), "{text}");
+    }
+
+    #[test]
+    fn suites_by_status_are_understood() {
+        let targets = "Packages|http://mirror.example/debian/|stable|main|Debian\n";
+        assert!(text(targets, "trixie").unwrap().contains("Suites: trixie\n"));
+    }
+
+    #[test]
+    fn what_containers_cannot_reach_or_need_not_have_is_left_out() {
+        let targets = "\
+Packages|file:/srv/debian/|bookworm|main|Debian
+Packages|http://snapshot.debian.org/archive/debian/20250101T000000Z/|bookworm|main|Debian
+";
+        assert_eq!(text(targets, "bookworm"), None);
+        assert_eq!(text(OTHERS, "bookworm"), None);
+    }
+
+    #[test]
+    fn only_debian_hosts_have_sources_of_their_own() {
+        let release = "ID=debian\nVERSION_CODENAME=bookworm\n";
+        assert_eq!(debian_codename(release).as_deref(), Some("bookworm"));
+        assert_eq!(debian_codename("ID=debian\n").as_deref(), Some("sid"));
+        assert_eq!(debian_codename("ID=ubuntu\nVERSION_CODENAME=noble\n"), None);
+        assert_eq!(debian_codename("ID=raspbian\nVERSION_CODENAME=bookworm\n"), None);
+    }
+
+    #[test]
+    fn mmdebstraps_default_is_read() {
+        let text = "deb http://a.example/debian trixie main\n\
+                    deb [signed-by=/k.gpg] http://a.example/debian trixie-updates main\n\
+                    deb [ arch=amd64 signed-by=/k.gpg ] http://b.example/sec trixie-security main\n";
+        let sources = parse_one_line(text);
+        let suites: Vec<Vec<String>> = sources.iter().map(|source| source.suites.clone()).collect();
+        assert_eq!(suites, [vec!["trixie", "trixie-updates"], vec!["trixie-security"]]);
+        assert_eq!(sources[1].uri, "http://b.example/sec");
+    }
+
+    #[test]
+    fn containers_get_what_works_in_them() {
+        let dump = "\
+APT::Architecture \"amd64\";
+Acquire \"\";
+Acquire::http::Proxy \"http://127.0.0.1:3142\";
+Acquire::https::Proxy \"http://proxy.example:3128\";
+Acquire::http::Proxy-Auto-Detect \"/usr/bin/find-proxy\";
+Acquire::Retries \"3\";
+Acquire::Languages:: \"none\";
+Acquire::Snapshots::URI::Host::mirror \"x\";
+Acquire::CompressionTypes::xz \"xz\";
+";
+        let acquire = Acquire::parse(dump);
+        assert_eq!(
+            acquire.for_containers(),
+            "Acquire::https::Proxy \"http://proxy.example:3128\";\nAcquire::Retries \"3\";\n"
+        );
+        assert!(acquire.for_host().contains("127.0.0.1:3142"));
+        assert!(acquire.for_host().contains("find-proxy"));
+        assert!(!acquire.for_host().contains("Snapshots"));
+    }
 }
