@@ -315,6 +315,14 @@ impl HostFacts {
         self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
     }
 
+    /// The address by which others know this host: that of the interface of the default route.
+    pub fn own_address(&self) -> Option<Ipv4Addr> {
+        let defaults = self.network.routes.iter().filter(|route| route.destination.prefix == 0);
+        let interface = defaults.min_by_key(|route| route.metric)?.interface.as_ref()?;
+        let own = self.network.addresses.iter().find(|it| it.interface == *interface);
+        own.map(|it| it.address)
+    }
+
     /// Whether the cloud, or what an unfinished `bootstrap` left of it, is on this host.
     pub fn holds(&self, cloud: &str) -> bool {
         let prefix = bridge_prefix(cloud);

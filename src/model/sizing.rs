@@ -15,7 +15,9 @@ use super::facts::HostFacts;
 use crate::config::profile::ContainerKind;
 use demand::Demand;
 
-pub use fit::{Chosen, Refusal, choose_scenario, notes, refusals, size, smallest};
+pub use fit::{
+    Chosen, Refusal, choose_scenario, notes, permit, refusals, size, smallest, taken_ports,
+};
 
 /// What sizing decides. Every number follows from a host fact.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

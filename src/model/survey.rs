@@ -1,7 +1,6 @@
 //! What would be built on a host: its facts, the profiles and `cloud.yml` in, one value out.
 //!
-//! Pure, and it refuses nothing by itself: `aio size` shows a host that is too small, `bootstrap`
-//! asks [`Survey::check`].
+//! Pure, and it refuses nothing: `aio size` also shows a host that is too small, and how far.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use super::ranges;
 use super::sizing::demand::Demand;
 use super::sizing::{self, Chosen, Refusal, Sizing, choose_scenario};
 use super::topology::Networks;
-use crate::config::cloud::CloudFile;
+use crate::config::cloud::{CloudFile, Expose};
 use crate::config::load::Profiles;
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
@@ -45,17 +44,6 @@ pub struct Survey {
     pub refusals: Vec<Refusal>,
     /// What a user should know.
     pub notes: Vec<String>,
-    /// The error that `bootstrap` would end with.
-    #[serde(skip)]
-    refused: Option<Error>,
-}
-
-impl Survey {
-    /// # Errors
-    /// When the host cannot carry the cloud: all that it lacks, and what would fit.
-    pub fn check(&self) -> Result<()> {
-        self.refused.clone().map_or(Ok(()), Err)
-    }
 }
 
 /// Surveys a host for the cloud `name`. `cloud` is its file with all options applied.
@@ -90,14 +78,22 @@ pub fn survey(
         Some(address) => ranges::with_virtual_address(choice.networks, address)?,
         None => choice.networks,
     };
+    let exposed = match cloud.expose() {
+        Expose::Off => None,
+        Expose::Host => facts.own_address(),
+        Expose::Address(address) => Some(address),
+    };
+    let mut refusals = sizing::refusals(facts, &demand);
+    if let Some(address) = exposed {
+        refusals.extend(sizing::taken_ports(facts, &demand, address));
+    }
     Ok(Survey {
         cloud: name.to_owned(),
         existing,
         release: release.release.clone(),
         sizing: sizing::predict(facts, &demand),
-        refusals: sizing::refusals(facts, &demand),
+        refusals,
         notes: sizing::notes(facts),
-        refused: sizing::size(facts, &demand, &scenarios).err(),
         scenario: chosen.scenario,
         reason: chosen.reason,
         members,
@@ -133,7 +129,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::facts::HostAddress;
+    use crate::model::facts::{HostAddress, Listener};
 
     fn host() -> HostFacts {
         let path =
@@ -150,7 +146,7 @@ mod tests {
     fn a_users_host_with_lxcs_own_bridge() {
         let survey = look(&host(), "").unwrap();
         assert_eq!(survey.scenario, "default");
-        assert!(survey.check().is_ok());
+        assert!(survey.refusals.is_empty());
         assert!(!survey.existing);
         assert_eq!(
             survey.network_reasons[&NetworkRole::Nat],
@@ -177,7 +173,6 @@ mod tests {
         for cloud in ["scenario: control\n", ""] {
             let survey = look(&facts, cloud).unwrap();
             assert_eq!(survey.refusals[0].what, "memory");
-            assert_eq!(survey.check().unwrap_err().kind, ErrorKind::Host);
         }
         assert_eq!(look(&facts, "").unwrap().scenario, "minimal");
     }
@@ -186,7 +181,7 @@ mod tests {
     fn a_cloud_is_recognised_without_root_by_its_bridges() {
         let mut facts = host();
         facts.memory.available_mib = 100;
-        assert!(look(&facts, "scenario: control\n").unwrap().check().is_err());
+        assert!(!look(&facts, "scenario: control\n").unwrap().refusals.is_empty());
         facts.network.addresses.push(HostAddress {
             interface: "aio1-mgmt".to_owned(),
             address: "172.29.236.100".parse().unwrap(),
@@ -194,6 +189,20 @@ mod tests {
         });
         let survey = look(&facts, "scenario: control\n").unwrap();
         assert!(survey.existing);
-        assert!(survey.check().is_ok());
+        assert!(survey.refusals.is_empty());
+    }
+
+    #[test]
+    fn a_port_that_is_exposed_must_be_free() {
+        let mut facts = host();
+        let listen = |address: &str| Listener { address: address.parse().unwrap(), port: 5000 };
+        let refused = |facts: &HostFacts, cloud: &str| look(facts, cloud).unwrap().refusals;
+        facts.network.listening = vec![listen("127.0.0.1"), listen("10.9.9.9")];
+        assert!(refused(&facts, "expose: host\n").is_empty());
+        facts.network.listening.push(listen("::"));
+        assert!(refused(&facts, "").is_empty());
+        let all = refused(&facts, "expose: host\n");
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].what, "port 5000 of 192.0.2.2, for keystone_service");
     }
 }

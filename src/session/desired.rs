@@ -24,8 +24,8 @@ use crate::model::build::{self, Inputs};
 use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
 use crate::model::ranges;
+use crate::model::sizing;
 use crate::model::sizing::demand::Demand;
-use crate::model::sizing::{self, Sizing};
 use crate::model::topology::Networks;
 use crate::plan;
 use crate::render::Renderer;
@@ -102,10 +102,17 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     let present = former.as_ref().map(count_members).unwrap_or_default();
     refuse_fixed(&profiles, &present, &members)?;
     let networks = networks(&paths.cloud, &mut cloud_file, &facts)?;
+    let services: Vec<&ServiceProfile> = profiles.services.values().collect();
+    let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
+    let existing = former.is_some();
+    let demand = Demand { release: &release, services: &services, members: &members, existing };
+    if let Some(address) = networks.exposed_address {
+        sizing::permit(&sizing::taken_ports(&facts, &demand, address))?;
+    }
     let sizing = match &former {
         // What the first run measured stays: else a busy moment would change every file.
         Some(former) if present == members => former.sizing.clone(),
-        _ => size(&facts, &release, &profiles, &members, former.is_some())?,
+        _ => sizing::size(&facts, &demand, &scenarios)?,
     };
     let variables = resolve_variables(&profiles, &scenario, &user_variables)?;
     let sources = layers::sources::fingerprint(&release.suite)?;
@@ -115,7 +122,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
         release: &release,
         scenario: &scenario.scenario,
         members: &members,
-        services: profiles.services.values().collect(),
+        services: services.clone(),
         networks: &networks,
         recorded: &former.as_ref().map(recorded::addresses).unwrap_or_default(),
         facts: &facts,
@@ -143,20 +150,6 @@ fn release(written: &mut Written) -> Result<Release> {
     })?;
     written.cloud_file.decide(Key::Release, &name, "the newest that there is a profile for")?;
     Ok(release)
-}
-
-/// Sizes the cloud, or refuses a host that cannot carry it.
-fn size(
-    facts: &HostFacts,
-    release: &Release,
-    profiles: &Profiles,
-    members: &BTreeMap<String, u32>,
-    existing: bool,
-) -> Result<Sizing> {
-    let services: Vec<&ServiceProfile> = profiles.services.values().collect();
-    let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
-    let demand = Demand { release, services: &services, members, existing };
-    sizing::size(facts, &demand, &scenarios)
 }
 
 fn scenario(written: &mut Written, release: &Release, facts: &HostFacts) -> Result<Scenario> {
@@ -207,12 +200,8 @@ fn networks(cloud: &str, file: &mut CloudFile, facts: &HostFacts) -> Result<Netw
     Ok(networks)
 }
 
-/// The address of the interface that the default route uses.
 fn host_address(facts: &HostFacts) -> Result<Ipv4Addr> {
-    let defaults = facts.network.routes.iter().filter(|route| route.destination.prefix == 0);
-    let interface = defaults.min_by_key(|route| route.metric).and_then(|it| it.interface.clone());
-    let found = facts.network.addresses.iter().find(|it| Some(&it.interface) == interface.as_ref());
-    found.map(|it| it.address).ok_or_else(|| {
+    facts.own_address().ok_or_else(|| {
         Error::new(ErrorKind::Host, "find the address to expose the cloud on")
             .because("the host has no default route with an address")
             .hint("Name one: `aio bootstrap --expose ADDRESS`.")

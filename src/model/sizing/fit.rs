@@ -1,6 +1,7 @@
 //! Whether a host can carry a cloud, and which one it gets when nobody says.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::demand::Demand;
 use super::{Sizing, predict};
@@ -51,20 +52,9 @@ pub struct Chosen {
 /// When the host cannot carry it: every number found, every number needed, and what of
 /// `alternatives` would fit.
 pub fn size(facts: &HostFacts, demand: &Demand<'_>, alternatives: &[&Scenario]) -> Result<Sizing> {
-    let refusals = refusals(facts, demand);
-    if refusals.is_empty() {
+    let Err(error) = permit(&refusals(facts, demand)) else {
         return Ok(predict(facts, demand));
-    }
-    let mut error = Error::new(ErrorKind::Host, "build this cloud on this host");
-    for refusal in &refusals {
-        error = error.because(format!(
-            "{}: found {}, needed {}",
-            refusal.what, refusal.found, refusal.needed
-        ));
-        if !error.hints.contains(&refusal.advice) {
-            error = error.hint(refusal.advice.clone());
-        }
-    }
+    };
     let smaller = candidates(alternatives).into_iter().find(|scenario| {
         let members = members(scenario);
         let demand = Demand { members: &members, existing: false, ..*demand };
@@ -77,6 +67,48 @@ pub fn size(facts: &HostFacts, demand: &Demand<'_>, alternatives: &[&Scenario]) 
         )),
         None => error,
     })
+}
+
+/// # Errors
+/// When there is anything in `refusals`: one error that names all of it.
+pub fn permit(refusals: &[Refusal]) -> Result<()> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let mut error = Error::new(ErrorKind::Host, "build this cloud on this host");
+    for refusal in refusals {
+        error = error.because(format!(
+            "{}: found {}, needed {}",
+            refusal.what, refusal.found, refusal.needed
+        ));
+        if !error.hints.contains(&refusal.advice) {
+            error = error.hint(refusal.advice.clone());
+        }
+    }
+    Err(error)
+}
+
+/// Ports of the host that are to lead into the cloud and that a program of the host has: its
+/// clients would reach the cloud instead.
+pub fn taken_ports(facts: &HostFacts, demand: &Demand<'_>, address: Ipv4Addr) -> Vec<Refusal> {
+    let deployed = |kind: &String| demand.members.get(kind).is_some_and(|members| *members > 0);
+    let frontends = demand.services.iter().flat_map(|service| &service.frontends);
+    let exposed = frontends.filter(|frontend| frontend.expose && deployed(&frontend.backend));
+    let taken = exposed.filter(|frontend| {
+        facts.network.listening.iter().any(|listener| {
+            let meant = listener.address.is_unspecified() || listener.address == address;
+            listener.port == frontend.port && meant
+        })
+    });
+    taken
+        .map(|frontend| Refusal {
+            what: format!("port {} of {address}, for {}", frontend.port, frontend.name),
+            found: "a program that listens".to_owned(),
+            needed: "a free port".to_owned(),
+            advice: "Expose the cloud on another address of this host: --expose ADDRESS."
+                .to_owned(),
+        })
+        .collect()
 }
 
 /// Members of a scenario by kind.
