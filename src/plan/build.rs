@@ -380,7 +380,8 @@ impl Builder<'_> {
                 StepKey::new(format!("cluster/{kind}/seed")),
                 format!("first state of the {kind} cluster"),
                 (Phase::Containers, Resource::Light, 50),
-                members.iter().map(|member| container_key(member, "define")).collect(),
+                // Not beside them: two writers would mount the same root at the same time.
+                members.iter().map(|member| container_key(member, "files")).collect(),
                 Seed { members: seeds },
             );
         }

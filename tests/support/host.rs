@@ -33,7 +33,8 @@ impl Snapshot {
             "setting",
             &shell(
                 "sysctl -e fs.inotify net.ipv4.ip_forward kernel.keys net.netfilter \
-                 net.ipv4.neigh.default fs.aio-max-nr vm.max_map_count 2>/dev/null || :",
+                 net.ipv4.neigh.default fs.aio-max-nr vm.max_map_count 2>/dev/null \
+                 | grep -v nf_conntrack_count || :",
             ),
         );
         for directory in ["/etc", "/usr/local", "/var/lib/lxc", "/var/lib/misc", "/root"] {
@@ -41,8 +42,12 @@ impl Snapshot {
         }
         for directory in ["/", "/var/lib", "/var/log", "/run", "/opt", "/srv", "/tmp", "/var/tmp"] {
             let Ok(entries) = fs::read_dir(directory) else { continue };
-            lines
-                .extend(entries.flatten().map(|entry| format!("path: {}", entry.path().display())));
+            let paths = entries.flatten().map(|entry| entry.path().display().to_string());
+            // Whoever uses the machine leaves temporary files: ours and our tools' have these names.
+            let ours =
+                |path: &String| ["aio", "mmdebstrap", "apt"].iter().any(|it| path.contains(it));
+            let paths = paths.filter(|path| !directory.ends_with("tmp") || ours(path));
+            lines.extend(paths.map(|path| format!("path: {path}")));
         }
         Self(lines)
     }
