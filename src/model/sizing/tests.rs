@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -12,9 +13,9 @@ use crate::config::scenario::Scenario;
 use crate::error::ErrorKind;
 use crate::model::facts::{Ability, Answer, Presence};
 
-fn profiles() -> Profiles {
-    Profiles::load(Path::new("/nonexistent")).unwrap()
-}
+/// Read once: the properties below try hundreds of hosts.
+static PROFILES: LazyLock<Profiles> =
+    LazyLock::new(|| Profiles::load(Path::new("/nonexistent")).unwrap());
 
 /// A host that was recorded with `aio size --output json`, or written in its image.
 fn host(name: &str) -> HostFacts {
@@ -24,12 +25,12 @@ fn host(name: &str) -> HostFacts {
 }
 
 struct World {
-    profiles: Profiles,
+    profiles: &'static Profiles,
 }
 
 impl World {
     fn new() -> Self {
-        Self { profiles: profiles() }
+        Self { profiles: &PROFILES }
     }
 
     fn release(&self) -> &Release {
