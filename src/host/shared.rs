@@ -101,8 +101,8 @@ impl SharedSettings {
         Ok(())
     }
 
-    /// Withdraws all needs of `owner`. What nobody needs any more is put back, unless somebody else
-    /// has changed it since.
+    /// Withdraws all needs of `owner`. What nobody needs any more is put back, what others need less
+    /// of is lowered, unless somebody else has changed it since.
     pub fn release(&self, owner: &str) -> Result<()> {
         if !self.run_dir.exists() {
             return Ok(());
@@ -133,10 +133,13 @@ impl SharedSettings {
         for name in names {
             let Some(entry) = ledger.settings.get_mut(&name) else { continue };
             entry.needs.remove(owner);
-            if !entry.needs.is_empty() {
+            let ours = entry.written.is_some() && self.value(&name)? == entry.written;
+            if let Some(most) = entry.needs.values().max().copied() {
+                if ours {
+                    self.lower(&name, entry, most)?;
+                }
                 continue;
             }
-            let ours = entry.written.is_some() && self.value(&name)? == entry.written;
             if let (true, Some(before)) = (ours, &entry.before) {
                 self.set(&name, before)?;
                 for (other, value) in &entry.beside {
@@ -146,6 +149,18 @@ impl SharedSettings {
                 }
             }
             ledger.settings.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// Lowers a setting that `aio` raised to what those who are left need, or to what it was if
+    /// that is more.
+    fn lower(&self, name: &str, entry: &mut Entry, most: u64) -> Result<()> {
+        let number = |text: &Option<String>| text.as_ref().and_then(|it| it.parse::<u64>().ok());
+        let enough = most.max(number(&entry.before).unwrap_or(0));
+        if number(&entry.written).is_some_and(|written| written > enough) {
+            self.set(name, &enough.to_string())?;
+            entry.written = Some(enough.to_string());
         }
         Ok(())
     }

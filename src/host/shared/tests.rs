@@ -80,7 +80,10 @@ fn a_second_need_that_is_higher_keeps_the_first_value() {
     let shared = kernel.shared();
     shared.apply("one", &needs(INSTANCES, 1024)).unwrap();
     shared.apply("two", &needs(INSTANCES, 8192)).unwrap();
+    assert_eq!(kernel.read(INSTANCES), "8192");
     shared.release("two").unwrap();
+    assert_eq!(kernel.read(INSTANCES), "1024", "what the first needs");
+    assert_eq!(shared.differs("one", &needs(INSTANCES, 1024)).unwrap(), None);
     shared.release("one").unwrap();
     assert_eq!(kernel.read(INSTANCES), "128");
 }
