@@ -233,6 +233,27 @@ fn packages_of_all_layers_are_found_and_downloaded_ahead() {
 }
 
 #[test]
+fn a_damaged_download_is_told_and_downloaded_anew() {
+    let bench = bench();
+    let mut spec = bench.small("damaged");
+    // Of no other test: this one damages it for all.
+    spec.packages = own(&["socat"]);
+    let id = spec.id("test");
+    let layers = vec![(id.clone(), spec.clone())];
+    run(bench.layers.download(&layers, Watcher::quiet())).unwrap();
+    let pool = bench.paths.downloads_dir().join("pool");
+    let is_socat = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("socat_");
+    let [archive] = find(&pool, &is_socat).try_into().unwrap();
+    let size = usize::try_from(fs::metadata(&archive).unwrap().len()).unwrap();
+    fs::write(&archive, vec![0; size]).unwrap();
+
+    let error = run(bench.layers.build(&spec, &id, Watcher::quiet())).unwrap_err();
+    assert!(error.to_string().contains("was damaged"), "{error}\n{:?}", error.output);
+    assert!(!archive.exists());
+    run(bench.layers.build(&spec, &id, Watcher::quiet())).unwrap();
+}
+
+#[test]
 fn an_unknown_package_is_named() {
     let bench = bench();
     let mut spec = bench.small("unknown");

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::layer::{LayerFile, LayerSpec};
 
+use super::acquire;
 use super::index::Index;
-use super::sources;
 use super::units;
 
 /// Paths that packages fill in every layer and that no container should share or need: they are
@@ -47,7 +47,7 @@ pub fn dpkg_configuration() -> String {
 /// # Errors
 /// When a file cannot be copied.
 pub fn host_settings(upper: &Path, index: &Index) -> Result<()> {
-    let mut files = sources::host_files();
+    let mut files = acquire::host_files();
     files.extend(index.acquire.files());
     for file in files {
         let inside = upper.join(file.strip_prefix("/").unwrap_or(&file));

@@ -14,9 +14,10 @@ use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
+use super::acquire::Acquire;
 use super::failure;
 use super::process::{self, Stream, tool};
-use super::sources::{self, Acquire, KEYRING};
+use super::sources::{self, KEYRING};
 use super::workspace;
 
 /// An index that APT can use.

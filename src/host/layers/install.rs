@@ -64,10 +64,15 @@ impl Installation<'_> {
         if finished.status.success() {
             return Ok(());
         }
-        if let Some(file) = failure::broken_archive(&finished.tail) {
-            pool.discard(&file);
-        }
-        Err(failure::explain(&finished.tail, "install packages", &self.index.sources))
+        let error = failure::explain(&finished.tail, "install packages", &self.index.sources);
+        // APT itself looks at the size alone of an archive that it finds; a power cut may have left
+        // nothing but the size.
+        let Some(file) = failure::broken_archive(&finished.tail) else { return Err(error) };
+        pool.discard(&file);
+        let _ = fs::remove_file(workspace.dir.join("archives").join(&file));
+        Err(error
+            .because(format!("the download {file} was damaged; it is removed"))
+            .hint("Run the same command again: it is downloaded anew."))
     }
 
     fn write_inputs(&self) -> Result<()> {

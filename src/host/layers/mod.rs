@@ -4,6 +4,7 @@
 //! installed by the host's APT into an overlay of the parents and one upper directory, which then
 //! is the layer. See `build.sh` for what happens in there, and why it is fast.
 
+mod acquire;
 mod failure;
 mod finish;
 mod index;

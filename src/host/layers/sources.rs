@@ -1,11 +1,11 @@
-//! The host's package settings: where Debian's packages come from and how they are reached.
+//! Where Debian's packages come from on this host.
 //!
 //! Nothing here knows a mirror. On a Debian host the URIs are those that its own APT uses for
 //! Debian's archive, with the containers' suite in place of the host's; on any other host they are
-//! mmdebstrap's default. Proxies, credentials and other `Acquire` settings are the host's own.
+//! mmdebstrap's default.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
@@ -51,15 +51,33 @@ pub fn sources_text(suite: &str, scratch: &Path) -> Result<String> {
 fn host_sources(suite: &str) -> Result<Option<Vec<Source>>> {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let Some(codename) = debian_codename(&release) else { return Ok(None) };
+    // APT answers at once when it need not read the indexes, which say whose they are.
+    let quick = translate(&index_targets(false)?, &codename, suite);
+    if quick.as_ref().is_some_and(|sources| archives(sources, suite) == 1) {
+        return Ok(quick);
+    }
+    Ok(translate(&index_targets(true)?, &codename, suite).or(quick))
+}
+
+/// How many places serve `suite` itself.
+fn archives(sources: &[Source], suite: &str) -> usize {
+    sources.iter().filter(|source| source.suites.iter().any(|name| name == suite)).count()
+}
+
+/// What the host's APT fetches, one line of [`TARGET_FORMAT`] each.
+fn index_targets(read_indexes: bool) -> Result<String> {
     let mut command = tool("apt-get");
     command.args(["indextargets", "--format", TARGET_FORMAT]);
-    let finished = process::run(command, &|| false, &mut |_, _| {})?;
-    if !finished.status.success() {
-        return Err(Error::new(ErrorKind::Host, "read the host's APT sources")
-            .output(finished.tail)
-            .hint("Make `apt-get indextargets` work on this host."));
+    if !read_indexes {
+        command.args(["--no-release-info", "--option", "Dir::State::lists=/nonexistent"]);
     }
-    Ok(translate(&finished.stdout, &codename, suite))
+    let finished = process::run(command, &|| false, &mut |_, _| {})?;
+    if finished.status.success() {
+        return Ok(finished.stdout);
+    }
+    Err(Error::new(ErrorKind::Host, "read the host's APT sources")
+        .output(finished.tail)
+        .hint("Make `apt-get indextargets` work on this host."))
 }
 
 /// The code name of a Debian host.
@@ -87,8 +105,8 @@ struct Target<'a> {
 /// The host's sources of Debian's archive with `suite` in place of the host's own suite.
 fn translate(targets: &str, codename: &str, suite: &str) -> Option<Vec<Source>> {
     let mut targets: Vec<Target<'_>> = targets.lines().filter_map(parse_target).collect();
-    // Once the host has fetched its indexes, they say who made them. Before that (a fresh image),
-    // the usual name of the directory must do: others also publish for Debian's suites.
+    // Others also publish for Debian's suites. The host's indexes say who made them; where they are
+    // not fetched yet or not read, the usual name of the directory must do.
     if targets.iter().any(|target| target.origin.is_some()) {
         targets.retain(|target| target.origin == Some("Debian"));
     } else {
@@ -118,8 +136,7 @@ fn translate(targets: &str, codename: &str, suite: &str) -> Option<Vec<Source>> 
             }
         }
     }
-    let has_archive = sources.iter().any(|source| source.suites.iter().any(|name| name == suite));
-    has_archive.then_some(sources)
+    (archives(&sources, suite) > 0).then_some(sources)
 }
 
 /// One line of [`TARGET_FORMAT`], if it is about binary packages of `main`.
@@ -194,95 +211,6 @@ fn render(sources: &[Source]) -> String {
     text
 }
 
-/// How the host's APT fetches: proxies, certificates, time-outs, retries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Acquire {
-    /// Lines of an `apt.conf`.
-    lines: Vec<String>,
-}
-
-impl Acquire {
-    /// Asks the host's APT.
-    ///
-    /// # Errors
-    /// When `apt-config` cannot be run.
-    pub fn of_host() -> Result<Self> {
-        let mut command = tool("apt-config");
-        command.arg("dump");
-        let finished = process::run(command, &|| false, &mut |_, _| {})?;
-        Ok(Self::parse(&finished.stdout))
-    }
-
-    fn parse(dump: &str) -> Self {
-        // What belongs to the host's own indexes and media is not about fetching.
-        let foreign =
-            ["IndexTargets", "Changelogs", "Snapshots", "Languages", "GzipIndexes", "cdrom"];
-        let lines = dump
-            .lines()
-            .filter(|line| {
-                line.strip_prefix("Acquire::").is_some_and(|rest| {
-                    !rest.starts_with("CompressionTypes")
-                        && !foreign.iter().any(|name| rest.starts_with(name))
-                        && !line.ends_with(" \"\";")
-                })
-            })
-            .map(str::to_owned)
-            .collect();
-        Self { lines }
-    }
-
-    /// For APT on the host, while a layer is built.
-    pub fn for_host(&self) -> String {
-        self.lines.iter().map(|line| format!("{line}\n")).collect()
-    }
-
-    /// For APT in a container: there is no program of the host and no service on its loopback.
-    pub fn for_containers(&self) -> String {
-        let here = ["//localhost", "//127.", "//[::1]"];
-        self.lines
-            .iter()
-            .filter(|line| !line.to_ascii_lowercase().contains("::proxy-auto-detect"))
-            .filter(|line| !here.iter().any(|host| line.contains(host)))
-            .map(|line| format!("{line}\n"))
-            .collect()
-    }
-
-    /// Files of the host that the settings name (certificates, keys), for containers.
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.lines
-            .iter()
-            .filter_map(|line| line.split_once('"')?.1.strip_suffix("\";"))
-            .filter(|value| value.starts_with('/'))
-            .map(PathBuf::from)
-            .filter(|path| path.is_file())
-            .collect()
-    }
-}
-
-/// Files of the host that a container needs at the same place, with their modes: certificate
-/// authorities that the host's owner added, credentials for mirrors, pip's configuration.
-pub fn host_files() -> Vec<PathBuf> {
-    let mut files = vec![PathBuf::from("/etc/pip.conf"), PathBuf::from("/etc/apt/auth.conf")];
-    for directory in ["/etc/apt/auth.conf.d", "/usr/local/share/ca-certificates"] {
-        collect_files(Path::new(directory), &mut files);
-    }
-    files.retain(|path| path.is_file());
-    files
-}
-
-fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect_files(&path, files);
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,6 +264,19 @@ Packages|https://packages.example/tool|bookworm|main|$(ORIGIN)
     }
 
     #[test]
+    fn a_second_archive_is_noticed() {
+        let targets = "\
+Packages|http://mirror.example/debian/|bookworm|main|$(ORIGIN)
+Packages|https://packages.example/tool/debian/|bookworm|main|$(ORIGIN)
+";
+        let sources = translate(targets, "bookworm", "trixie").unwrap();
+        assert_eq!(archives(&sources, "trixie"), 2);
+        let known = targets.replacen("$(ORIGIN)", "Debian", 1).replace("$(ORIGIN)", "Example");
+        let sources = translate(&known, "bookworm", "trixie").unwrap();
+        assert_eq!(archives(&sources, "trixie"), 1);
+    }
+
+    #[test]
     fn suites_by_status_are_understood() {
         let targets = "Packages|http://mirror.example/debian/|stable|main|Debian\n";
         assert!(text(targets, "trixie").unwrap().contains("Suites: trixie\n"));
@@ -369,28 +310,5 @@ Packages|http://snapshot.debian.org/archive/debian/20250101T000000Z/|bookworm|ma
         let suites: Vec<Vec<String>> = sources.iter().map(|source| source.suites.clone()).collect();
         assert_eq!(suites, [vec!["trixie", "trixie-updates"], vec!["trixie-security"]]);
         assert_eq!(sources[1].uri, "http://b.example/sec");
-    }
-
-    #[test]
-    fn containers_get_what_works_in_them() {
-        let dump = "\
-APT::Architecture \"amd64\";
-Acquire \"\";
-Acquire::http::Proxy \"http://127.0.0.1:3142\";
-Acquire::https::Proxy \"http://proxy.example:3128\";
-Acquire::http::Proxy-Auto-Detect \"/usr/bin/find-proxy\";
-Acquire::Retries \"3\";
-Acquire::Languages:: \"none\";
-Acquire::Snapshots::URI::Host::mirror \"x\";
-Acquire::CompressionTypes::xz \"xz\";
-";
-        let acquire = Acquire::parse(dump);
-        assert_eq!(
-            acquire.for_containers(),
-            "Acquire::https::Proxy \"http://proxy.example:3128\";\nAcquire::Retries \"3\";\n"
-        );
-        assert!(acquire.for_host().contains("127.0.0.1:3142"));
-        assert!(acquire.for_host().contains("find-proxy"));
-        assert!(!acquire.for_host().contains("Snapshots"));
     }
 }
