@@ -71,7 +71,9 @@ fn tokens(cloud: &Cloud) {
 pub fn stack(cloud: &Cloud, name: &str) {
     let command = cloud.command(&["attach", "utility", "--", "sh", "-c", "cat > /root/stack.yml"]);
     run_with_input(command, TEMPLATE, Duration::from_secs(20)).ok();
-    let made = cloud.openstack(&["stack", "create", "-t", "/root/stack.yml", "--wait", name]);
+    // With `--wait` the client prints its events before the answer.
+    cloud.ok(&["openstack", "stack", "create", "-t", "/root/stack.yml", "--wait", name]);
+    let made = cloud.openstack(&["stack", "show", name]);
     assert_eq!(made["stack_status"], "CREATE_COMPLETE", "{made}");
     cloud.ok(&["openstack", "stack", "delete", "--yes", "--wait", name]);
     let left = cloud.openstack(&["stack", "list"]);

@@ -44,12 +44,14 @@ impl Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{called}: {error}"));
+        let stdout = child.stdout.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let readers = [collect(stdout), collect(stderr)];
+        // Written after the readers have begun: what it echoes would fill the pipe.
         if let (Some(mut stdin), Some(text)) = (child.stdin.take(), input) {
             stdin.write_all(text.as_bytes()).unwrap();
         }
-        let stdout = child.stdout.take().unwrap();
-        let stderr = child.stderr.take().unwrap();
-        Self { called, child, readers: [collect(stdout), collect(stderr)], started }
+        Self { called, child, readers, started }
     }
 
     /// Its process id.
