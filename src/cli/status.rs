@@ -7,7 +7,7 @@ use super::{block_on, options};
 use crate::error::Result;
 use crate::session::open::Access;
 use crate::session::{Session, power, require_root};
-use crate::steps::health::{self, CloudHealth, Health};
+use crate::steps::health::{self, CloudHealth};
 use crate::ui;
 
 /// Arguments of `aio status`.
@@ -48,9 +48,6 @@ pub struct StopArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
-
-/// Exit code of `aio status` when the cloud is not healthy.
-const NOT_HEALTHY: u8 = 1;
 
 fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
     require_root(command)?;

@@ -59,7 +59,8 @@ fn queue(cloud: &Cloud) {
     let users = cloud.inside("rabbit_mq/1", "rabbitmqctl -q list_users").ok().stdout;
     assert!(!users.contains("guest"), "{users}");
     let heat = &cloud.secrets()["heat_oslomsg_rpc_password"];
-    let script = format!("rabbitmqctl -q authenticate_user heat '{heat}'");
+    // By standard input: arguments of processes reach the journal.
+    let script = format!("echo '{heat}' | rabbitmqctl -q authenticate_user heat");
     cloud.inside("rabbit_mq/2", &script).ok();
 }
 
