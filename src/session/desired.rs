@@ -25,6 +25,7 @@ use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
 use crate::model::ranges;
 use crate::model::sizing;
+use crate::model::sizing::Sizing;
 use crate::model::sizing::demand::Demand;
 use crate::model::topology::Networks;
 use crate::plan;
@@ -112,7 +113,18 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     let sizing = match &former {
         // What the first run measured stays: else a busy moment would change every file.
         Some(former) if present == members => former.sizing.clone(),
-        _ => sizing::size(&facts, &demand, &scenarios)?,
+        // So do the limits of the kinds that are there: a changed one restarts a container.
+        Some(former) => {
+            let mut sizing = sizing::size(&facts, &demand, &scenarios)?;
+            sizing.memory_limit_mib.extend(former.sizing.memory_limit_mib.clone());
+            Sizing {
+                predicted_memory_mib: sizing.predicted_memory_mib,
+                predicted_disk_mib: sizing.predicted_disk_mib,
+                memory_limit_mib: sizing.memory_limit_mib,
+                ..former.sizing.clone()
+            }
+        }
+        None => sizing::size(&facts, &demand, &scenarios)?,
     };
     let variables = resolve_variables(&profiles, &scenario, &user_variables)?;
     let sources = layers::sources::fingerprint(&release.suite)?;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::config::profile::Drain;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
-use crate::host::ContainerState;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
@@ -86,20 +85,15 @@ impl Balancer {
         self.backends.iter().filter(move |backend| backend.kind == container.kind)
     }
 
-    /// Sends commands to every running balancer; one that is down has nothing to be told.
+    /// What a balancer answers; `None` when it is down: then there is nothing to be told.
+    async fn ask(&self, context: &StepContext, name: &str, request: &str) -> Option<String> {
+        context.host.containers.socket(name, &self.socket, &format!("{request}\n")).await.ok()
+    }
+
+    /// Sends commands to every balancer that is up.
     async fn tell(&self, context: &StepContext, commands: &str) -> Result<()> {
         for name in &self.containers {
-            let ContainerState::Running { .. } = context.host.containers.state(name).await? else {
-                continue;
-            };
-            if !context.host.containers.path_exists(name, &self.socket).await? {
-                continue;
-            }
-            let answer = context
-                .host
-                .containers
-                .socket(name, &self.socket, &format!("{commands}\n"))
-                .await?;
+            let Some(answer) = self.ask(context, name, commands).await else { continue };
             // A server that a stale configuration does not know yet is not in service either.
             let refused = answer.lines().find(|line| {
                 !line.trim().is_empty() && !line.contains("No such server") && !is_harmless(line)
@@ -134,7 +128,7 @@ impl Balancer {
         while Instant::now() < deadline && !context.cancel.is_cancelled() {
             let busy = self
                 .servers(context)
-                .await?
+                .await
                 .iter()
                 .any(|server| server.server == container.name && server.sessions > 0);
             if !busy {
@@ -159,20 +153,14 @@ impl Balancer {
         if commands.is_empty() { Ok(()) } else { self.tell(context, &commands.join(";")).await }
     }
 
-    /// Every server of every frontend, as the first running balancer sees it; empty when none runs.
-    pub async fn servers(&self, context: &StepContext) -> Result<Vec<ServerState>> {
+    /// Every server of every frontend, as the first balancer that is up sees it; empty when none is.
+    pub async fn servers(&self, context: &StepContext) -> Vec<ServerState> {
         for name in &self.containers {
-            let ContainerState::Running { .. } = context.host.containers.state(name).await? else {
-                continue;
-            };
-            if !context.host.containers.path_exists(name, &self.socket).await? {
-                continue;
+            if let Some(answer) = self.ask(context, name, "show stat -1 4 -1").await {
+                return parse_statistics(&answer);
             }
-            let answer =
-                context.host.containers.socket(name, &self.socket, "show stat -1 4 -1\n").await?;
-            return Ok(parse_statistics(&answer));
         }
-        Ok(Vec::new())
+        Vec::new()
     }
 }
 

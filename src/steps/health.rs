@@ -99,7 +99,6 @@ pub async fn observe(context: &StepContext, shared: &Arc<Shared>) -> Result<Clou
     let (clusters, backends) =
         tokio::join!(clusters(context, shared), shared.balancer.servers(context));
     let backends: Vec<ServerState> = backends
-        .unwrap_or_default()
         .into_iter()
         .filter(|server| shared.cloud.container(&server.server).is_some())
         .collect();

@@ -37,7 +37,7 @@ impl Ready {
         if self.servers.is_empty() {
             return Ok(Vec::new());
         }
-        let seen = self.shared.balancer.servers(context).await?;
+        let seen = self.shared.balancer.servers(context).await;
         let mut down = Vec::new();
         for (member, frontend) in &self.servers {
             let found = seen
