@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +14,14 @@ use crate::model::journal::Entry;
 /// The fields that are asked for; `journalctl` adds the time by itself.
 const FIELDS: &str =
     "_MACHINE_ID,_HOSTNAME,_SYSTEMD_UNIT,UNIT,SYSLOG_IDENTIFIER,_PID,PRIORITY,MESSAGE";
+
+/// How many entries following begins with.
+const TAIL_LINES: u32 = 10;
+/// How often following asks for what has come.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
+
+/// How much later than a younger one an entry may arrive, in microseconds.
+const LATE_US: u64 = 2_000_000;
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
@@ -40,13 +49,6 @@ impl Query {
             "--no-pager".to_owned(),
             "--quiet".to_owned(),
         ];
-        if self.follow {
-            arguments.push("--follow".to_owned());
-            // Without this it would begin with the last ten.
-            if self.lines.is_none() && self.since.is_some() {
-                arguments.push("--no-tail".to_owned());
-            }
-        }
         if let Some(lines) = self.lines {
             arguments.push(format!("--lines={lines}"));
         }
@@ -71,12 +73,71 @@ fn relative(since: &str) -> String {
     if is_span { format!("-{since}") } else { since.to_owned() }
 }
 
-/// Reads entries in order of time and gives each to `each` until that says `false` or there are no
-/// more.
+/// Reads entries in order of time and gives each to `each` until that says `false` or, unless the
+/// query follows, there are no more.
+///
+/// Following asks again and again for what has come since: `journalctl --follow` over the journals
+/// of several machines wakes up and shows nothing (seen with systemd 252).
 ///
 /// # Errors
 /// When there is no `journalctl`, or it fails; and those of `each`.
 pub fn read(
+    directory: &Path,
+    query: &Query,
+    mut each: impl FnMut(Entry) -> Result<bool>,
+) -> Result<()> {
+    let mut newest_us = 0;
+    // What was shown last: the next question begins a little earlier again, since a container's
+    // entry may arrive after a younger one of another.
+    let mut shown: Vec<Entry> = Vec::new();
+    let mut wanted = query.clone();
+    if wanted.follow && wanted.lines.is_none() && wanted.since.is_none() {
+        wanted.lines = Some(TAIL_LINES);
+    }
+    loop {
+        let mut goes_on = true;
+        let mut give = |entry: Entry| {
+            if shown.contains(&entry) {
+                return Ok(true);
+            }
+            newest_us = newest_us.max(entry.time_us);
+            if query.follow {
+                shown.push(entry.clone());
+            }
+            goes_on = each(entry)?;
+            Ok(goes_on)
+        };
+        if wanted.lines.is_some() {
+            // With `--lines` and `--grep` journalctl turns the order round.
+            let mut last = Vec::new();
+            read_once(directory, &wanted, |entry| {
+                last.push(entry);
+                Ok(true)
+            })?;
+            last.sort_by_key(|entry| entry.time_us);
+            for entry in last {
+                if !give(entry)? {
+                    return Ok(());
+                }
+            }
+        } else {
+            read_once(directory, &wanted, give)?;
+        }
+        if !query.follow || !goes_on {
+            return Ok(());
+        }
+        std::thread::sleep(FOLLOW_INTERVAL);
+        if newest_us > 0 {
+            let from_us = newest_us.saturating_sub(LATE_US);
+            shown.retain(|entry| entry.time_us >= from_us);
+            let (seconds, micros) = (from_us / 1_000_000, from_us % 1_000_000);
+            wanted.since = Some(format!("@{seconds}.{micros:06}"));
+            wanted.lines = None;
+        }
+    }
+}
+
+fn read_once(
     directory: &Path,
     query: &Query,
     mut each: impl FnMut(Entry) -> Result<bool>,
@@ -94,7 +155,6 @@ pub fn read(
             let Some(entry) = line.ok().as_deref().and_then(parse) else { continue };
             outcome = each(entry);
             if !matches!(outcome, Ok(true)) {
-                // It may be following: it would not end by itself.
                 let _ = child.kill();
                 break;
             }
@@ -181,14 +241,7 @@ mod tests {
         assert_eq!(arguments[0], "--directory=/j");
         assert_eq!(
             arguments[6..],
-            [
-                "--follow",
-                "--no-tail",
-                "--since=-10m",
-                "--grep=err.r",
-                "_MACHINE_ID=ab",
-                "_MACHINE_ID=cd"
-            ]
+            ["--since=-10m", "--grep=err.r", "_MACHINE_ID=ab", "_MACHINE_ID=cd"]
         );
     }
 
