@@ -3,7 +3,7 @@
 #
 # LAYERS     directory of the published layers; LOWERS names roots in it, topmost first, ':' between
 # BUILD      directory of this build: new/root (becomes the layer), work, empty, merged, archives,
-#            apt.conf, acquire.conf, debian.sources, dpkg.conf, nothing-compile, drop
+#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop
 # LISTS      index files of APT
 # SUITE      Debian suite
 # KEYRING    the host's keyring of Debian's archive
@@ -67,28 +67,38 @@ mkdir -m 1777 "$root/run/lock"
 mkdir -p "$root/usr/sbin"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 0755 "$root/usr/sbin/policy-rc.d"
-# Nothing is compiled package by package: all at once, in parallel, below.
-if [ -e "$root/usr/bin/py3compile" ]; then
-	mount --bind "$BUILD/nothing-compile" "$root/usr/bin/py3compile"
-fi
+# What packages would do again and again is done once, below.
+mkdir "$root/run/stand-ins"
+for tool in py3compile update-ca-certificates; do
+	cp "$BUILD/stand-in" "$root/run/stand-ins/$tool"
+done
 
 stage installing packages
 APT_CONFIG=$BUILD/apt.conf apt-get install --yes --quiet --no-install-recommends \
 	--option APT::Status-Fd=3 "$@"
 
-stage compiling Python
-if [ -x "$root/usr/bin/python3" ]; then
-	compile=
-	for directory in usr/lib/python3 $(cat "$root/tmp/aio-compile" 2>/dev/null | sort -u); do
-		if [ -d "$upper/$directory" ]; then
-			compile="$compile $directory"
-		fi
-	done
-	if [ -n "$compile" ]; then
+called() {
+	[ -e "$root/run/stand-ins/$1.called" ]
+}
+
+if called update-ca-certificates; then
+	stage collecting certificates
+	chroot "$root" update-ca-certificates
+fi
+
+if called py3compile && [ -x "$root/usr/bin/python3" ]; then
+	stage compiling Python
+	paths=$root/run/stand-ins/py3compile.paths
+	touch "$paths"
+	directories=$(cd "$upper" && for directory in usr/lib/python3 $(sort -u "$paths"); do
+		if [ -d "$directory" ]; then echo "$directory"; fi
+	done)
+	if [ -n "$directories" ]; then
 		# Tests are a third of the code, and no service imports them.
-		(cd "$upper" && find $compile -name tests -prune -o -name '*.py' -printf '/%p\n') >"$root/tmp/aio-files"
+		(cd "$upper" && find $directories -name tests -prune -o -name '*.py' -printf '/%p\n') \
+			>"$root/run/sources"
 		# A file that does not compile (a template, another version's syntax) is nobody's failure.
-		chroot "$root" python3 -m compileall -qq -j "$JOBS" -i /tmp/aio-files || true
+		chroot "$root" python3 -m compileall -qq -j "$JOBS" -i /run/sources || true
 	fi
 fi
 

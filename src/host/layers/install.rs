@@ -16,8 +16,8 @@ use crate::model::layer::LayerSpec;
 /// What runs in the build's own namespaces.
 const BUILD_SCRIPT: &str = include_str!("build.sh");
 
-/// What stands in for py3compile meanwhile.
-const NOTHING_COMPILE: &str = include_str!("nothing-compile.sh");
+/// What stands in for tools that packages would call again and again.
+const STAND_IN: &str = include_str!("stand-in.sh");
 
 /// One build, once everything that it needs is known.
 pub struct Installation<'a> {
@@ -81,8 +81,8 @@ impl Installation<'_> {
         workspace.write("acquire.conf", &self.index.acquire.for_host())?;
         workspace.write("debian.sources", &self.index.sources)?;
         workspace.write("dpkg.conf", &finish::dpkg_configuration())?;
-        workspace.write("nothing-compile", NOTHING_COMPILE)?;
-        let path = workspace.dir.join("nothing-compile");
+        workspace.write("stand-in", STAND_IN)?;
+        let path = workspace.dir.join("stand-in");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
             .doing(|| format!("set the mode of {}", path.display()))?;
         let drop = finish::DROPPED.iter().copied().chain(self.spec.drop.iter().map(String::as_str));
@@ -101,6 +101,7 @@ impl Installation<'_> {
              Dir::Cache::archives \"{root}/var/cache/apt/archives\";\n\
              Dir::Log \"{dir}/log\";\n\
              DPkg::Chroot-Directory \"{root}\";\n\
+             DPkg::Path \"/run/stand-ins:/usr/sbin:/usr/bin:/sbin:/bin\";\n\
              DPkg::Options {{ \"--force-unsafe-io\"; \"--force-confdef\"; \"--force-confold\"; }};\n\
              DPkg::Use-Pty \"false\";\n",
             self.index.configuration(),
