@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::require_root;
 use super::run::Options;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::layers::{RealLayers, downloads_size, remove_downloads, users};
 use crate::host::{LayerInfo, Layers};
 use crate::ui;
@@ -47,7 +47,11 @@ pub struct Pruned {
 /// # Errors
 /// When the layers or the records of containers cannot be read.
 pub async fn list(options: &Options) -> Result<Vec<Image>> {
-    require_root("image ls")?;
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::new(ErrorKind::Refused, "list the image layers")
+            .because("only root may look into their directory")
+            .hint("Run `sudo aio image ls`."));
+    }
     let infos = RealLayers::new(options.paths.clone()).list().await?;
     Ok(images(infos, &users(&options.paths)?, now()))
 }
