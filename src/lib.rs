@@ -3,11 +3,12 @@
 //! The way through the house (an arrow is the only allowed direction of imports):
 //!
 //! ```text
-//! cli → config → model → plan → engine → steps → host → lxc
+//! cli → session → config → model → plan → engine → steps → host → lxc
 //! ```
 //!
 //! `model`, `plan` and `render` do no I/O, so a whole cloud can be planned without root. `steps`
-//! never print; `ui` never sees the host. OpenStack is data (`profiles/`), this crate is the engine.
+//! never print; `ui` never sees the host. `session` is what commands share: from files and facts to a
+//! run of steps. OpenStack is data (`profiles/`), this crate is the engine.
 
 pub mod cli;
 pub mod config;
