@@ -1,12 +1,21 @@
 //! The identity service over its REST API (version 3), with one token: domains, projects, roles,
 //! users, role assignments, the catalog. Source of paths and bodies: the Identity API v3 reference.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::shared::{Shared, json as parse};
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::{Request, Response};
+
+/// How long a request that does no harm twice is repeated while no member answers it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A token with the address where it was issued.
 pub struct Session<'a> {
@@ -53,6 +62,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends a request; any answer outside 2xx is an error that carries the service's own words.
+    /// A request that a proxy could not get answered is repeated, unless it makes something.
     pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
         let request = Request {
             method: method.to_owned(),
@@ -61,7 +71,7 @@ impl<'a> Session<'a> {
             body,
             timeout: None,
         };
-        let response = self.context.host.http.send(request).await?;
+        let response = self.answer(request).await?;
         if !(200..300).contains(&response.status) {
             return Err(refusal(&format!("{method} {path}"), &response));
         }
@@ -69,6 +79,18 @@ impl<'a> Session<'a> {
             return Ok(Value::Null);
         }
         parse(&response.body, || format!("read the answer to {method} {path}"))
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let response = self.context.host.http.send(request.clone()).await?;
+            let lost = matches!(response.status, 502..=504);
+            if !lost || request.method == "POST" || Instant::now() >= until {
+                return Ok(response);
+            }
+            sleep(PAUSE).await;
+        }
     }
 
     /// A whole collection: `list("/users", "users")`.
