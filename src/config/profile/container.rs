@@ -1,0 +1,134 @@
+//! A container kind: its layers, memory and data, and its units, files and health.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::cluster::Cluster;
+use super::file::{File, root_root};
+use super::unit::Unit;
+
+/// A kind of container; its members differ in number, name and address alone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerKind {
+    /// One line for tables.
+    pub summary: String,
+    /// Named layers of the release file (`profiles/releases`) that lie below the kind's own,
+    /// lowest first, without the base: `[openstack]`.
+    #[serde(default)]
+    pub layers: Vec<String>,
+    /// Packages of the kind's own layer. Empty: the kind has no layer of its own.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Networks beside the NAT network that every container has: `[management]`.
+    #[serde(default = "management_only")]
+    pub networks: Vec<String>,
+    /// Whether the internal virtual address stands on this kind's management interface.
+    #[serde(default)]
+    pub virtual_address: bool,
+    /// Why the container must be privileged; absent for an unprivileged one.
+    #[serde(default)]
+    pub privileged: Option<String>,
+    /// What it uses and may use.
+    pub memory: Memory,
+    /// Directories that outlive a rebuild.
+    #[serde(default)]
+    pub data: Vec<DataDirectory>,
+    /// Environment of commands run with `aio attach`.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Units that run, in the order in which they are started.
+    #[serde(default)]
+    pub units: Vec<Unit>,
+    /// Files that are rendered into it. The release file adds those that every container has.
+    #[serde(default)]
+    pub files: Vec<File>,
+    /// When a member is healthy, beside its units being active.
+    #[serde(default)]
+    pub health: Vec<Probe>,
+    /// Set for kinds whose members form one cluster.
+    #[serde(default)]
+    pub cluster: Option<Cluster>,
+}
+
+fn management_only() -> Vec<String> {
+    vec!["management".to_owned()]
+}
+
+/// Memory of one member.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// What an idle member uses with one worker per service, in MiB of PSS. Predicts.
+    pub idle_mib: u64,
+    /// What each further API or RPC worker adds, in MiB.
+    #[serde(default)]
+    pub per_worker_mib: u64,
+    /// The least limit with which it works, in MiB; sizing gives more where the host has it.
+    pub limit_mib: u64,
+}
+
+/// A directory of its own, bind-mounted, never in the container's upper directory.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataDirectory {
+    /// Absolute path in the container.
+    pub path: String,
+    /// `user:group`, looked up in the layers' own `/etc/passwd`.
+    #[serde(default = "root_root")]
+    pub owner: String,
+    /// Octal: `"0755"`.
+    #[serde(default = "mode_0755")]
+    pub mode: String,
+    /// Whether it starts as a copy of what the layers have at that path.
+    #[serde(default)]
+    pub from_image: bool,
+    /// Whether losing it loses what users made: `rebuild --data` of the last copy is refused.
+    #[serde(default)]
+    pub precious: bool,
+    /// Whether `rebuild --data` leaves it alone (logs).
+    #[serde(default)]
+    pub keep: bool,
+}
+
+fn mode_0755() -> String {
+    "0755".to_owned()
+}
+
+/// One question whose answer tells whether something works.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, tag = "probe", rename_all = "snake_case")]
+pub enum Probe {
+    /// `GET http://MEMBER:port/path` answers with one of `status`.
+    Http {
+        /// Port on the member's management address.
+        port: u16,
+        /// With its leading slash.
+        path: String,
+        /// Accepted status codes.
+        #[serde(default = "status_200")]
+        status: Vec<u16>,
+    },
+    /// A TCP connection to the member's management address is accepted.
+    Tcp {
+        /// The port.
+        port: u16,
+    },
+    /// A query on the member itself returns `expect` in its first column.
+    Sql {
+        /// One statement.
+        query: String,
+        /// The text that the first column of the first row must equal.
+        expect: String,
+    },
+    /// A shell script in the container exits with 0.
+    Run {
+        /// *Template*.
+        script: String,
+    },
+}
+
+fn status_200() -> Vec<u16> {
+    vec![200]
+}

@@ -1,0 +1,52 @@
+//! A file that is rendered into a container.
+
+use serde::{Deserialize, Serialize};
+
+/// A file rendered into a container.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Absolute path in the container (*template*).
+    pub path: String,
+    /// Below `profiles/templates/`: `heat/heat.conf`.
+    pub template: String,
+    /// `user:group`, looked up in the layers' own `/etc/passwd`.
+    #[serde(default = "root_root")]
+    pub owner: String,
+    /// Octal: `"0640"`. A file that holds a secret must not be readable by others.
+    #[serde(default = "mode_0644")]
+    pub mode: String,
+    /// How files of `overrides/` are merged into it.
+    #[serde(default)]
+    pub merge: Merge,
+    /// Units to restart when it changes. Empty: all units of the container.
+    #[serde(default)]
+    pub restarts: Option<Vec<String>>,
+    /// What to do instead of a restart: a shell script run in the container.
+    #[serde(default)]
+    pub apply: Option<String>,
+    /// Run `apply` in the first member only (its effect reaches the whole cluster).
+    #[serde(default)]
+    pub apply_once: bool,
+}
+
+/// The owner of what nobody names an owner for.
+pub(super) fn root_root() -> String {
+    "root:root".to_owned()
+}
+
+fn mode_0644() -> String {
+    "0644".to_owned()
+}
+
+/// How overrides reach a file.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Merge {
+    /// It takes none.
+    #[default]
+    None,
+    /// An oslo.config INI file: `overrides/global.conf`, `<service>.conf`,
+    /// `<service>/<unit>.conf`, `<kind>/<member>/<service>.conf` are merged into it in that order.
+    Ini,
+}

@@ -1,0 +1,85 @@
+//! What a service profile says: the schema of `profiles/services/*.yml`.
+//!
+//! Everything that is true of one OpenStack (or infrastructure) service and not of another stands
+//! in such a file. The types here are the whole language; a mechanism that only one service needs
+//! is described in general words and named for what it does, never for the service.
+//!
+//! Strings marked *template* are rendered with the same context as files (see `render`).
+
+mod cluster;
+mod container;
+mod file;
+mod frontend;
+mod identity;
+mod setup;
+mod stores;
+mod unit;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+pub use cluster::{Cluster, ClusterSize};
+pub use container::{ContainerKind, DataDirectory, Memory, Probe};
+pub use file::{File, Merge};
+pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer};
+pub use identity::{
+    CatalogService, Domain, Identity, IdentityServer, Project, RoleAssignment, User,
+};
+pub use setup::{Done, SetupCommand, SetupPhase};
+pub use stores::{Database, Queue, SqlServer};
+pub use unit::{Unit, UnitStart};
+
+/// One file of `profiles/services/`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceProfile {
+    /// The service's name, equal to the file's stem: `heat`.
+    pub service: String,
+    /// One line for tables.
+    pub summary: String,
+    /// Services that must be in a cloud that has this one.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// What a user may set in `user_variables.yml` or with `--set`.
+    #[serde(default)]
+    pub variables: IndexMap<String, Variable>,
+    /// The container kinds, in the order in which they are shown.
+    pub containers: IndexMap<String, ContainerKind>,
+    /// Databases in the cloud's MariaDB.
+    #[serde(default)]
+    pub databases: Vec<Database>,
+    /// Virtual hosts in the cloud's RabbitMQ.
+    #[serde(default)]
+    pub queues: Vec<Queue>,
+    /// What the identity service must know.
+    #[serde(default)]
+    pub identity: Identity,
+    /// What HAProxy serves on the virtual address.
+    #[serde(default)]
+    pub frontends: Vec<Frontend>,
+    /// Commands that prepare the service before its units start, in order.
+    #[serde(default)]
+    pub setup: Vec<SetupCommand>,
+    /// Set by the one service that holds the databases of all others.
+    #[serde(default)]
+    pub sql_server: Option<SqlServer>,
+    /// Set by the one service that balances the frontends of all others.
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
+    /// Set by the one service that issues tokens and holds the catalog.
+    #[serde(default)]
+    pub identity_server: Option<IdentityServer>,
+}
+
+/// A value that a user may set.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// One line: what it does, with the unit.
+    pub description: String,
+    /// The value when nobody sets one. Its YAML type is the type of the variable.
+    pub default: serde_json::Value,
+    /// The allowed values, if they are few.
+    #[serde(default)]
+    pub choices: Vec<serde_json::Value>,
+}

@@ -1,0 +1,52 @@
+//! Commands that prepare a service.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A command that prepares a service before its units start.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetupCommand {
+    /// Unique in the profile: `schema`.
+    pub name: String,
+    /// Shown while it runs: "schema of heat".
+    pub title: String,
+    /// The container kind in whose first member it runs.
+    pub container: String,
+    /// A shell script run as root. Secrets come by `environment`, never here.
+    pub script: String,
+    /// Environment of the script (*template*: secrets allowed).
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// How it is observed to be done already.
+    pub done: Done,
+    /// `units`: before the service's units start (the default). `service`: after they are healthy.
+    #[serde(default)]
+    pub before: SetupPhase,
+}
+
+/// When a set-up command runs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetupPhase {
+    /// Before the service's units start.
+    #[default]
+    Units,
+    /// After the units are healthy, before the service counts as ready.
+    Ready,
+}
+
+/// How a set-up command is observed to be done.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, tag = "observe", rename_all = "snake_case")]
+pub enum Done {
+    /// The query returns a row whose first column is not 0 (a missing table: not done), and the
+    /// container's layers are those with which the script last ran.
+    Sql {
+        /// One statement, tables qualified by their schema.
+        query: String,
+    },
+    /// The identity service issues a token to the user `admin` with the present secret.
+    AdminToken,
+}

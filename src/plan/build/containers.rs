@@ -1,0 +1,203 @@
+//! Steps on containers, and on the clusters that members of a kind form.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{Builder, container_key, form_key, setup_key};
+use crate::config::profile::{Cluster, ContainerKind, File, ServiceProfile, SetupPhase, Unit};
+use crate::engine::event::{Phase, Resource, StepKey};
+use crate::error::{Error, Result};
+use crate::model::topology::Container;
+use crate::steps::cluster::{Form, Seed};
+use crate::steps::container::{Define, DesiredFile, Files, Start};
+use crate::steps::units::Units;
+
+impl Builder<'_> {
+    pub(super) fn kind(
+        &mut self,
+        service: &ServiceProfile,
+        kind: &str,
+        definition: &ContainerKind,
+    ) -> Result<()> {
+        let members: Vec<Container> = self.shared.cloud.members(kind).cloned().collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        let rolling = Arc::new(Mutex::new(()));
+        for container in &members {
+            self.container(service, definition, container, &rolling)?;
+        }
+        if let Some(cluster) = &definition.cluster {
+            self.cluster(definition, cluster, &members)?;
+        }
+        Ok(())
+    }
+
+    fn container(
+        &mut self,
+        service: &ServiceProfile,
+        definition: &ContainerKind,
+        container: &Container,
+        rolling: &Arc<Mutex<()>>,
+    ) -> Result<()> {
+        let label = format!("{}/{}", container.kind, container.member);
+        let cluster_unit = definition.cluster.as_ref().map(|cluster| cluster.unit.as_str());
+        let names: Vec<String> = definition.units.iter().map(|unit| unit.name.clone()).collect();
+        let files = self.files_of(definition, container, &names)?;
+        self.add(
+            container_key(container, "define"),
+            format!("define container {label}"),
+            (Phase::Containers, Resource::Light, 100),
+            self.layer_keys(container),
+            Define { container: container.clone(), balancer: Arc::clone(&self.shared.balancer) },
+        );
+        self.add(
+            container_key(container, "files"),
+            format!("files of {label}"),
+            (Phase::Containers, Resource::Light, 50),
+            vec![container_key(container, "define")],
+            Files { container: container.name.clone(), files },
+        );
+        let mut before_start = vec![
+            container_key(container, "files"),
+            StepKey::new("host/binary"),
+            StepKey::new("host/network"),
+            StepKey::new("host/settings"),
+        ];
+        if definition.cluster.as_ref().is_some_and(|cluster| !cluster.seed.is_empty()) {
+            before_start.push(StepKey::new(format!("cluster/{}/seed", container.kind)));
+        }
+        self.add(
+            container_key(container, "start"),
+            format!("start container {label}"),
+            (Phase::Containers, Resource::Start, 700),
+            before_start,
+            Start { container: container.name.clone() },
+        );
+        let common = self.shared.cloud.release.units.clone();
+        let own = definition.units.iter().filter(|unit| cluster_unit != Some(unit.name.as_str()));
+        let units: Vec<Unit> = common.into_iter().chain(own.cloned()).collect();
+        let mut needs = vec![container_key(container, "start")];
+        needs.extend(self.before_units(service, container));
+        // A cluster's own step asks for the health of its members.
+        let probes = match cluster_unit {
+            Some(_) => Vec::new(),
+            None => self.shared.cloud.probes(container).to_vec(),
+        };
+        self.add(
+            container_key(container, "units"),
+            format!("units of {label}"),
+            (Phase::Services, Resource::Load, 2_500),
+            needs,
+            Units {
+                container: container.clone(),
+                units,
+                probes,
+                shared: Arc::clone(&self.shared),
+                rolling: Arc::clone(rolling),
+            },
+        );
+        Ok(())
+    }
+
+    fn layer_keys(&self, container: &Container) -> Vec<StepKey> {
+        let layers = self.shared.cloud.layers.iter();
+        layers
+            .filter(|(id, _)| container.layers.contains(id))
+            .map(|(_, spec)| StepKey::new(format!("layer/{}", spec.name)))
+            .collect()
+    }
+
+    /// Every file of a container: those that all have, then the kind's own.
+    fn files_of(
+        &self,
+        definition: &ContainerKind,
+        container: &Container,
+        units: &[String],
+    ) -> Result<Vec<DesiredFile>> {
+        let release = &self.shared.cloud.release;
+        let common_units: Vec<String> =
+            release.units.iter().map(|unit| unit.name.clone()).collect();
+        let mut files = Vec::new();
+        for file in &release.files {
+            files.push(self.file(container, file, &common_units)?);
+        }
+        for file in &definition.files {
+            files.push(self.file(container, file, units)?);
+        }
+        Ok(files)
+    }
+
+    fn file(&self, container: &Container, file: &File, units: &[String]) -> Result<DesiredFile> {
+        let rendered = self.renderer.render_file(container, file)?;
+        let restarts = file.restarts.clone().unwrap_or_else(|| units.to_vec());
+        let apply = match &file.apply {
+            // Its effect reaches the whole cluster: once is enough.
+            Some(_) if file.apply_once && container.member != 1 => Some("true".to_owned()),
+            Some(script) => Some(self.text(container, script)?),
+            None => None,
+        };
+        Ok(DesiredFile { file: rendered, restarts, apply })
+    }
+
+    /// What a service's units wait for: its own set-up, and the services that it needs.
+    fn before_units(&self, service: &ServiceProfile, container: &Container) -> Vec<StepKey> {
+        if service.containers.get(&container.kind).is_some_and(|kind| kind.cluster.is_some()) {
+            return Vec::new();
+        }
+        let mut needs: Vec<StepKey> = service
+            .setup
+            .iter()
+            .filter(|command| command.before == SetupPhase::Units)
+            .map(|command| setup_key(&service.service, &command.name))
+            .collect();
+        needs.extend(self.foundations(service));
+        needs
+    }
+
+    fn cluster(
+        &mut self,
+        definition: &ContainerKind,
+        cluster: &Cluster,
+        members: &[Container],
+    ) -> Result<()> {
+        let Some(first) = members.first() else { return Ok(()) };
+        let kind = &first.kind;
+        if !cluster.seed.is_empty() {
+            let mut seeds = Vec::new();
+            for member in members {
+                let files: Result<Vec<DesiredFile>> =
+                    cluster.seed.iter().map(|file| self.file(member, file, &[])).collect();
+                seeds.push((member.name.clone(), files?));
+            }
+            self.add(
+                StepKey::new(format!("cluster/{kind}/seed")),
+                format!("first state of the {kind} cluster"),
+                (Phase::Containers, Resource::Light, 50),
+                // Not beside them: two writers would mount the same root at the same time.
+                members.iter().map(|member| container_key(member, "files")).collect(),
+                Seed { members: seeds },
+            );
+        }
+        let unit = definition.units.iter().find(|unit| unit.name == cluster.unit).cloned();
+        let unit = unit.ok_or_else(|| {
+            Error::failed(format!("find the unit `{}` of `{kind}`", cluster.unit))
+        })?;
+        let form = Form {
+            members: members.to_vec(),
+            cluster: cluster.clone(),
+            unit,
+            shared: Arc::clone(&self.shared),
+        };
+        self.add(
+            form_key(kind),
+            format!("form the {kind} cluster"),
+            (Phase::Services, Resource::Light, 9_000),
+            // After the other units, which record what is pending in the same place.
+            members.iter().map(|member| container_key(member, "units")).collect(),
+            form,
+        );
+        Ok(())
+    }
+}
