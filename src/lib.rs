@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod engine;
 pub mod error;
 pub mod host;

@@ -1,0 +1,3 @@
+//! Dev mode: a packaged service swapped for a git checkout, and always back (design §9).
+
+pub mod source;
