@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod builtin_files_tests;
 #[cfg(test)]
-mod builtin_tests;
+pub(crate) mod builtin_tests;
 mod context;
 mod errors;
 mod explain;

@@ -8,8 +8,10 @@ use crate::config::cloud::CloudOptions;
 use crate::engine::report::Report;
 use crate::error::Result;
 use crate::model::topology::Container;
-use crate::plan::{build, change};
+use crate::plan::{build, change, rolling};
 use crate::state::files;
+use crate::steps::health::{self, Health};
+use crate::steps::shared::Shared;
 use crate::ui;
 
 /// What the user asked for.
@@ -64,6 +66,8 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
         run::run(options, &session, "bootstrap", change::remove(&surplus)).await?;
     }
     recorded::save(&options.paths, &session.shared.cloud)?;
+    let replaced = replaced(&session, &desired).await;
+    let steps = rolling::one_at_a_time(steps, &session.shared, &replaced)?;
     let report = run::run(options, &session, "bootstrap", steps).await?;
     desired.remember_secrets(&session, options).await?;
     Ok(Some(report))
@@ -77,7 +81,9 @@ pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
     }
     let session = Session::open(&options.paths, desired.shared(), Access::Look).await?;
     let mut steps = change::remove(&surplus(&desired));
-    steps.extend(build::steps(&session.shared, &desired.renderer)?);
+    let wanted = build::steps(&session.shared, &desired.renderer)?;
+    let replaced = replaced(&session, &desired).await;
+    steps.extend(rolling::one_at_a_time(wanted, &session.shared, &replaced)?);
     run::look(options, &session, "plan", steps).await
 }
 
@@ -85,4 +91,26 @@ pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
 fn surplus(desired: &Desired) -> Vec<Container> {
     let former = desired.former.iter().flat_map(|former| &former.containers);
     former.filter(|it| desired.cloud.container(&it.name).is_none()).cloned().collect()
+}
+
+/// Containers that serve and will be defined anew. Whether one serves is asked as the last
+/// `bootstrap` left it: it may lack what is new. What cannot be looked at is not among them: its own
+/// step looks again and says why.
+async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
+    let Some(former) = &desired.former else { return Vec::new() };
+    let context = session.context();
+    let former = Shared::new(former.clone(), session.shared.secrets.clone());
+    let mut replaced = Vec::new();
+    for container in &session.shared.cloud.containers {
+        let Some(before) = former.cloud.container(&container.name) else { continue };
+        let differs = context.host.containers.definition_differs(container).await;
+        if !matches!(differs, Ok(Some(_))) {
+            continue;
+        }
+        let look = health::look(&context, &former, before).await;
+        if look.is_ok_and(|found| found.health == Health::Healthy) {
+            replaced.push(container.clone());
+        }
+    }
+    replaced
 }

@@ -69,6 +69,29 @@ pub struct Form {
 }
 
 impl Form {
+    /// How the members of a deployed kind form their cluster; `None` when they form none.
+    ///
+    /// # Errors
+    /// When the profile's cluster names a unit that the kind does not have.
+    pub fn of(shared: &Arc<Shared>, kind: &str) -> Result<Option<Self>> {
+        let definition = shared.cloud.kind(kind).map(|(_, definition)| definition);
+        let Some((definition, cluster)) =
+            definition.and_then(|it| Some((it, it.cluster.as_ref()?)))
+        else {
+            return Ok(None);
+        };
+        let unit = definition.units.iter().find(|unit| unit.name == cluster.unit).cloned();
+        let unit = unit.ok_or_else(|| {
+            Error::failed(format!("find the unit `{}` of `{kind}`", cluster.unit))
+        })?;
+        Ok(Some(Self {
+            members: shared.cloud.members(kind).cloned().collect(),
+            cluster: cluster.clone(),
+            unit,
+            shared: Arc::clone(shared),
+        }))
+    }
+
     fn unit_list(&self) -> Vec<String> {
         vec![self.cluster.unit.clone()]
     }
@@ -84,16 +107,39 @@ impl Form {
     async fn inactive(&self, context: &StepContext) -> Result<Vec<Container>> {
         let mut inactive = Vec::new();
         for member in &self.members {
-            let containers = &context.host.containers;
-            let running =
-                matches!(containers.state(&member.name).await?, ContainerState::Running { .. });
-            let active = running
-                && containers.active_units(&member.name, &self.unit_list()).await? == [true];
-            if !active {
+            if !self.runs(context, member).await? {
                 inactive.push(member.clone());
             }
         }
         Ok(inactive)
+    }
+
+    async fn runs(&self, context: &StepContext, member: &Container) -> Result<bool> {
+        let containers = &context.host.containers;
+        let running =
+            matches!(containers.state(&member.name).await?, ContainerState::Running { .. });
+        Ok(running && containers.active_units(&member.name, &self.unit_list()).await? == [true])
+    }
+
+    /// What one member lacks to be in a cluster that is whole.
+    pub(super) async fn lacks(
+        &self,
+        context: &StepContext,
+        member: &Container,
+    ) -> Result<Option<String>> {
+        if !self.runs(context, member).await? {
+            let unit = &self.cluster.unit;
+            return Ok(Some(format!("{unit} does not run in {}", member.name)));
+        }
+        self.incomplete(context).await
+    }
+
+    /// Brings one member back into a cluster that runs, and waits until it is whole.
+    pub(super) async fn join(&self, context: &StepContext, member: &Container) -> Result<()> {
+        if !self.runs(context, member).await? {
+            self.start(context, std::slice::from_ref(member)).await?;
+        }
+        self.expect_complete(context).await
     }
 
     /// Why the cluster is not whole; `None` when every member is healthy and sees all others.

@@ -132,7 +132,8 @@ fn overall(containers: &[ContainerHealth], clusters: &BTreeMap<String, ClusterHe
     }
 }
 
-async fn look(
+/// Looks at one container.
+pub async fn look(
     context: &StepContext,
     shared: &Shared,
     container: &Container,

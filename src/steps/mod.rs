@@ -11,6 +11,7 @@ pub mod identity;
 pub mod layer;
 pub mod pending;
 pub mod probe;
+pub mod rejoin;
 pub mod remove;
 pub mod service;
 pub mod setup;

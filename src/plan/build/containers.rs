@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use super::{Builder, container_key, form_key, setup_key};
 use crate::config::profile::{Cluster, ContainerKind, File, ServiceProfile, SetupPhase, Unit};
 use crate::engine::event::{Phase, Resource, StepKey};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
 use crate::steps::container::{Define, DesiredFile, Files, Start};
@@ -29,7 +29,7 @@ impl Builder<'_> {
             self.container(service, definition, container, &rolling)?;
         }
         if let Some(cluster) = &definition.cluster {
-            self.cluster(definition, cluster, &members)?;
+            self.cluster(cluster, &members)?;
         }
         Ok(())
     }
@@ -156,12 +156,7 @@ impl Builder<'_> {
         needs
     }
 
-    fn cluster(
-        &mut self,
-        definition: &ContainerKind,
-        cluster: &Cluster,
-        members: &[Container],
-    ) -> Result<()> {
+    fn cluster(&mut self, cluster: &Cluster, members: &[Container]) -> Result<()> {
         let Some(first) = members.first() else { return Ok(()) };
         let kind = &first.kind;
         if !cluster.seed.is_empty() {
@@ -180,16 +175,7 @@ impl Builder<'_> {
                 Seed { members: seeds },
             );
         }
-        let unit = definition.units.iter().find(|unit| unit.name == cluster.unit).cloned();
-        let unit = unit.ok_or_else(|| {
-            Error::failed(format!("find the unit `{}` of `{kind}`", cluster.unit))
-        })?;
-        let form = Form {
-            members: members.to_vec(),
-            cluster: cluster.clone(),
-            unit,
-            shared: Arc::clone(&self.shared),
-        };
+        let Some(form) = Form::of(&self.shared, kind)? else { return Ok(()) };
         self.add(
             form_key(kind),
             format!("form the {kind} cluster"),

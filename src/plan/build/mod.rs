@@ -9,6 +9,7 @@
 //! | `layer/NAME` | builds an image layer |
 //! | `container/KIND/MEMBER/define`, `…/files`, `…/start`, `…/units` | one container |
 //! | `cluster/KIND/seed`, `cluster/KIND/form` | members that form one cluster |
+//! | `container/KIND/MEMBER/rejoin` | a member is back, before [`super::rolling`] lets the next go |
 //! | `database/access`, `database/NAME` | accounts and schemas |
 //! | `setup/SERVICE/NAME` | a profile's own commands |
 //! | `identity/catalog` | domains, projects, users, roles, endpoints |
@@ -44,7 +45,7 @@ pub fn container_key(container: &Container, what: &str) -> StepKey {
 }
 
 /// The key of a service's last look.
-fn ready_key(service: &str) -> StepKey {
+pub(super) fn ready_key(service: &str) -> StepKey {
     StepKey::new(format!("service/{service}/ready"))
 }
 

@@ -1,0 +1,161 @@
+//! Running members whose definition changed, replaced one at a time.
+//!
+//! A container can only be defined anew while it is stopped. The steps of [`super::build`] do so
+//! with all members of a kind together: right for a cloud that does not run yet, wrong for one in
+//! use, whose definitions all differ after an upgrade of `aio`. [`one_at_a_time`] is told which
+//! members serve and differ and puts their steps in a row: the next member is stopped when the one
+//! before is in service again. What does not serve is made anew at once, before the row. Where
+//! nothing that serves differs, the graph stays as it is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::build::{container_key, form_key, ready_key};
+use super::change::only_among;
+use crate::config::profile::ServiceProfile;
+use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::step::Step;
+use crate::error::Result;
+use crate::model::topology::Container;
+use crate::steps::cluster::Form;
+use crate::steps::rejoin::Rejoin;
+use crate::steps::service::Ready;
+use crate::steps::shared::Shared;
+
+/// Puts the steps of members that serve and are to be defined anew in a row, for each kind.
+///
+/// # Errors
+/// When a profile's cluster names a unit that it does not have.
+pub fn one_at_a_time(
+    mut steps: Vec<Step>,
+    shared: &Arc<Shared>,
+    replaced: &[Container],
+) -> Result<Vec<Step>> {
+    for service in &shared.cloud.services {
+        for kind in service.containers.keys() {
+            let members: Vec<Container> = shared.cloud.members(kind).cloned().collect();
+            let (rolled, others): (Vec<Container>, Vec<Container>) =
+                members.into_iter().partition(|member| replaced.contains(member));
+            if !rolled.is_empty() && rolled.len() + others.len() > 1 {
+                queue_up(&mut steps, shared, service, &rolled, &others)?;
+            }
+        }
+    }
+    for member in replaced {
+        stop_late(&mut steps, shared, member);
+    }
+    Ok(only_among(steps))
+}
+
+/// The row of one kind. `others` are not in service, or as they should be.
+fn queue_up(
+    steps: &mut Vec<Step>,
+    shared: &Arc<Shared>,
+    service: &ServiceProfile,
+    rolled: &[Container],
+    others: &[Container],
+) -> Result<()> {
+    let Some(first) = rolled.first() else { return Ok(()) };
+    // One of its members runs: it has its first state. The step waits for the files of all members.
+    let seed = StepKey::new(format!("cluster/{}/seed", first.kind));
+    steps.retain(|step| step.key != seed);
+    let form = Form::of(shared, &first.kind)?;
+    let mut before: Vec<StepKey> = Vec::new();
+    let mut late: Vec<&Container> = Vec::new();
+    for member in others {
+        // All others are in service before one is stopped, but for those that need what is prepared
+        // in the first.
+        let units = container_key(member, "units");
+        if depends_on(steps, &units, &container_key(first, "define")) {
+            late.push(member);
+        } else {
+            before.push(rejoin(steps, shared, form.as_ref(), member));
+        }
+    }
+    let mut all = before.clone();
+    for member in rolled {
+        add_needs(steps, &container_key(member, "define"), before);
+        before = vec![rejoin(steps, shared, form.as_ref(), member)];
+        all.extend(before.iter().cloned());
+    }
+    for member in late {
+        add_needs(steps, &container_key(member, "units"), before.clone());
+    }
+    add_needs(steps, &form_key(&first.kind), all.clone());
+    add_needs(steps, &ready_key(&service.service), all);
+    Ok(())
+}
+
+/// Adds the step that sees a member back in service.
+fn rejoin(
+    steps: &mut Vec<Step>,
+    shared: &Arc<Shared>,
+    form: Option<&Form>,
+    member: &Container,
+) -> StepKey {
+    let key = container_key(member, "rejoin");
+    let mut needs = vec![container_key(member, "units")];
+    needs.extend(balancer_units(shared));
+    let frontends = shared.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
+    let servers = frontends.map(|(_, it)| (member.clone(), it.name.clone())).collect();
+    steps.push(Step {
+        key: key.clone(),
+        title: format!("{}/{} is back in service", member.kind, member.member),
+        phase: Phase::Services,
+        resource: Resource::Light,
+        needs,
+        estimate_ms: 8_000,
+        action: Arc::new(Rejoin {
+            member: member.clone(),
+            form: form.cloned(),
+            ready: Ready { servers, shared: Arc::clone(shared) },
+        }),
+    });
+    key
+}
+
+/// A member that serves is not stopped before what its units will wait for is there, and not while the
+/// balancer that should send its clients elsewhere is away. Only where that makes no circle.
+fn stop_late(steps: &mut [Step], shared: &Shared, member: &Container) {
+    let units = container_key(member, "units");
+    let mut wanted: Vec<StepKey> = steps
+        .iter()
+        .filter(|step| step.key == units)
+        .flat_map(|step| step.needs.iter().cloned())
+        .collect();
+    wanted.extend(balancer_units(shared));
+    let define = container_key(member, "define");
+    wanted.retain(|key| !depends_on(steps, key, &define));
+    add_needs(steps, &define, wanted);
+}
+
+fn balancer_units(shared: &Shared) -> impl Iterator<Item = StepKey> {
+    let balancers = shared.cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
+    let members = balancers.flat_map(|definition| shared.cloud.members(&definition.kind));
+    members.map(|member| container_key(member, "units"))
+}
+
+fn add_needs(steps: &mut [Step], key: &StepKey, needs: Vec<StepKey>) {
+    if let Some(step) = steps.iter_mut().find(|step| step.key == *key) {
+        step.needs.extend(needs);
+    }
+}
+
+/// Whether the step `from` comes after the step `target`, or is it.
+fn depends_on(steps: &[Step], from: &StepKey, target: &StepKey) -> bool {
+    let mut seen: BTreeSet<&StepKey> = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(key) = open.pop() {
+        if key == target {
+            return true;
+        }
+        if seen.insert(key) {
+            let step = steps.iter().find(|step| step.key == *key);
+            open.extend(step.into_iter().flat_map(|step| &step.needs));
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
