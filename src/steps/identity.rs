@@ -153,3 +153,6 @@ pub fn find_id(elements: &[Value], fields: &[(&str, &str)]) -> Option<String> {
     };
     elements.iter().find(matches)?.get("id")?.as_str().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests;
