@@ -74,7 +74,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
 /// Runs `aio plan`.
 ///
 /// # Errors
-/// When the host or a file is not fit, or a step could not look.
+/// When the host or a file is not fit, or a step could not be looked at: what could is printed.
 pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
     let choices = cloud_options(global, args.choices);
     let report = block_on(bootstrap::plan(&options(global), &choices))?;
@@ -83,5 +83,5 @@ pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
     } else {
         ui::out::text(&ui::plan::render(&report))?;
     }
-    Ok(ExitCode::SUCCESS)
+    report.unseen().map_or(Ok(ExitCode::SUCCESS), Err)
 }

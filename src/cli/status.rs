@@ -6,7 +6,7 @@ use super::global::Global;
 use super::{block_on, options};
 use crate::error::Result;
 use crate::session::open::Access;
-use crate::session::{Session, power, require_root};
+use crate::session::{Session, power, require_root, secrets};
 use crate::steps::health::{self, CloudHealth};
 use crate::ui;
 
@@ -63,6 +63,9 @@ fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
 /// When there is no cloud, or it cannot be looked at.
 pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     let cloud = observe(global, "status")?;
+    if let Some(note) = secrets::note(&cloud.unapplied_secrets) {
+        ui::out::note(&note);
+    }
     if global.json() {
         ui::out::json(&cloud)?;
     } else {

@@ -95,6 +95,23 @@ impl Report {
         self.steps.iter().filter(|step| step.error.is_some())
     }
 
+    /// The error with which a command ends that only looked; none when every step could be looked at.
+    pub fn unseen(&self) -> Option<Error> {
+        let command = &self.summary.command;
+        if self.summary.interrupted {
+            return Some(Error::new(ErrorKind::Interrupted, format!("{command}: interrupted")));
+        }
+        let mut failures = self.failures();
+        let first = failures.next()?;
+        let mut error = first.error.clone()?.context(format!("look at: {}", first.title));
+        // Whatever it was that failed, the observation did.
+        error.kind = ErrorKind::Failed;
+        Some(match failures.count() {
+            0 => error,
+            more => error.hint(format!("{more} more could not be looked at: `cannot tell`.")),
+        })
+    }
+
     /// The error with which the command ends; none when every step ended well.
     pub fn error(&self) -> Option<Error> {
         let again = format!(

@@ -69,7 +69,7 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     let replaced = replaced(&session, &desired).await;
     let steps = rolling::one_at_a_time(steps, &session.shared, &replaced)?;
     let report = run::run(options, &session, "bootstrap", steps).await?;
-    desired.remember_secrets(&session, options).await?;
+    desired.remember_secrets(options).await?;
     Ok(Some(report))
 }
 

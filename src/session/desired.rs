@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
 use super::run::Options;
-use super::{Session, recorded};
+use super::{Session, recorded, secrets};
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, refuse_fixed};
 use crate::config::load::Profiles;
 use crate::config::overrides::{Overrides, Target, file_name};
@@ -30,17 +28,13 @@ use crate::model::sizing::demand::Demand;
 use crate::model::topology::Networks;
 use crate::plan;
 use crate::render::Renderer;
-use crate::secrets::applied::AppliedSecrets;
 use crate::secrets::file::{SecretValues, SecretsFile};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
-use crate::state::records::RealRecords;
 use crate::steps::shared::Shared;
 
 /// The region in the catalog when nobody names one: OpenStack's own default.
 const DEFAULT_REGION: &str = "RegionOne";
-/// The record of the secrets that the cloud uses.
-const APPLIED_SECRETS: &str = "secrets/applied";
 
 /// The cloud that should be, with all that follows from it.
 pub struct Desired {
@@ -146,10 +140,20 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     if former.is_none() {
         notes.extend(sizing::notes(&facts));
     }
-    let (secrets_file, secrets) = secrets(options, &specification, &cloud, &mut notes).await?;
-    let renderer = Renderer::new(&cloud, &plain(&secrets), &profiles, &overrides)?;
+    let (secrets_file, values) =
+        complete_secrets(options, &specification, &cloud, &mut notes).await?;
+    let renderer = Renderer::new(&cloud, &secrets::plain(&values), &profiles, &overrides)?;
     cloud.health = plan::build::health(&cloud, &renderer)?;
-    Ok(Desired { cloud, renderer, notes, former, scenario, cloud_file, secrets_file, secrets })
+    Ok(Desired {
+        cloud,
+        renderer,
+        notes,
+        former,
+        scenario,
+        cloud_file,
+        secrets_file,
+        secrets: values,
+    })
 }
 
 fn release(written: &mut Written) -> Result<Release> {
@@ -240,19 +244,14 @@ fn override_warnings(
     overrides.check(profiles, targets)
 }
 
-fn plain(secrets: &SecretValues) -> BTreeMap<String, SecretString> {
-    secrets.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
-}
-
 /// Reads the secrets and fills what is missing; refuses an edit that the cloud cannot take.
-async fn secrets(
+async fn complete_secrets(
     options: &Options,
     specification: &SecretSpec,
     cloud: &Cloud,
     notes: &mut Vec<String>,
 ) -> Result<(SecretsFile, SecretValues)> {
-    let services: Vec<String> =
-        cloud.services.iter().map(|service| service.service.clone()).collect();
+    let services = secrets::services(cloud);
     let mut file = store::read(&options.paths.secrets_file())?;
     let completed = file.complete(specification, &services, &mut rand::rng())?;
     if !completed.unused.is_empty() && !options.paths.recorded_cloud_file().exists() {
@@ -262,23 +261,16 @@ async fn secrets(
         ));
     }
     let values = file.values(specification, &services)?;
-    if let Some(applied) = applied(options).await? {
+    if let Some(applied) = secrets::applied(&options.paths).await? {
         applied.compare(&values, specification).permitted("user_secrets.yml", true)?;
     }
     Ok((file, values))
 }
 
-/// Which secrets the cloud uses now; `None` for a new one.
-async fn applied(options: &Options) -> Result<Option<AppliedSecrets>> {
-    use crate::host::Records as _;
-    let record = RealRecords::new(options.paths.records_dir()).get(APPLIED_SECRETS).await?;
-    record.map(|text| AppliedSecrets::from_record(&text)).transpose()
-}
-
 impl Desired {
     /// What steps share.
     pub fn shared(&self) -> Arc<Shared> {
-        Arc::new(Shared::new(self.cloud.clone(), plain(&self.secrets)))
+        Arc::new(Shared::new(self.cloud.clone(), secrets::plain(&self.secrets)))
     }
 
     /// Writes the files of the configuration directory.
@@ -293,13 +285,8 @@ impl Desired {
     }
 
     /// Remembers which secrets the cloud uses now.
-    pub async fn remember_secrets(&self, session: &Session, options: &Options) -> Result<()> {
-        let mut applied = match applied(options).await? {
-            Some(applied) => applied,
-            None => AppliedSecrets::new(&mut rand::rng()),
-        };
-        applied.set_all(&self.secrets);
-        session.host.records.set(APPLIED_SECRETS, &applied.to_record()?).await
+    pub async fn remember_secrets(&self, options: &Options) -> Result<()> {
+        secrets::remember(&options.paths, &self.secrets).await
     }
 }
 

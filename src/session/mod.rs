@@ -14,11 +14,10 @@ pub mod power;
 pub mod rebuild;
 pub mod recorded;
 pub mod run;
+pub mod secrets;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
@@ -26,9 +25,7 @@ use crate::engine::event::StepKey;
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
-use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
-use crate::secrets::store;
 use crate::state::paths::Paths;
 use crate::state::topology::Topology;
 use crate::steps::shared::Shared;
@@ -48,8 +45,9 @@ impl Session {
     /// The cloud as the last `bootstrap` wanted it.
     pub async fn recorded(paths: &Paths, access: Access) -> Result<Self> {
         let cloud = recorded::load(paths)?;
-        let secrets = secrets(paths, &cloud)?;
-        Self::open(paths, Arc::new(Shared::new(cloud, secrets)), access).await
+        let secrets::Recorded { values, unapplied } = secrets::recorded(paths, &cloud).await?;
+        let shared = Shared { unapplied, ..Shared::new(cloud, values) };
+        Self::open(paths, Arc::new(shared), access).await
     }
 
     /// A cloud on its host.
@@ -86,14 +84,6 @@ impl Session {
         }
         Ok(selected)
     }
-}
-
-/// Every secret that the services of a cloud need.
-pub fn secrets(paths: &Paths, cloud: &Cloud) -> Result<BTreeMap<String, SecretString>> {
-    let services: Vec<String> =
-        cloud.services.iter().map(|service| service.service.clone()).collect();
-    let specification = store::specification(&paths.config_dir)?;
-    store::read(&paths.secrets_file())?.values(&specification, &services)
 }
 
 /// Everything that changes something needs root.

@@ -2,11 +2,12 @@
 
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, desired, require_root};
+use super::{Session, desired, require_root, secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
 use crate::model::topology::Container;
 use crate::plan::{build, change};
+use crate::ui;
 
 /// Rebuilds the containers that selectors name.
 ///
@@ -15,6 +16,10 @@ use crate::plan::{build, change};
 pub async fn rebuild(options: &Options, names: &[String], data: bool, force: bool) -> Result<()> {
     require_root("rebuild")?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
+    // What is made anew gets the new values, while the others have the old ones.
+    if let Some(note) = secrets::note(&session.shared.unapplied) {
+        ui::out::note(&note);
+    }
     let renderer = desired::renderer(&session)?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "rebuild")?;

@@ -89,10 +89,10 @@ pub async fn run_without_trace(
     finish(options, session, steps, run_options, None).await
 }
 
-/// Only looks: what steps would do, and why.
+/// Only looks: what steps would do, and why. Which could not be looked at is part of the report.
 ///
 /// # Errors
-/// When a step could not look.
+/// When the steps make no graph.
 pub async fn look(
     options: &Options,
     session: &Session,

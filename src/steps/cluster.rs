@@ -151,8 +151,10 @@ impl Form {
             }
             let size = size(context, &self.shared, member, &self.cluster.size).await;
             match size {
-                Ok(size) if size == self.members.len() => {}
-                Ok(size) => {
+                // Its health must do: how many it sees cannot be asked.
+                Ok(None) => {}
+                Ok(Some(size)) if size == self.members.len() => {}
+                Ok(Some(size)) => {
                     let wanted = self.members.len();
                     return Ok(Some(format!(
                         "member {} sees {size} of {wanted} members",
@@ -317,13 +319,14 @@ impl Action for Form {
     }
 }
 
-/// How many members one member sees.
+/// How many members one member sees; `None` when the password for the question was edited and the
+/// cloud does not use it yet.
 pub async fn size(
     context: &StepContext,
     shared: &Shared,
     member: &Container,
     how: &ClusterSize,
-) -> Result<usize> {
+) -> Result<Option<usize>> {
     let unreadable = |text: &str| {
         Error::failed(format!("read the cluster size of `{}`", member.name))
             .because(format!("it says `{text}`"))
@@ -331,8 +334,9 @@ pub async fn size(
     match how {
         ClusterSize::Sql { query } => {
             let text = shared.member_sql(context, member, query).await?.unwrap_or_default();
-            text.parse().map_err(|_| unreadable(&text))
+            text.parse().map(Some).map_err(|_| unreadable(&text))
         }
+        ClusterSize::Http { secret, .. } if shared.unapplied.contains(secret) => Ok(None),
         ClusterSize::Http { port, path, user, secret, filter } => {
             use base64::Engine as _;
             let credentials = format!("{user}:{}", shared.password(secret)?);
@@ -351,7 +355,7 @@ pub async fn size(
             let counts = |element: &&serde_json::Value| {
                 filter.iter().all(|(field, value)| element.get(field) == Some(value))
             };
-            Ok(elements.iter().filter(counts).count())
+            Ok(Some(elements.iter().filter(counts).count()))
         }
     }
 }

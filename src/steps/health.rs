@@ -1,6 +1,6 @@
 //! The cloud as it is: what `aio status` and `aio ls` show. Looks, changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -68,8 +68,8 @@ pub struct ContainerHealth {
 /// One cluster as it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClusterHealth {
-    /// Members that see one another.
-    pub size: usize,
+    /// Members that see one another; `None` when they cannot be asked.
+    pub size: Option<usize>,
     /// Members that there should be.
     pub expected: usize,
 }
@@ -87,6 +87,8 @@ pub struct CloudHealth {
     pub clusters: BTreeMap<String, ClusterHealth>,
     /// Servers as the load balancer sees them.
     pub backends: Vec<ServerState>,
+    /// Secrets that were edited and that the cloud does not use yet.
+    pub unapplied_secrets: BTreeSet<String>,
 }
 
 /// Looks at everything at once.
@@ -112,7 +114,14 @@ pub async fn observe(context: &StepContext, shared: &Arc<Shared>) -> Result<Clou
     let containers: Vec<ContainerHealth> =
         containers.into_iter().map(|(_, health)| health).collect();
     let state = overall(&containers, &clusters);
-    Ok(CloudHealth { cloud: shared.cloud.name.clone(), state, containers, clusters, backends })
+    Ok(CloudHealth {
+        cloud: shared.cloud.name.clone(),
+        state,
+        containers,
+        clusters,
+        backends,
+        unapplied_secrets: shared.unapplied.clone(),
+    })
 }
 
 /// Down when a kind has no healthy member, degraded when anything is not healthy.
@@ -122,7 +131,8 @@ fn overall(containers: &[ContainerHealth], clusters: &BTreeMap<String, ClusterHe
         let known = best.entry(&container.kind).or_insert(Health::Down);
         *known = (*known).min(container.health);
     }
-    let whole = clusters.values().all(|cluster| cluster.size == cluster.expected);
+    let whole =
+        clusters.values().all(|cluster| cluster.size.is_none_or(|size| size == cluster.expected));
     if best.values().any(|health| *health == Health::Down) {
         Health::Down
     } else if whole && containers.iter().all(|it| it.health == Health::Healthy) {
@@ -195,7 +205,7 @@ async fn clusters(context: &StepContext, shared: &Shared) -> BTreeMap<String, Cl
         if expected == 0 {
             continue;
         }
-        let mut size = 0;
+        let mut size = Some(0);
         for member in shared.cloud.members(kind) {
             let running = matches!(
                 context.host.containers.state(&member.name).await,
@@ -205,7 +215,7 @@ async fn clusters(context: &StepContext, shared: &Shared) -> BTreeMap<String, Cl
                 continue;
             }
             if let Ok(seen) = cluster::size(context, shared, member, &definition.size).await {
-                size = size.max(seen);
+                size = seen;
                 break;
             }
         }
@@ -245,8 +255,13 @@ mod tests {
 
     #[test]
     fn a_cluster_that_lacks_a_member_is_degraded() {
-        let cluster = ClusterHealth { size: 2, expected: 3 };
-        let clusters = BTreeMap::from([("a".to_owned(), cluster)]);
-        assert_eq!(overall(&[member("a", Health::Healthy)], &clusters), Health::Degraded);
+        let state = |size| {
+            let clusters = BTreeMap::from([("a".to_owned(), ClusterHealth { size, expected: 3 })]);
+            overall(&[member("a", Health::Healthy)], &clusters)
+        };
+        assert_eq!(state(Some(2)), Health::Degraded);
+        assert_eq!(state(Some(3)), Health::Healthy);
+        // It could not be asked, which is no ailment of its own.
+        assert_eq!(state(None), Health::Healthy);
     }
 }

@@ -1,6 +1,6 @@
 //! What several steps need of the desired cloud: secrets, accounts, members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +20,9 @@ pub struct Shared {
     pub cloud: Cloud,
     /// Every secret of the deployed services by name.
     pub secrets: BTreeMap<String, SecretString>,
+    /// Names of secrets that the user edited and that the cloud does not use yet: what logs in with
+    /// them is refused. Empty where this run applies them.
+    pub unapplied: BTreeSet<String>,
     /// The load balancer.
     pub balancer: Arc<Balancer>,
     /// The administrator's token, once one was issued in this run: a password's hash is made to be
@@ -31,7 +34,7 @@ impl Shared {
     /// A cloud with its secrets.
     pub fn new(cloud: Cloud, secrets: BTreeMap<String, SecretString>) -> Self {
         let balancer = Arc::new(Balancer::new(&cloud));
-        Self { cloud, secrets, balancer, admin_token: Mutex::new(None) }
+        Self { cloud, secrets, unapplied: BTreeSet::new(), balancer, admin_token: Mutex::new(None) }
     }
 
     /// A secret by its name.

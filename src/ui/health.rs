@@ -41,13 +41,11 @@ pub fn status(cloud: &CloudHealth) -> String {
     if !cloud.clusters.is_empty() {
         let mut table = Table::new(["cluster", "members", "health"]);
         for (kind, cluster) in &cloud.clusters {
-            let state = match cluster.size {
-                0 => Health::Down,
-                size if size == cluster.expected => Health::Healthy,
-                _ => Health::Degraded,
+            let (size, state) = match cluster.size {
+                None => ("?".to_owned(), "not asked".to_owned()),
+                Some(size) => (size.to_string(), health(cluster_health(size, cluster.expected))),
             };
-            let members = format!("{}/{}", cluster.size, cluster.expected);
-            table.row([kind.clone(), members, health(state)]);
+            table.row([kind.clone(), format!("{size}/{}", cluster.expected), state]);
         }
         text.push('\n');
         text.push_str(&table.render());
@@ -55,6 +53,14 @@ pub fn status(cloud: &CloudHealth) -> String {
     text.push('\n');
     text.push_str(&backends(cloud));
     text
+}
+
+fn cluster_health(size: usize, expected: usize) -> Health {
+    match size {
+        0 => Health::Down,
+        size if size == expected => Health::Healthy,
+        _ => Health::Degraded,
+    }
 }
 
 fn backends(cloud: &CloudHealth) -> String {

@@ -324,7 +324,7 @@ async fn a_dry_run_only_looks_and_says_what_comes_after_what() {
     assert_eq!(pending(&report, "behind what is there"), "after: make layer");
     assert_eq!(pending(&report, "alone"), "absent");
     assert_eq!((report.summary.pending, report.summary.unchanged), (5, 1));
-    assert!(report.error().is_none());
+    assert!(report.unseen().is_none());
 }
 
 #[tokio::test]
@@ -336,7 +336,9 @@ async fn a_dry_run_reports_a_look_that_fails_for_no_reason_of_ours() {
     let report = go(&graph, RunOptions { dry_run: true, ..options() }).await;
     assert_eq!((report.summary.failed, report.summary.pending), (1, 1));
     assert_eq!(pending(&report, "behind"), "after: make blind");
-    assert_eq!(report.error().unwrap().to_string(), "make blind: cannot look");
+    let error = report.unseen().unwrap();
+    assert_eq!(error.to_string(), "look at: make blind: cannot look");
+    assert_eq!(error.kind.exit_code(), 1);
 }
 
 #[tokio::test]
