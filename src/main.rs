@@ -8,6 +8,9 @@ fn main() -> ExitCode {
     match arguments.next() {
         Some(first) if first == "__helper" => aio::lxc::helper::main(),
         Some(first) if first == "__hook" => aio::lxc::hook::main(arguments),
-        _ => aio::cli::main(),
+        _ => {
+            aio::dev::source::allow_foreign_owners();
+            aio::cli::main()
+        }
     }
 }

@@ -1,0 +1,181 @@
+//! Clones that `aio` makes, for code that is not in a work tree of the user's yet.
+//!
+//! Everything that talks to a server, and everything that changes a clone, is done by the host's
+//! `git` as the invoking user ([`super::git`]): only git has that user's credential helpers, ssh
+//! agent, proxies and `insteadOf`. git2 does all looking. A work tree of the user's is never written
+//! to: for another state than the one it has, a clone of it is made, whose files are no hard links,
+//! so that not even a link count in there changes.
+//!
+//! A clone belongs to that user, who may work in it: branches with commits of one's own stay as
+//! they are, and nothing is checked out over changes that would be lost.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use git2::Repository;
+
+use super::change::Change;
+use super::git::{Git, Watch};
+use super::open;
+use super::user::User;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+mod address;
+mod source;
+mod switch;
+
+pub use address::Address;
+#[cfg(test)]
+use source::clone_name;
+use source::{SOURCE, Source};
+
+/// What the name of an unfinished clone ends with.
+const PARTIAL: &str = ".partial";
+
+/// Where code is to come from, as the command line says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// A work tree or a URL.
+    pub from: String,
+    /// A branch, a tag or a commit.
+    pub reference: Option<String>,
+    /// A change of Gerrit's, instead of a reference.
+    pub change: Option<Change>,
+}
+
+/// A work tree that has what was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provided {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it is a clone that `aio` made.
+    pub is_clone: bool,
+}
+
+/// Finds or makes the work tree that is wanted; clones stand in the directory `clones`, one for
+/// every source. Blocks, so it is for a thread that may.
+///
+/// # Errors
+/// When there is no such repository, reference or change, when git fails, and when work in the
+/// clone would be lost.
+pub fn provide(wanted: &Wanted, clones: &Path, watch: &mut Watch) -> Result<Provided> {
+    if wanted.reference.is_some() && wanted.change.is_some() {
+        return Err(Error::new(ErrorKind::Usage, "choose what to run")
+            .because("a reference and a change were given")
+            .hint("Give --ref or --change, not both."));
+    }
+    let address = Address::parse(&wanted.from);
+    if let (Address::Path(path), None, None) = (&address, &wanted.reference, wanted.change) {
+        return Ok(Provided { path: path.clone(), is_clone: false });
+    }
+    let source = Source::of(address)?;
+    let path = clones.join(&source.name);
+    if path.exists() {
+        let clone = OwnClone::stands(&path, &source)?;
+        clone.switch(wanted, &source, false, watch)?;
+    } else {
+        let clone = OwnClone::make(clones, &source, watch)?;
+        clone.switch(wanted, &source, true, watch)?;
+    }
+    Ok(Provided { path, is_clone: true })
+}
+
+/// All clones in the directory `clones`, sorted.
+///
+/// # Errors
+/// When the directory cannot be read; a missing one has none.
+pub fn all(clones: &Path) -> Result<Vec<PathBuf>> {
+    let doing = || format!("list the clones in {}", clones.display());
+    let entries = match fs::read_dir(clones) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.doing(doing)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.doing(doing)?.path();
+        let partial = path.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes());
+        if path.is_dir() && !partial {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A clone, and the user it belongs to.
+struct OwnClone {
+    path: PathBuf,
+    user: User,
+}
+
+impl OwnClone {
+    /// Makes one beside its final name, so that what bears that name is whole.
+    fn make(clones: &Path, source: &Source, watch: &mut Watch) -> Result<Self> {
+        let doing = format!("clone {}", source.shown);
+        let partial = clones.join(format!("{}{PARTIAL}", source.name));
+        if partial.exists() {
+            fs::remove_dir_all(&partial).doing(|| format!("remove {}", partial.display()))?;
+        }
+        let prepare = || format!("make the directory {}", partial.display());
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(&partial).doing(prepare)?;
+        if source.user.is_another() {
+            let (uid, gid) = (source.user.uid, source.user.gid);
+            std::os::unix::fs::chown(&partial, Some(uid), Some(gid)).doing(prepare)?;
+        }
+        let git = Git { user: &source.user, directory: &partial };
+        let tags = format!("remote.{}.fetch=+refs/tags/*:refs/aio/tags/*", source.remote);
+        let mut args = vec!["clone", "--progress", "--no-checkout", "--origin", source.remote];
+        // The remote's tags apart from the user's own, so that `unsaved` can tell them.
+        args.extend(["--config", &tags]);
+        if source.remote == SOURCE {
+            args.push("--no-hardlinks");
+        }
+        args.extend(["--", &source.url, "."]);
+        if let Err(error) = git.run(&doing, &args, watch) {
+            // What is left is removed before the next attempt, too.
+            let _ = fs::remove_dir_all(&partial);
+            return Err(error);
+        }
+        let path = clones.join(&source.name);
+        fs::rename(&partial, &path).doing(|| format!("rename {}", partial.display()))?;
+        Ok(Self { path, user: source.user.clone() })
+    }
+
+    /// The clone that is there, if it is one of this source.
+    fn stands(path: &Path, source: &Source) -> Result<Self> {
+        let in_the_way = || {
+            Error::failed(format!("use the clone {}", path.display()))
+                .because(format!("it is not a clone of {}", source.shown))
+                .hint("Move it away and run again.")
+        };
+        let (repository, root) = open::open(path)?;
+        let config =
+            repository.config().doing(|| format!("read the settings of {}", path.display()))?;
+        let url = config.get_string(&format!("remote.{}.url", source.remote));
+        let same = fs::canonicalize(path).is_ok_and(|path| path == root);
+        if !same || url.ok().as_deref() != Some(&source.url) {
+            return Err(in_the_way());
+        }
+        // Its owner: only that user can change it, and git works for nobody else.
+        let owner = root.metadata().doing(|| format!("look at {}", root.display()))?.uid();
+        Ok(Self { path: path.to_owned(), user: User::by_id(owner)? })
+    }
+
+    fn git(&self) -> Git<'_> {
+        Git { user: &self.user, directory: &self.path }
+    }
+
+    /// As git has left it: git2 keeps no more than a moment what it read.
+    fn repository(&self) -> Result<Repository> {
+        Ok(open::open(&self.path)?.0)
+    }
+
+    fn doing(&self) -> String {
+        format!("look into the clone {}", self.path.display())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! Runs the host's `git` as the user who called.
+//!
+//! Only git has what a user set up for it: credential helpers, the ssh agent and its keys, proxies,
+//! `insteadOf`. So it runs with that user's ids and home, never as root on a user's behalf, and
+//! what it makes belongs to that user.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Read};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::user::User;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// How often a running git is looked at for cancellation.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How long a git that was told to end may tidy up.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many lines of git's output an error shows.
+const TAIL_LINES: usize = 20;
+
+/// What somebody's shell may have set that would point git at another repository.
+const FOREIGN_VARIABLES: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_PREFIX",
+];
+
+/// Who watches what takes long.
+pub struct Watch<'a> {
+    /// Gets every line of progress; a line may replace the one before.
+    pub progress: &'a mut dyn FnMut(&str),
+    /// Asked often; `true` ends git and fails with [`ErrorKind::Interrupted`].
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+/// `git` in one directory, as one user.
+pub(super) struct Git<'a> {
+    pub user: &'a User,
+    pub directory: &'a Path,
+}
+
+impl Git<'_> {
+    /// Runs git to its end and returns what it printed. `doing` says what for.
+    pub fn run(&self, doing: &str, args: &[&str], watch: &mut Watch) -> Result<String> {
+        let terminal = std::io::stdin().is_terminal();
+        let mut command = self.command(args, terminal);
+        let child = command.spawn().map_err(|error| self.not_started(doing, &error))?;
+        let finished = Running { child, own_group: !terminal }.finish(doing, watch)?;
+        if finished.status.success() {
+            return Ok(finished.stdout);
+        }
+        if (watch.cancelled)() {
+            return Err(Error::new(ErrorKind::Interrupted, doing).because("cancelled"));
+        }
+        Err(self.failed(doing, &finished))
+    }
+
+    fn command(&self, args: &[&str], terminal: bool) -> Command {
+        let mut command = Command::new("git");
+        command.args(args).current_dir(self.directory);
+        for name in FOREIGN_VARIABLES {
+            command.env_remove(name);
+        }
+        command.env("LC_ALL", "C.UTF-8");
+        if self.user.is_another() {
+            command.uid(self.user.uid).gid(self.user.gid);
+            command.env("HOME", &self.user.home);
+            command.env("USER", &self.user.name).env("LOGNAME", &self.user.name);
+            // These may be root's. The user's own is where a credential helper finds its bus.
+            command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_CACHE_HOME");
+            let runtime = format!("/run/user/{}", self.user.uid);
+            if Path::new(&runtime).is_dir() {
+                command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={runtime}/bus"));
+                command.env("XDG_RUNTIME_DIR", runtime);
+            }
+        }
+        if !terminal {
+            // Who could answer? A group of its own, so that all of it can be ended. With a terminal
+            // it must stay in the foreground group: it may ask for a password there.
+            command.env("GIT_TERMINAL_PROMPT", "0").process_group(0);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn not_started(&self, doing: &str, error: &std::io::Error) -> Error {
+        let failed = Error::new(ErrorKind::Host, doing).because(format!("run `git`: {error}"));
+        match error.kind() {
+            // A directory that is missing gives the same error as a program that is.
+            std::io::ErrorKind::NotFound if self.directory.is_dir() => {
+                failed.hint("Install it: apt install git")
+            }
+            _ => failed.hint(format!(
+                "The user `{}` must be able to enter {}.",
+                self.user.name,
+                self.directory.display()
+            )),
+        }
+    }
+
+    fn failed(&self, doing: &str, finished: &Finished) -> Error {
+        let lines: Vec<&str> = finished.tail.iter().map(String::as_str).collect();
+        let marked = |line: &&&str| line.starts_with("fatal: ") || line.starts_with("error: ");
+        let said = lines.iter().find(marked).or(lines.last());
+        let reason = match said {
+            Some(line) => format!("git says: {line}"),
+            None => format!("git ended with {}", finished.status),
+        };
+        let error = Error::failed(doing).because(reason).output(lines.join("\n"));
+        let asked = lines.iter().any(|line| line.contains("Permission denied (publickey"));
+        if asked && std::env::var_os("SSH_AUTH_SOCK").is_none() {
+            return error.hint(format!(
+                "git ran as `{}` without an ssh agent; to lend it yours: sudo \
+                 --preserve-env=SSH_AUTH_SOCK aio …",
+                self.user.name
+            ));
+        }
+        if lines.iter().any(|line| line.contains("terminal prompts disabled")) {
+            return error.hint(format!(
+                "Set up a credential helper for `{}`, or run in a terminal.",
+                self.user.name
+            ));
+        }
+        error
+    }
+}
+
+struct Finished {
+    status: ExitStatus,
+    stdout: String,
+    /// The last lines of standard error.
+    tail: VecDeque<String>,
+}
+
+/// A git that is ended when this goes out of scope before it ended by itself.
+struct Running {
+    child: Child,
+    own_group: bool,
+}
+
+impl Running {
+    fn finish(mut self, doing: &str, watch: &mut Watch) -> Result<Finished> {
+        let stdout = self.child.stdout.take().map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                // What was read before an error is kept; git's status tells of the error.
+                let _ = pipe.read_to_end(&mut bytes);
+                String::from_utf8_lossy(&bytes).into_owned()
+            })
+        });
+        let (sender, receiver) = mpsc::channel();
+        if let Some(stderr) = self.child.stderr.take() {
+            std::thread::spawn(move || read_lines(stderr, &sender));
+        }
+        let mut tail = VecDeque::new();
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(line) => {
+                    (watch.progress)(&line.text);
+                    if line.stays {
+                        tail.push_back(line.text);
+                        if tail.len() > TAIL_LINES {
+                            tail.pop_front();
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if (watch.cancelled)() {
+                return Err(Error::new(ErrorKind::Interrupted, doing).because("cancelled"));
+            }
+        }
+        let stdout = stdout.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        let status = self.child.wait().doing(|| format!("{doing}: wait for git"))?;
+        Ok(Finished { status, stdout, tail })
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended this very moment.
+            let _ = if self.own_group {
+                kill_process_group(pid, signal)
+            } else {
+                kill_process(pid, signal)
+            };
+        }
+    }
+}
+
+impl Drop for Running {
+    /// Asked first: git removes its unfinished files.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        self.signal(Signal::TERM);
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+struct Line {
+    text: String,
+    /// Progress that git overwrites does not stay.
+    stays: bool,
+}
+
+fn read_lines(mut source: impl Read, sender: &Sender<Line>) {
+    let mut pending: Vec<u8> = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = match source.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        for &byte in &buffer[..count] {
+            if byte != b'\n' && byte != b'\r' {
+                pending.push(byte);
+            } else if !send(&mut pending, byte == b'\n', sender) {
+                return;
+            }
+        }
+    }
+    send(&mut pending, true, sender);
+}
+
+fn send(pending: &mut Vec<u8>, stays: bool, sender: &Sender<Line>) -> bool {
+    let text = String::from_utf8_lossy(pending).trim_end().to_owned();
+    pending.clear();
+    text.is_empty() || sender.send(Line { text, stays }).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_passed_on_and_only_lines_stay() {
+        let (sender, receiver) = mpsc::channel();
+        read_lines(&b"Receiving:  50%\rReceiving: 100%\ndone"[..], &sender);
+        drop(sender);
+        let lines: Vec<(String, bool)> =
+            receiver.iter().map(|line| (line.text, line.stays)).collect();
+        let expected = [("Receiving:  50%", false), ("Receiving: 100%", true), ("done", true)];
+        assert_eq!(lines, expected.map(|(text, stays)| (text.to_owned(), stays)));
+    }
+
+    #[test]
+    fn a_cancelled_git_is_ended_with_its_children() {
+        let user = User::invoking().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let git = Git { user: &user, directory: directory.path() };
+        let (started, child) = (Instant::now(), std::cell::RefCell::new(None));
+        let mut watch = Watch {
+            progress: &mut |line| *child.borrow_mut() = Some(line.to_owned()),
+            cancelled: &|| child.borrow().is_some(),
+        };
+        let args = ["-c", "alias.wait=!echo $$ >&2; exec sleep 60", "wait"];
+        let error = git.run("wait for nothing", &args, &mut watch).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted);
+        let stat = format!("/proc/{}/stat", child.borrow().as_ref().unwrap());
+        // It may be on its way out, or a zombie, but it must not sleep on.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
+            assert!(started.elapsed() < Duration::from_secs(10), "sleep survived");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn an_error_has_what_git_said() {
+        let user = User::invoking().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let git = Git { user: &user, directory: directory.path() };
+        let mut watch = Watch { progress: &mut |_| {}, cancelled: &|| false };
+        let args = ["ls-remote", "/nowhere/at/all"];
+        let error = git.run("list what is nowhere", &args, &mut watch).unwrap_err();
+        assert_eq!(error.message, "list what is nowhere");
+        assert!(error.causes[0].contains("/nowhere/at/all"), "{:?}", error.causes);
+        assert!(error.output.unwrap().contains("fatal"));
+    }
+}

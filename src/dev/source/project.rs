@@ -1,0 +1,160 @@
+//! What Python project stands in a work tree: what its installation would write down about it.
+//!
+//! Nothing is run and nothing is built: the declarations are read where each project of OpenStack
+//! keeps them, `pyproject.toml` before `setup.cfg` (in the ways of pbr and of setuptools) before the
+//! `PKG-INFO` of a source archive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+mod dist_info;
+mod packages;
+mod pkg_info;
+mod pyproject;
+mod requirements;
+mod setup_cfg;
+mod version;
+
+pub use dist_info::INSTALLER;
+
+/// Entry points by group, then by name: `console_scripts`, `heat.clients`, …
+pub type EntryPoints = IndexMap<String, IndexMap<String, String>>;
+
+/// A Python project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Distribution name as its authors write it.
+    pub name: String,
+    /// The same as indexes compare it (PEP 503): `oslo-messaging`.
+    pub normalized_name: String,
+    /// Its version: that of the nearest tag, counted on, or what an archive says, or `0.0.0`.
+    pub version: String,
+    /// What of the tree belongs on Python's path, relative to its root: `""` or `src`, mostly.
+    pub import_roots: Vec<String>,
+    /// Top-level packages and modules that can be imported from there.
+    pub packages: Vec<String>,
+    /// What it needs, as PEP 508 says it, without extras.
+    pub requirements: Vec<String>,
+    /// What each of its extras needs besides.
+    pub extras: IndexMap<String, Vec<String>>,
+    /// The versions of Python it is for.
+    pub requires_python: Option<String>,
+    /// What it registers for others to find, console scripts included.
+    pub entry_points: EntryPoints,
+}
+
+/// What one file declares; what it is silent about may stand in another.
+#[derive(Debug, Default)]
+struct Declared {
+    name: Option<String>,
+    version: Option<String>,
+    requires_python: Option<String>,
+    requirements: Option<Vec<String>>,
+    extras: IndexMap<String, Vec<String>>,
+    entry_points: EntryPoints,
+    packages: Vec<String>,
+    package_roots: Vec<String>,
+}
+
+impl Project {
+    /// Reads the project in the work tree `root`.
+    ///
+    /// # Errors
+    /// When there is none, when one of its files is malformed, and when nothing can be imported
+    /// from the tree.
+    pub fn read(root: &Path) -> Result<Self> {
+        let pyproject = pyproject::read(root)?;
+        let setup_cfg = setup_cfg::read(root)?;
+        let pkg_info = pkg_info::read(root)?;
+        let name = [&pyproject, &setup_cfg, &pkg_info].into_iter().find_map(|it| it.name.clone());
+        let name = name.ok_or_else(|| no_project(root))?;
+        let version = pyproject
+            .version
+            .clone()
+            .or_else(|| version::from_tags(root))
+            .or_else(|| setup_cfg.version.clone())
+            .or_else(|| pkg_info.version.clone());
+        let mut all = pyproject;
+        all.complete(setup_cfg);
+        if all.requirements.is_none() {
+            all.requirements = requirements::file(root, Path::new("requirements.txt"))?;
+        }
+        all.complete(pkg_info);
+        let found = packages::find(root, &name, &all)?;
+        Ok(Self {
+            normalized_name: normalize(&name),
+            name,
+            version: version.unwrap_or_else(|| "0.0.0".to_owned()),
+            import_roots: found.import_roots,
+            packages: found.packages,
+            requirements: all.requirements.unwrap_or_default(),
+            extras: all.extras,
+            requires_python: all.requires_python,
+            entry_points: all.entry_points,
+        })
+    }
+
+    /// The directory of metadata that an installation would have beside the packages, as files with
+    /// their relative paths. Python takes the first distribution of a name on its path, so that
+    /// this one shadows a packaged one entirely.
+    pub fn dist_info(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        dist_info::files(self)
+    }
+}
+
+impl Declared {
+    /// Takes from `other` what this one lacks.
+    fn complete(&mut self, other: Self) {
+        self.requires_python = self.requires_python.take().or(other.requires_python);
+        self.requirements = self.requirements.take().or(other.requirements);
+        for (extra, requirements) in other.extras {
+            self.extras.entry(extra).or_insert(requirements);
+        }
+        for (group, entries) in other.entry_points {
+            let group = self.entry_points.entry(group).or_default();
+            for (name, target) in entries {
+                group.entry(name).or_insert(target);
+            }
+        }
+        if self.packages.is_empty() {
+            self.packages = other.packages;
+        }
+        if self.package_roots.is_empty() {
+            self.package_roots = other.package_roots;
+        }
+    }
+}
+
+/// A distribution's name as indexes compare it: lower case, with one `-` for each run of `-_.`.
+pub fn normalize(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let parts = lower.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-")
+}
+
+fn no_project(root: &Path) -> Error {
+    Error::new(ErrorKind::Usage, format!("read the Python project in {}", root.display()))
+        .because("no pyproject.toml, setup.cfg or PKG-INFO there names one")
+        .hint("Give the root of the project's work tree.")
+}
+
+/// The text of a file of the project; none when it is missing.
+fn text_of(root: &Path, file: &Path) -> Result<Option<String>> {
+    match fs::read(root.join(file)) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).doing(|| format!("read {}", root.join(file).display())),
+    }
+}
+
+/// An error about what a file of the project says.
+fn malformed(root: &Path, file: &str, reason: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Usage, format!("read {}", root.join(file).display())).because(reason)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! The `.dist-info` directory that an installation of the project would have.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use super::Project;
+
+/// What the directory names as its maker.
+pub const INSTALLER: &str = "aio";
+
+/// The files; no `RECORD`, for nothing was installed that could be removed by it.
+pub(super) fn files(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
+    let name = project.normalized_name.replace('-', "_");
+    let directory = PathBuf::from(format!("{name}-{}.dist-info", project.version));
+    let mut files = vec![
+        (directory.join("METADATA"), metadata(project).into_bytes()),
+        (directory.join("INSTALLER"), format!("{INSTALLER}\n").into_bytes()),
+    ];
+    if !project.entry_points.is_empty() {
+        files.push((directory.join("entry_points.txt"), entry_points(project).into_bytes()));
+    }
+    files
+}
+
+fn metadata(project: &Project) -> String {
+    let mut text =
+        format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", project.name, project.version);
+    let mut add = |key: &str, value: &str| {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{key}: {value}");
+    };
+    if let Some(python) = &project.requires_python {
+        add("Requires-Python", python);
+    }
+    for requirement in &project.requirements {
+        add("Requires-Dist", requirement);
+    }
+    for (extra, requirements) in &project.extras {
+        add("Provides-Extra", extra);
+        for requirement in requirements {
+            add("Requires-Dist", &for_extra(requirement, extra));
+        }
+    }
+    text
+}
+
+/// A requirement that holds only with an extra.
+fn for_extra(requirement: &str, extra: &str) -> String {
+    match requirement.split_once(';') {
+        Some((required, marker)) => {
+            format!("{}; ({}) and extra == \"{extra}\"", required.trim(), marker.trim())
+        }
+        None => format!("{requirement}; extra == \"{extra}\""),
+    }
+}
+
+fn entry_points(project: &Project) -> String {
+    let mut text = String::new();
+    for (group, entries) in &project.entry_points {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "[{group}]");
+        for (name, target) in entries {
+            let _ = writeln!(text, "{name} = {target}");
+        }
+    }
+    text
+}
