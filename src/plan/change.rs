@@ -9,10 +9,7 @@ use std::sync::Arc;
 use super::build::{container_key, form_key};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Step};
-use crate::error::Result;
 use crate::model::topology::Container;
-use crate::render::Renderer;
-use crate::steps::cluster::{Forget, Grow};
 use crate::steps::container::{Discard, StopContainer};
 use crate::steps::remove::{ReleaseHost, RemoveContainer, RemoveFiles, RemoveNetwork};
 use crate::steps::shared::Shared;
@@ -23,7 +20,8 @@ pub fn is_start(step: &Step) -> bool {
     key.starts_with("host/")
         || key.starts_with("service/")
         || (key.starts_with("cluster/") && key.ends_with("/form"))
-        || (key.starts_with("container/") && (key.ends_with("/start") || key.ends_with("/units")))
+        || (key.starts_with("container/")
+            && ["/start", "/forget", "/units", "/grow"].iter().any(|what| key.ends_with(what)))
 }
 
 /// Whether a step is about one of these containers, or is the last look at what they belong to.
@@ -41,26 +39,15 @@ pub fn concerns(step: &Step, targets: &[Container]) -> bool {
 pub fn rebuild(
     mut steps: Vec<Step>,
     shared: &Arc<Shared>,
-    renderer: &Renderer,
     targets: &[Container],
     data: bool,
-) -> Result<Vec<Step>> {
+) -> Vec<Step> {
     steps.retain(|step| concerns(step, targets));
     for target in targets {
         let discard = container_key(target, "discard");
-        let mut before_define = vec![discard.clone()];
-        if data {
-            // A member that still runs cannot be forgotten.
-            if let Some(mut forget) = forget(shared, renderer, target)? {
-                forget.needs.push(discard.clone());
-                before_define.push(forget.key.clone());
-                steps.push(forget);
-            }
-            steps.extend(grow(shared, renderer, target)?);
-        }
         let define = container_key(target, "define");
         for step in steps.iter_mut().filter(|step| step.key == define) {
-            step.needs.append(&mut before_define);
+            step.needs.push(discard.clone());
         }
         steps.push(Step {
             key: discard,
@@ -72,11 +59,19 @@ pub fn rebuild(
             action: Arc::new(Discard {
                 container: target.clone(),
                 data,
+                told: remembers(shared, target),
                 balancer: Arc::clone(&shared.balancer),
             }),
         });
     }
-    Ok(only_among(steps))
+    only_among(steps)
+}
+
+/// Whether the cluster of a member goes on counting on data that the member no longer has.
+fn remembers(shared: &Shared, target: &Container) -> bool {
+    let definition = shared.cloud.kind(&target.kind);
+    let cluster = definition.and_then(|(_, definition)| definition.cluster.as_ref());
+    cluster.is_some_and(|cluster| cluster.forget.is_some())
 }
 
 /// Drops needs of steps that are not part of this run.
@@ -86,50 +81,6 @@ pub fn only_among(mut steps: Vec<Step>) -> Vec<Step> {
         step.needs.retain(|need| keys.contains(need));
     }
     steps
-}
-
-fn forget(shared: &Arc<Shared>, renderer: &Renderer, target: &Container) -> Result<Option<Step>> {
-    let Some((_, definition)) = shared.cloud.kind(&target.kind) else { return Ok(None) };
-    let Some(script) = definition.cluster.as_ref().and_then(|it| it.forget.as_ref()) else {
-        return Ok(None);
-    };
-    let departing = serde_json::json!({ "departing": {
-        "name": target.name, "hostname": target.hostname, "member": target.member,
-        "address": target.management_address() } });
-    let mut siblings = Vec::new();
-    for member in shared.cloud.members(&target.kind).filter(|it| it.name != target.name) {
-        let text = renderer.render_text_with(member, script, &departing)?;
-        siblings.push((member.name.clone(), text));
-    }
-    Ok(Some(Step {
-        key: container_key(target, "forget"),
-        title: format!("make the cluster forget {}/{}", target.kind, target.member),
-        phase: Phase::Services,
-        resource: Resource::Light,
-        needs: Vec::new(),
-        estimate_ms: 3_000,
-        action: Arc::new(Forget { departing: target.clone(), siblings }),
-    }))
-}
-
-fn grow(shared: &Arc<Shared>, renderer: &Renderer, target: &Container) -> Result<Option<Step>> {
-    let Some((_, definition)) = shared.cloud.kind(&target.kind) else { return Ok(None) };
-    let Some(script) = definition.cluster.as_ref().and_then(|it| it.grow.as_ref()) else {
-        return Ok(None);
-    };
-    Ok(Some(Step {
-        key: container_key(target, "grow"),
-        title: format!("give {}/{} its share again", target.kind, target.member),
-        phase: Phase::Services,
-        resource: Resource::Light,
-        needs: vec![form_key(&target.kind)],
-        estimate_ms: 3_000,
-        action: Arc::new(Grow {
-            member: target.clone(),
-            script: renderer.render_text(target, script)?,
-            shared: Arc::clone(shared),
-        }),
-    }))
 }
 
 /// The steps that stop containers, those that need others before those that they need.
@@ -226,4 +177,37 @@ pub fn destroy(
         });
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::build;
+    use crate::plan::graph::Graph;
+    use crate::render::builtin_tests::each_scenario;
+
+    #[test]
+    fn a_member_is_forgotten_after_its_new_container_starts_and_before_its_units_do() {
+        let mut seen = 0;
+        each_scenario(|cloud, renderer| {
+            let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
+            let targets: Vec<Container> =
+                shared.cloud.members("rabbit_mq").take(1).cloned().collect();
+            let steps = build::steps(&shared, renderer).unwrap();
+            let graph = Graph::new(rebuild(steps, &shared, &targets, true)).unwrap();
+            let order = ["discard", "define", "start", "forget", "units"];
+            let place = |what: &str| {
+                let key = container_key(&targets[0], what);
+                graph.steps().iter().position(|step| step.key == key).unwrap()
+            };
+            for pair in order.windows(2) {
+                assert!(
+                    graph.needs(place(pair[1])).contains(&place(pair[0])) || pair[1] == "start"
+                );
+            }
+            assert!(place("units") < place("grow"));
+            seen += 1;
+        });
+        assert!(seen > 1);
+    }
 }

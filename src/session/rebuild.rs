@@ -30,7 +30,7 @@ pub async fn rebuild(options: &Options, names: &[String], data: bool, force: boo
     }
     for wave in waves(targets) {
         let steps = build::steps(&session.shared, &renderer)?;
-        let steps = change::rebuild(steps, &session.shared, &renderer, &wave, data)?;
+        let steps = change::rebuild(steps, &session.shared, &wave, data);
         run::run(options, &session, "rebuild", steps).await?;
     }
     Ok(())

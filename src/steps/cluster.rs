@@ -1,4 +1,5 @@
-//! Kinds whose members form one cluster: first start, recovery, return of a lost member.
+//! Kinds whose members form one cluster: first start, recovery, return of a lost member. What becomes
+//! of one whose data was dropped stands in [`super::dropped`].
 //!
 //! What the field does by hand after a power cut happens here in general words: start all members
 //! together and give them time to find one another; only if that fails, ask each stopped member how
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::container::DesiredFile;
 use super::pending::Pending;
-use super::probe::{unhealthy, wait_healthy};
+use super::probe::unhealthy;
 use super::shared::{Shared, address, json, run_script};
 use super::units::{last_words, start_units};
 use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
@@ -357,70 +358,5 @@ pub async fn size(
             };
             Ok(Some(elements.iter().filter(counts).count()))
         }
-    }
-}
-
-/// Makes the cluster forget a member whose data is about to be dropped.
-pub struct Forget {
-    /// The member that goes.
-    pub departing: Container,
-    /// A script for each other member; the first member that runs gets it.
-    pub siblings: Vec<(String, String)>,
-}
-
-#[async_trait]
-impl Action for Forget {
-    async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        for (name, _) in &self.siblings {
-            if let ContainerState::Running { .. } = context.host.containers.state(name).await? {
-                return Ok(Observation::Wrong("its data will be dropped".to_owned()));
-            }
-        }
-        Ok(Observation::Skip("no other member runs".to_owned()))
-    }
-
-    async fn act(&self, context: &StepContext) -> Result<()> {
-        for (name, script) in &self.siblings {
-            if let ContainerState::Running { .. } = context.host.containers.state(name).await? {
-                let doing = format!("make the cluster forget `{}`", self.departing.name);
-                run_script(context, name, &doing, Command::shell(script.clone())).await?;
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    async fn verify(&self, _context: &StepContext) -> Result<Observation> {
-        Ok(Observation::Right)
-    }
-}
-
-/// Gives a member that came back without data its share again.
-pub struct Grow {
-    /// The member.
-    pub member: Container,
-    /// What it runs.
-    pub script: String,
-    /// What several steps share.
-    pub shared: Arc<Shared>,
-}
-
-#[async_trait]
-impl Action for Grow {
-    async fn observe(&self, _context: &StepContext) -> Result<Observation> {
-        Ok(Observation::Wrong("it came back without data".to_owned()))
-    }
-
-    async fn act(&self, context: &StepContext) -> Result<()> {
-        let limit = Duration::from_secs(30);
-        let probes = self.shared.cloud.probes(&self.member);
-        wait_healthy(context, &self.shared, &self.member, probes, limit).await?;
-        let doing = format!("give `{}` its share again", self.member.name);
-        run_script(context, &self.member.name, &doing, Command::shell(self.script.clone())).await?;
-        Ok(())
-    }
-
-    async fn verify(&self, _context: &StepContext) -> Result<Observation> {
-        Ok(Observation::Right)
     }
 }

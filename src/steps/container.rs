@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::balancer::Balancer;
+use super::dropped::Stage;
 use super::pending::Pending;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
@@ -166,6 +167,8 @@ pub struct Discard {
     pub container: Container,
     /// Whether its data goes as well.
     pub data: bool,
+    /// Whether its cluster must be told of that.
+    pub told: bool,
     /// Takes the member out of service first.
     pub balancer: Arc<Balancer>,
 }
@@ -190,6 +193,9 @@ impl Action for Discard {
         }
         containers.discard(name).await?;
         if self.data {
+            if self.told {
+                Stage::Dropped.save(context, name).await?;
+            }
             containers.discard_data(&self.container).await?;
         }
         Ok(())

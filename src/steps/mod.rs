@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod cluster;
 pub mod container;
 pub mod database;
+pub mod dropped;
 pub mod health;
 pub mod host;
 pub mod identity;

@@ -24,10 +24,10 @@ pub struct Cluster {
     #[serde(default)]
     pub promote: Option<String>,
     /// Script, run in another member, that makes the cluster forget the one whose data was dropped
-    /// and that does not run (*template*, `departing` is that member).
+    /// and whose unit does not run (*template*, `departing` is that member). Safe to run again.
     #[serde(default)]
     pub forget: Option<String>,
-    /// Script, run in the member that came back without data, that gives it its share again.
+    /// Script, run in the member that came back forgotten, that gives it its share again.
     #[serde(default)]
     pub grow: Option<String>,
     /// How the number of members in the cluster is observed from one member.

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
 use crate::steps::container::{Define, DesiredFile, Files, Start};
+use crate::steps::dropped::{Forget, Grow};
 use crate::steps::units::Units;
 
 impl Builder<'_> {
@@ -79,6 +80,9 @@ impl Builder<'_> {
         let own = definition.units.iter().filter(|unit| cluster_unit != Some(unit.name.as_str()));
         let units: Vec<Unit> = common.into_iter().chain(own.cloned()).collect();
         let mut needs = vec![container_key(container, "start")];
+        if definition.cluster.as_ref().is_some_and(|cluster| cluster.forget.is_some()) {
+            needs.push(container_key(container, "forget"));
+        }
         needs.extend(self.before_units(service, container));
         // A cluster's own step asks for the health of its members.
         let probes = match cluster_unit {
@@ -183,6 +187,44 @@ impl Builder<'_> {
             // After the other units, which record what is pending in the same place.
             members.iter().map(|member| container_key(member, "units")).collect(),
             form,
+        );
+        for member in members {
+            self.dropped(cluster, member, members)?;
+        }
+        Ok(())
+    }
+
+    /// What becomes of a member whose data was dropped.
+    fn dropped(
+        &mut self,
+        cluster: &Cluster,
+        member: &Container,
+        members: &[Container],
+    ) -> Result<()> {
+        let Some(forget) = &cluster.forget else { return Ok(()) };
+        let label = format!("{}/{}", member.kind, member.member);
+        let departing = serde_json::json!({ "departing": {
+            "name": member.name, "hostname": member.hostname, "member": member.member,
+            "address": member.management_address() } });
+        let mut siblings = Vec::new();
+        for sibling in members.iter().filter(|it| it.name != member.name) {
+            let script = self.renderer.render_text_with(sibling, forget, &departing)?;
+            siblings.push((sibling.name.clone(), script));
+        }
+        self.add(
+            container_key(member, "forget"),
+            format!("make the cluster forget {label}"),
+            (Phase::Services, Resource::Light, 2_000),
+            vec![container_key(member, "start")],
+            Forget { departing: member.clone(), unit: cluster.unit.clone(), siblings },
+        );
+        let script = cluster.grow.as_ref().map(|script| self.text(member, script)).transpose()?;
+        self.add(
+            container_key(member, "grow"),
+            format!("give {label} its share again"),
+            (Phase::Services, Resource::Light, 2_000),
+            vec![form_key(&member.kind)],
+            Grow { member: member.clone(), script, shared: Arc::clone(&self.shared) },
         );
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! | `layer/NAME` | builds an image layer |
 //! | `container/KIND/MEMBER/define`, `…/files`, `…/start`, `…/units` | one container |
 //! | `cluster/KIND/seed`, `cluster/KIND/form` | members that form one cluster |
+//! | `container/KIND/MEMBER/forget`, `…/grow` | a member whose data was dropped |
 //! | `container/KIND/MEMBER/rejoin` | a member is back, before [`super::rolling`] lets the next go |
 //! | `database/access`, `database/NAME` | accounts and schemas |
 //! | `setup/SERVICE/NAME` | a profile's own commands |
