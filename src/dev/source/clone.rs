@@ -11,7 +11,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use git2::Repository;
@@ -119,7 +119,12 @@ impl OwnClone {
             fs::remove_dir_all(&partial).doing(|| format!("remove {}", partial.display()))?;
         }
         let prepare = || format!("make the directory {}", partial.display());
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&partial).doing(prepare)?;
+        if !clones.exists() {
+            fs::create_dir_all(clones).doing(prepare)?;
+            // The user must get through, whatever root's mask is.
+            fs::set_permissions(clones, fs::Permissions::from_mode(0o755)).doing(prepare)?;
+        }
+        fs::create_dir(&partial).doing(prepare)?;
         if source.user.is_another() {
             let (uid, gid) = (source.user.uid, source.user.gid);
             std::os::unix::fs::chown(&partial, Some(uid), Some(gid)).doing(prepare)?;

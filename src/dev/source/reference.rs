@@ -84,6 +84,10 @@ pub(super) fn branch_names(repository: &Repository) -> Vec<String> {
 }
 
 fn remote_branch(repository: &Repository, remote: &str, name: &str) -> Option<Target> {
+    // The remote's own head stands among its branches.
+    if name == "HEAD" {
+        return None;
+    }
     let commit = commit_of(repository, &format!("refs/remotes/{remote}/{name}"))?;
     let upstream = Some(format!("{remote}/{name}"));
     Some(Target { commit, branch: Some(name.to_owned()), upstream })

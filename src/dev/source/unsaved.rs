@@ -24,8 +24,14 @@ pub fn unsaved_work(clone: &Path) -> Result<Vec<String>> {
 
 fn look(repository: &mut Repository) -> Result<Vec<String>, git2::Error> {
     let mut sentences = Vec::new();
+    let mut changes = changes(repository, true)?;
+    if !repository.path().join("index").exists() {
+        // Nothing was ever checked out: all that is missing is no change of anybody's.
+        let root = repository.workdir().unwrap_or(repository.path());
+        changes.retain(|change| root.join(&change.path).symlink_metadata().is_ok());
+    }
     let (untracked, changed): (Vec<_>, Vec<_>) =
-        changes(repository, true)?.into_iter().partition(|change| change.untracked);
+        changes.into_iter().partition(|change| change.untracked);
     for (files, what) in [(changed, "changed but not committed"), (untracked, "untracked")] {
         let paths: Vec<PathBuf> = files.into_iter().map(|change| change.path).collect();
         if !paths.is_empty() {

@@ -83,7 +83,11 @@ impl OwnClone {
                 "^refs/remotes/aio-source/*",
             ]);
         }
-        self.git().run(&doing, &args, watch).map(|_| ())
+        let fetched = self.git().run(&doing, &args, watch);
+        fetched.map(|_| ()).map_err(|error| match error.kind {
+            ErrorKind::Interrupted => error,
+            _ => error.hint(format!("To run what is there: --from {}", self.path.display())),
+        })
     }
 
     fn change(&self, change: Change, watch: &mut Watch) -> Result<Target> {
@@ -95,7 +99,7 @@ impl OwnClone {
 
     fn target(&self, name: Option<&str>, source: &Source, watch: &mut Watch) -> Result<Target> {
         let repository = self.repository()?;
-        let Some(name) = name else {
+        let Some(name) = name.filter(|name| *name != "HEAD") else {
             return reference::default_branch(&repository, source.remote).ok_or_else(|| {
                 Error::new(ErrorKind::Usage, format!("find the default branch of {}", source.shown))
                     .because("it names none")

@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 use crate::dev::source::checkout::Checkout;
 use crate::dev::source::testing::{
@@ -110,6 +108,29 @@ fn branches_tags_and_commits_are_references() {
     let error = bench.clone(Some("stabel/1")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Usage);
     assert!(error.hints[0].contains("`stable/1`"), "{:?}", error.hints);
+}
+
+#[test]
+fn a_clone_in_which_nothing_was_found_has_nothing_to_lose() {
+    let bench = Bench::new();
+    bench.clone(Some("missing")).unwrap_err();
+    let clone = all(&bench.clones()).unwrap().remove(0);
+    assert_eq!(unsaved_work(&clone).unwrap(), [""; 0]);
+    write(&clone, &[("mine.py", ""), ("a.py", "mine")]);
+    assert_eq!(unsaved_work(&clone).unwrap().len(), 2);
+    fs::remove_file(clone.join("a.py")).unwrap();
+    let found = bench.clone(Some("HEAD")).unwrap();
+    assert_eq!((found.branch.as_deref(), found.dirty), (Some("main"), true));
+    assert_eq!(unsaved_work(&clone).unwrap(), ["1 file is untracked: mine.py."]);
+}
+
+#[test]
+fn without_its_remote_a_clone_can_still_be_run_as_it_is() {
+    let bench = Bench::new();
+    let found = bench.clone(None).unwrap();
+    fs::rename(bench.remote(), bench.directory.path().join("away")).unwrap();
+    let error = bench.clone(None).unwrap_err();
+    assert!(error.hints[0].ends_with(found.root.to_str().unwrap()), "{error:?}");
 }
 
 #[test]
