@@ -32,7 +32,8 @@ pub fn html(report: &Report) -> String {
     let critical = critical_path(&report.steps);
     let title = escape(&format::summary(&report.summary));
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
          <style>\n{STYLE}</style>\n<h1>{title}</h1>\n\
          <p>Light: looking, or waiting for a slot. Full: acting. Outlined: the chain of steps that \
          decided how long the run took. Point at a step for more.</p>\n"
@@ -189,7 +190,7 @@ fn name(resource: Resource) -> &'static str {
     }
 }
 
-/// About ten marks, at 1, 2 or 5 times a power of ten.
+/// Up to ten marks, at 1, 2 or 5 times a power of ten. One at the very end would stand outside.
 fn axis(page: &mut String, whole: Duration) {
     let seconds = whole.as_secs_f64();
     let rough = seconds / 10.0;
@@ -201,7 +202,7 @@ fn axis(page: &mut String, whole: Duration) {
         .unwrap_or(rough);
     page.push_str("<div class=\"axis\">");
     let mut at = 0.0;
-    while at <= seconds {
+    while at <= 0.96 * seconds {
         let left = 100.0 * at / seconds;
         let digits = if step < 1.0 { 2 } else { 0 };
         let _ = write!(page, "<b style=\"left:{left:.3}%\">{at:.digits$} s</b>");
@@ -319,5 +320,7 @@ mod tests {
         // `b` was looked at from the start and ended at 0.8 of 1 s; it acted from 0.5 s on.
         assert!(page.contains("style=\"left:0.000%;width:80.000%\""));
         assert!(page.contains("<i style=\"left:62.500%;width:37.500%\">"));
+        let axis = page.lines().find(|line| line.contains("class=\"axis\"")).unwrap();
+        assert!(axis.contains("<b style=\"left:90.000%\">0.90 s</b></div>"), "{axis}");
     }
 }
