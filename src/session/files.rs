@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::recorded;
+use super::{recorded, secrets};
 use crate::config::cloud::CloudFile;
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
@@ -17,7 +17,6 @@ use crate::host::ContainerFile;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 use crate::render::{ExplainedLine, Reason, Renderer};
-use crate::secrets::store;
 use crate::state::paths::Paths;
 
 /// The files of one cloud's containers.
@@ -51,11 +50,8 @@ impl Files {
         let mut cloud = recorded::load(paths)?;
         let profiles = Profiles::load(&paths.config_dir)?;
         let origins = variables(paths, &profiles, &mut cloud)?;
-        let services: Vec<String> =
-            cloud.services.iter().map(|service| service.service.clone()).collect();
-        let specification = store::specification(&paths.config_dir)?;
-        let values = store::read(&paths.secrets_file())?.values(&specification, &services)?;
-        let secrets = values.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        let (_, values) = secrets::written(paths, &cloud)?;
+        let secrets = secrets::plain(&values);
         let overrides = Overrides::load(&paths.overrides_dir())?;
         let renderer =
             Renderer::new(&cloud, &secrets, &profiles, &overrides)?.with_origins(origins);

@@ -2,6 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::render::testing::builtin_cloud;
+use crate::secrets::store;
 
 /// A recorded cloud of the scenario `control` with complete secrets, in a directory of its own.
 fn world() -> (tempfile::TempDir, Paths) {

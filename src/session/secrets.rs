@@ -9,6 +9,7 @@ use crate::host::Records as _;
 use crate::model::cloud::Cloud;
 use crate::secrets::applied::AppliedSecrets;
 use crate::secrets::file::SecretValues;
+use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
 use crate::state::paths::Paths;
 use crate::state::records::RealRecords;
@@ -29,11 +30,17 @@ pub fn services(cloud: &Cloud) -> Vec<String> {
     cloud.services.iter().map(|service| service.service.clone()).collect()
 }
 
-/// Reads the secrets of a cloud that is there.
-pub async fn recorded(paths: &Paths, cloud: &Cloud) -> Result<Recorded> {
+/// What the file says of the secrets that a cloud's services need.
+pub fn written(paths: &Paths, cloud: &Cloud) -> Result<(SecretSpec, SecretValues)> {
     let specification = store::specification(&paths.config_dir)?;
     let file = store::read(&paths.secrets_file())?;
     let values = file.values(&specification, &services(cloud))?;
+    Ok((specification, values))
+}
+
+/// Reads the secrets of a cloud that is there.
+pub async fn recorded(paths: &Paths, cloud: &Cloud) -> Result<Recorded> {
+    let (specification, values) = written(paths, cloud)?;
     let mut unapplied = BTreeSet::new();
     if let Some(applied) = applied(paths).await? {
         let changes = applied.compare(&values, &specification);

@@ -6,7 +6,7 @@
 //! advanced its data is, start the most advanced as the first, and the others after it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use super::pending::Pending;
 use super::probe::unhealthy;
 use super::shared::{Shared, address, json, run_script};
 use super::units::{last_words, start_units};
+use super::wait::until_well;
 use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
@@ -173,14 +174,7 @@ impl Form {
         context: &StepContext,
         limit: Duration,
     ) -> Result<Option<String>> {
-        let deadline = Instant::now() + limit;
-        loop {
-            let reason = self.incomplete(context).await?;
-            if reason.is_none() || Instant::now() >= deadline || context.cancel.is_cancelled() {
-                return Ok(reason);
-            }
-            tokio::time::sleep(POLL).await;
-        }
+        until_well(context, limit, POLL, || self.incomplete(context)).await
     }
 
     /// Runs a command on several members at the same time; the first error counts.

@@ -18,3 +18,4 @@ pub mod service;
 pub mod setup;
 pub mod shared;
 pub mod units;
+pub mod wait;

@@ -1,8 +1,9 @@
 //! Asks a member whether it works.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::shared::{Shared, address};
+use super::wait::until_well;
 use crate::config::profile::Probe;
 use crate::engine::step::StepContext;
 use crate::error::Result;
@@ -87,12 +88,5 @@ pub async fn wait_healthy(
     probes: &[Probe],
     limit: Duration,
 ) -> Result<Option<String>> {
-    let deadline = Instant::now() + limit;
-    loop {
-        let reason = unhealthy(context, shared, member, probes).await?;
-        if reason.is_none() || Instant::now() >= deadline || context.cancel.is_cancelled() {
-            return Ok(reason);
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    until_well(context, limit, POLL, || unhealthy(context, shared, member, probes)).await
 }

@@ -1,13 +1,14 @@
 //! The last look at a service, and at the cloud.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::balancer::ServerState;
 use super::identity::Session;
 use super::shared::Shared;
+use super::wait::until_well;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::Request;
@@ -51,32 +52,32 @@ impl Ready {
         }
         Ok(down)
     }
+
+    async fn wrong(&self, context: &StepContext) -> Result<Option<String>> {
+        let down = self.down(context).await?;
+        Ok(down.first().map(|(member, reason)| format!("{} is {reason}", member.name)))
+    }
 }
 
 #[async_trait]
 impl Action for Ready {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match self.down(context).await?.first() {
-            None => Observation::Right,
-            Some((member, reason)) => Observation::Wrong(format!("{} is {reason}", member.name)),
-        })
+        Ok(self.wrong(context).await?.map_or(Observation::Right, Observation::Wrong))
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         for (member, _) in self.down(context).await? {
             self.shared.balancer.put_back(context, member).await?;
         }
-        let deadline = Instant::now() + SEEN_LIMIT;
-        loop {
-            let down = self.down(context).await?;
-            let Some((member, reason)) = down.first() else { return Ok(()) };
-            if Instant::now() >= deadline || context.cancel.is_cancelled() {
-                return Err(Error::failed(format!("wait until `{}` is in service", member.name))
-                    .because(format!("the load balancer says {reason}"))
-                    .hint(format!("run `aio logs {}` for all that its units said", member.name)));
-            }
-            tokio::time::sleep(POLL).await;
+        let look = || self.wrong(context);
+        if until_well(context, SEEN_LIMIT, POLL, look).await?.is_none() {
+            return Ok(());
         }
+        let down = self.down(context).await?;
+        let Some((member, reason)) = down.first() else { return Ok(()) };
+        Err(Error::failed(format!("wait until `{}` is in service", member.name))
+            .because(format!("the load balancer says {reason}"))
+            .hint(format!("run `aio logs {}` for all that its units said", member.name)))
     }
 }
 
@@ -119,15 +120,10 @@ impl Action for Verify {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        let deadline = Instant::now() + SEEN_LIMIT;
-        loop {
-            let Some(reason) = self.wrong(context).await? else { return Ok(()) };
-            if Instant::now() >= deadline || context.cancel.is_cancelled() {
-                return Err(Error::failed("verify the cloud")
-                    .because(reason)
-                    .hint("run `aio status` to see which container is not healthy"));
-            }
-            tokio::time::sleep(POLL).await;
-        }
+        let reason = until_well(context, SEEN_LIMIT, POLL, || self.wrong(context)).await?;
+        let Some(reason) = reason else { return Ok(()) };
+        Err(Error::failed("verify the cloud")
+            .because(reason)
+            .hint("run `aio status` to see which container is not healthy"))
     }
 }

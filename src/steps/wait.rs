@@ -1,0 +1,77 @@
+//! Waiting until all is well: looking again and again, for a time at most, and not after Ctrl-C.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::engine::step::StepContext;
+use crate::error::Result;
+
+/// Looks until nothing is wrong, with a pause in between. Returns what still is after `limit`, or when
+/// the run was interrupted. It looks once at least.
+pub async fn until_well<L>(
+    context: &StepContext,
+    limit: Duration,
+    pause: Duration,
+    mut look: impl FnMut() -> L,
+) -> Result<Option<String>>
+where
+    L: Future<Output = Result<Option<String>>>,
+{
+    let deadline = Instant::now() + limit;
+    loop {
+        let reason = look().await?;
+        if reason.is_none() || Instant::now() >= deadline || context.cancel.is_cancelled() {
+            return Ok(reason);
+        }
+        sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::engine::event::StepKey;
+    use crate::error::Error;
+    use crate::host::fake::absent;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn context() -> StepContext {
+        let (events, _) = unbounded_channel();
+        let (host, cancel) = (Arc::new(absent()), CancellationToken::new());
+        StepContext { host, cancel, key: StepKey::new("x"), events }
+    }
+
+    /// Waits 5 s at most for the look that is content. Returns what was wrong and the seconds.
+    async fn wait(context: &StepContext, content_at: u32) -> (Option<String>, u64) {
+        let (begun, looks) = (Instant::now(), Cell::new(0));
+        let reason = until_well(context, 5 * SECOND, SECOND, || async {
+            looks.set(looks.get() + 1);
+            Ok((looks.get() < content_at).then(|| format!("look {}", looks.get())))
+        });
+        (reason.await.unwrap(), begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_all_is_well_or_with_the_last_reason() {
+        let context = context();
+        assert_eq!(wait(&context, 1).await, (None, 0));
+        assert_eq!(wait(&context, 4).await, (None, 3));
+        assert_eq!(wait(&context, 9).await, (Some("look 6".to_owned()), 5));
+        context.cancel.cancel();
+        assert_eq!(wait(&context, 9).await, (Some("look 1".to_owned()), 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_fails_ends_it() {
+        let failing = || async { Err(Error::failed("look")) };
+        assert!(until_well(&context(), SECOND, SECOND, failing).await.is_err());
+    }
+}
