@@ -14,7 +14,9 @@ die() {
 become_root() {
     [ "$(id -u)" -eq 0 ] && return
     command -v sudo >/dev/null || die "this needs root, and there is no sudo" "Run it as root."
-    exec sudo --preserve-env=http_proxy,https_proxy,no_proxy,CARGO_TARGET_DIR,NO_COLOR "$@"
+    local kept=http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY,SSL_CERT_FILE,SSL_CERT_DIR
+    kept+=,CARGO_HOME,CARGO_TARGET_DIR,RUSTUP_HOME,RUSTUP_DIST_SERVER,RUSTUP_UPDATE_ROOT,NO_COLOR
+    exec sudo --preserve-env="$kept" "$@"
 }
 
 # Under sudo, the build belongs to the user who called it: neither the source tree nor that user's
@@ -25,7 +27,7 @@ builder_home() {
 
 as_builder() {
     local path
-    path="$(builder_home)/.cargo/bin:$PATH"
+    path="${CARGO_HOME:-$(builder_home)/.cargo}/bin:$PATH"
     if [ "$(id -u)" -eq 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
         runuser -u "$SUDO_USER" -- env HOME="$(builder_home)" PATH="$path" "$@"
     else
@@ -36,6 +38,9 @@ as_builder() {
 target_directory() { printf '%s' "${CARGO_TARGET_DIR:-target}"; }
 
 installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+
+# Whether apt could install it. `apt-cache show` also succeeds for a name that is only mentioned.
+available() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
 
 # Debian and Ubuntu packages with which `aio` is built and run.
 need_packages() {
@@ -54,7 +59,7 @@ need_packages() {
     # The package with liblxc's headers has had two names.
     if ! have_lxc_headers; then
         for name in lxc-dev liblxc-dev; do
-            if apt-cache show "$name" >/dev/null 2>&1; then missing+=("$name") && break; fi
+            if available "$name"; then missing+=("$name") && break; fi
         done
     fi
     apt_install "${missing[@]}"
@@ -76,20 +81,39 @@ rust_is_new_enough() {
     [ -n "$have" ] && [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -n1)" = "$wanted" ]
 }
 
-# A Rust toolchain that is there is used; else the distribution's rustup fetches one.
+# A Rust toolchain that is there is used; else rustup fetches one.
 need_rust() {
     local wanted
     if rust_is_new_enough; then return; fi
     wanted="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
-    if ! as_builder rustup --version >/dev/null 2>&1; then
-        apt-get update -qq
-        apt_install rustup || die "Rust $wanted or newer is needed, and rustup cannot be installed" \
-            "Install Rust from https://rustup.rs (as the user who builds), then run this again." \
-            "If an older rustc and cargo are installed as packages: apt-get remove rustc cargo"
-    fi
+    as_builder rustup --version >/dev/null 2>&1 || install_rustup ||
+        die "Rust $wanted or newer is needed, and rustup could not be installed" \
+            "Install Rust from https://rustup.rs (as the user who builds), then run this again."
     say "fetching the stable Rust toolchain"
-    as_builder rustup default stable || die "the Rust toolchain could not be fetched" \
-        "Install Rust $wanted or newer as the user who builds, then run this again."
+    # An older one that is called stable is brought up to date by the first, not by the second.
+    as_builder rustup toolchain install stable && as_builder rustup default stable ||
+        die "the Rust toolchain could not be fetched" \
+            "Install Rust $wanted or newer as the user who builds, then run this again."
     rust_is_new_enough || die "Rust $wanted or newer is needed; cargo is still $(as_builder cargo --version)" \
-        "Is an older cargo before ~/.cargo/bin in the PATH?"
+        "Is an older cargo before ~/.cargo/bin in the PATH, or another toolchain set for this directory?"
+}
+
+# The distribution's rustup. Debian 12 has none, and it does not go together with rustc as a package:
+# then the Rust project's own, for the user who builds, beside whatever is there.
+install_rustup() {
+    local server=${RUSTUP_UPDATE_ROOT:-https://static.rust-lang.org/rustup} place
+    apt-get update -qq
+    if available rustup && ! installed rustc && ! installed cargo; then
+        apt_install rustup && return
+    fi
+    installed curl || apt_install curl ca-certificates || return
+    say "fetching rustup from $server"
+    place="$(mktemp -d)"
+    curl -sSfL -o "$place/rustup-init" "$server/dist/$(uname -m)-unknown-linux-gnu/rustup-init" &&
+        chmod 0755 "$place" "$place/rustup-init" &&
+        as_builder env RUSTUP_INIT_SKIP_PATH_CHECK=yes \
+            "$place/rustup-init" -y -q --no-modify-path --default-toolchain none
+    local status=$?
+    rm -rf "$place"
+    return $status
 }
