@@ -47,9 +47,9 @@ need_packages() {
     local wanted missing=() name
     command -v apt-get >/dev/null || die "this host has no apt" \
         "Install by hand: a C compiler, pkg-config, libclang, liblxc's headers, LXC, mmdebstrap," \
-        "nftables, uidmap (newuidmap), iproute2, Debian's archive keyring, and Rust."
+        "nftables, uidmap (newuidmap), iproute2, Debian's archive keyring, pip, and Rust."
     wanted=(gcc libc6-dev pkg-config libclang-dev ca-certificates
-        lxc mmdebstrap nftables uidmap iproute2 debian-archive-keyring)
+        lxc mmdebstrap nftables uidmap iproute2 debian-archive-keyring python3-pip)
     command -v journalctl >/dev/null || wanted+=(systemd)
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then wanted+=(apparmor); fi
     for name in "${wanted[@]}"; do installed "$name" || missing+=("$name"); done

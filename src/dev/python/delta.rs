@@ -1,0 +1,301 @@
+//! The delta: wheels of what a checkout needs and the packages do not meet, in a directory that goes
+//! in front of the packaged ones.
+//!
+//! Packaged versions are preferred by construction: only what is missing is fetched, without what it
+//! needs in turn; then the container is asked again with the fetched metadata, until nothing is
+//! missing. A delta is kept, named by what made it necessary, so a second swap needs no network.
+//!
+//! ```text
+//! CACHE/ID/site/          the directory for PYTHONPATH
+//! CACHE/ID/manifest.json  what is in it, and why
+//! CACHE/wheels/           pip's cache
+//! CACHE/.making-PID-*     one that is being made, or was when its maker died
+//! ```
+
+mod site;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+pub use self::site::Distribution;
+use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
+use super::pip::Pip;
+use crate::error::{Error, Result, ResultExt};
+use crate::model::hash::sha256_hex;
+use crate::state::files::private_directory;
+
+/// Each round finds what the last one's wheels need. OpenStack's chains are two or three long.
+const MOST_ROUNDS: usize = 12;
+
+/// Changes when the same needs lead to another directory than before.
+const FORMAT: u32 = 1;
+
+const MAKING: &str = ".making-";
+
+/// Where deltas are kept.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+/// A delta that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Delta {
+    /// Named by what made it necessary.
+    pub id: String,
+    /// The directory for PYTHONPATH, readable by everybody who can reach it.
+    pub site: PathBuf,
+    /// Whether it was there already.
+    pub cached: bool,
+    /// What is in it.
+    pub manifest: Manifest,
+}
+
+/// What a delta holds, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The Python it is for.
+    pub python: String,
+    /// The requirements that it meets, and what was there instead.
+    pub requirements: Vec<Unmet>,
+    /// What was fetched.
+    pub distributions: Vec<Distribution>,
+    /// How many files there are.
+    pub files: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+}
+
+impl Cache {
+    /// The deltas below a directory, which is made when it is needed.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// The delta for what `found` says is missing for `request`: `None` when nothing is, the kept one
+    /// when there is one, else a new one.
+    ///
+    /// # Errors
+    /// When the host has no pip, a requirement has no wheel, or requirements exclude one another.
+    pub async fn provide(
+        &self,
+        request: &Request,
+        found: &Inspection,
+        pip: &Pip,
+        container: &dyn Inspect,
+    ) -> Result<Option<Delta>> {
+        if found.missing.is_empty() {
+            return Ok(None);
+        }
+        let id = id(request, found)?;
+        if let Some(delta) = self.kept(&id)? {
+            return Ok(Some(delta));
+        }
+        private_directory(&self.directory)?;
+        self.remove_abandoned()?;
+        let (staging, manifest) = self.make(request, found, pip, container).await?;
+        self.publish(&id, staging, &manifest)?;
+        let site = self.directory.join(&id).join("site");
+        Ok(Some(Delta { id, site, cached: false, manifest }))
+    }
+
+    /// A delta that was made before and is whole. One that a power cut has damaged is removed.
+    fn kept(&self, id: &str) -> Result<Option<Delta>> {
+        let directory = self.directory.join(id);
+        let site = directory.join("site");
+        let text = match fs::read_to_string(directory.join("manifest.json")) {
+            Err(error) if error.kind() == Io::NotFound && !directory.exists() => return Ok(None),
+            text => text.unwrap_or_default(),
+        };
+        if let Ok(manifest) = serde_json::from_str::<Manifest>(&text)
+            && site::measure(&site).ok() == Some((manifest.files, manifest.bytes))
+        {
+            return Ok(Some(Delta { id: id.to_owned(), site, cached: true, manifest }));
+        }
+        fs::remove_dir_all(&directory).doing(|| format!("remove {}", directory.display()))?;
+        Ok(None)
+    }
+
+    async fn make(
+        &self,
+        request: &Request,
+        found: &Inspection,
+        pip: &Pip,
+        container: &dyn Inspect,
+    ) -> Result<(TempDir, Manifest)> {
+        let mut requirements = found.missing.clone();
+        for _ in 0..MOST_ROUNDS {
+            // Always from nothing: pip does not replace what an earlier round put there.
+            let staging = self.staging()?;
+            let site = staging.path().join("site");
+            private_directory(&site)?;
+            let texts = texts(&requirements);
+            pip.install(&texts, &site, &self.directory.join("wheels"), found).await?;
+            site::tidy(&site)?;
+            let (distributions, delta) = site::read(&site)?;
+            let missing = container.inspect(&again(request, delta)).await?.missing;
+            if missing.is_empty() {
+                let (files, bytes) = site::measure(&site)?;
+                let python = found.python.clone();
+                let manifest = Manifest { python, requirements, distributions, files, bytes };
+                return Ok((staging, manifest));
+            }
+            let before = requirements.len();
+            let new = missing.iter().filter(|unmet| !texts.contains(&unmet.requirement));
+            requirements.extend(new.cloned());
+            if requirements.len() == before {
+                return Err(stuck(&missing));
+            }
+        }
+        Err(Error::failed("find what the checkout needs")
+            .because(format!("after {MOST_ROUNDS} rounds there was still something missing"))
+            .because(texts(&requirements).join(", ")))
+    }
+
+    fn staging(&self) -> Result<TempDir> {
+        tempfile::Builder::new()
+            .prefix(&format!("{MAKING}{}-", std::process::id()))
+            .tempdir_in(&self.directory)
+            .doing(|| format!("make a directory in {}", self.directory.display()))
+    }
+
+    fn publish(&self, id: &str, staging: TempDir, manifest: &Manifest) -> Result<()> {
+        let target = self.directory.join(id);
+        let doing = || format!("publish {}", target.display());
+        let text = serde_json::to_vec_pretty(manifest).doing(doing)?;
+        fs::write(staging.path().join("manifest.json"), text).doing(doing)?;
+        match fs::rename(staging.path(), &target) {
+            // Another `aio` was faster; what it made is the same.
+            Err(error) if matches!(error.kind(), Io::DirectoryNotEmpty | Io::AlreadyExists) => {
+                Ok(())
+            }
+            renamed => {
+                renamed.doing(doing)?;
+                // Its name has gone: nothing is left to remove.
+                let _ = staging.keep();
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes what a killed `aio` left half made.
+    fn remove_abandoned(&self) -> Result<()> {
+        let doing = || format!("look into {}", self.directory.display());
+        for entry in fs::read_dir(&self.directory).doing(doing)? {
+            let entry = entry.doing(doing)?;
+            let name = entry.file_name();
+            let maker = name.to_str().and_then(|name| name.strip_prefix(MAKING));
+            let process = maker.and_then(|rest| rest.split('-').next());
+            if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+                let path = entry.path();
+                fs::remove_dir_all(&path).doing(|| format!("remove {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Delta {
+    /// One line for each thing that was fetched: `oslo.service 4.8.0 (heat needs …)`.
+    pub fn lines(&self) -> Vec<String> {
+        self.manifest.distributions.iter().map(|it| self.manifest.line(it)).collect()
+    }
+}
+
+impl Manifest {
+    fn line(&self, distribution: &Distribution) -> String {
+        let mut line = format!("{} {}", distribution.name, distribution.version);
+        let name = normalised(&distribution.name);
+        let why = self.requirements.iter().find(|it| normalised(&it.requirement) == name);
+        if let Some(unmet) = why {
+            let there = match &unmet.found {
+                Some(version) => format!("packaged is {version}"),
+                None => "not packaged".to_owned(),
+            };
+            line += &format!(" ({} needs {}, {there})", unmet.required_by, unmet.requirement);
+        }
+        line
+    }
+}
+
+/// The same request, for the needs of the wheels alone.
+fn again(request: &Request, delta: Vec<String>) -> Request {
+    Request {
+        delta,
+        sources: BTreeMap::new(),
+        imports: Vec::new(),
+        migrations: Migrations::default(),
+        ..request.clone()
+    }
+}
+
+fn texts(requirements: &[Unmet]) -> Vec<String> {
+    let mut texts: Vec<String> = requirements.iter().map(|it| it.requirement.clone()).collect();
+    texts.sort();
+    texts.dedup();
+    texts
+}
+
+fn stuck(missing: &[Unmet]) -> Error {
+    let mut error = Error::failed("find what the checkout needs");
+    for unmet in missing {
+        let found = unmet.found.as_deref().unwrap_or("nothing");
+        error = error.because(format!(
+            "{} needs {}, and {found} was found",
+            unmet.required_by, unmet.requirement
+        ));
+    }
+    error.hint("Requirements that exclude one another cannot run together.")
+}
+
+/// Everything on which the outcome depends, apart from what the index offers that day.
+#[derive(Serialize)]
+struct Key<'a> {
+    format: u32,
+    python: &'a str,
+    platforms: &'a [String],
+    missing: Vec<String>,
+    installed: &'a BTreeMap<String, String>,
+    // They meet requirements of wheels, too. Not their versions, which change with each commit.
+    checkouts: Vec<&'a str>,
+    met_by_packages: &'a [String],
+}
+
+fn id(request: &Request, found: &Inspection) -> Result<String> {
+    let mut checkouts: Vec<&str> = request.projects.iter().map(|it| it.name.as_str()).collect();
+    checkouts.sort_unstable();
+    let key = Key {
+        format: FORMAT,
+        python: &found.python,
+        platforms: &found.platforms,
+        missing: texts(&found.missing),
+        installed: &found.installed,
+        checkouts,
+        met_by_packages: &request.met_by_packages,
+    };
+    let text = serde_json::to_string(&key).doing(|| "name the delta".to_owned())?;
+    Ok(sha256_hex(&text).chars().take(16).collect())
+}
+
+/// The name at the beginning of a requirement, as names are compared: `oslo.service[x]>=1` is
+/// `oslo-service`.
+fn normalised(requirement: &str) -> String {
+    let named = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let name = requirement.split(|letter| !named(letter)).next().unwrap_or_default();
+    let mut normal = String::new();
+    for letter in name.to_ascii_lowercase().chars() {
+        let letter = if letter.is_ascii_alphanumeric() { letter } else { '-' };
+        if letter != '-' || !normal.ends_with('-') {
+            normal.push(letter);
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests;

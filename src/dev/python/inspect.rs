@@ -1,0 +1,232 @@
+//! One look at the packaged Python of a container, by `bootstrap/dev/inspect.py`: what is installed,
+//! what a checkout needs beyond it, whether its changed files compile, which migrations it brings.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+const SCRIPT: &str = include_str!("../../../bootstrap/dev/inspect.py");
+
+/// The command that takes [`Request::script`] on its standard input. `-I`: neither the environment
+/// nor the working directory has a say.
+pub const COMMAND: [&str; 3] = ["python3", "-I", "-"];
+
+/// How a container is looked at; a fake in tests.
+#[async_trait]
+pub trait Inspect: Send + Sync {
+    /// Runs [`COMMAND`] with [`Request::script`] in the container and reads what it printed with
+    /// [`Inspection::parse`].
+    async fn inspect(&self, request: &Request) -> Result<Inspection>;
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Request {
+    /// The checkouts that run together. Each counts as installed for the others.
+    pub projects: Vec<Project>,
+    /// Requirements besides those of the projects.
+    pub wanted: Vec<String>,
+    /// Names that the packages provide in a form that Python does not see as a distribution.
+    pub met_by_packages: Vec<String>,
+    /// METADATA of the distributions that go in front of the packaged ones.
+    pub delta: Vec<String>,
+    /// Python files by path, to be compiled (nothing of them runs).
+    pub sources: BTreeMap<String, String>,
+    /// Top-level packages of the checkouts: which of them the container has, and from where.
+    pub imports: Vec<String>,
+    /// Migrations to compare.
+    pub migrations: Migrations,
+}
+
+/// What a checkout says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Project {
+    /// Name of the distribution.
+    pub name: String,
+    /// Its version; without one, it satisfies every requirement.
+    pub version: Option<String>,
+    /// Requirements as they are written, comments and markers included.
+    pub requirements: Vec<String>,
+    /// Its optional requirements, by extra.
+    pub extras: BTreeMap<String, Vec<String>>,
+    /// Which of its extras are wanted.
+    pub wanted_extras: Vec<String>,
+    /// The Python versions that it supports, as in its metadata.
+    pub requires_python: Option<String>,
+}
+
+/// Which migrations to compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Migrations {
+    /// Directories of revisions, relative to the directory from which packages are imported, which
+    /// is also what `files` are relative to.
+    pub directories: Vec<String>,
+    /// The checkout's files below them.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// `3.13.5`.
+    pub python: String,
+    /// `x86_64`.
+    pub machine: String,
+    /// `glibc 2.41`.
+    pub libc: String,
+    /// Platform tags of the wheels that run there, best first.
+    pub platforms: Vec<String>,
+    /// Packaged distributions: normalised name and version.
+    pub installed: BTreeMap<String, String>,
+    /// Requirements that nothing meets, in the order in which they were found.
+    pub missing: Vec<Unmet>,
+    /// Requirements that a checkout should meet, and does not with its version.
+    pub unsatisfied_by_checkouts: Vec<Unmet>,
+    /// Requirements that could not be understood.
+    pub unreadable_requirements: Vec<Unreadable>,
+    /// Projects that do not support this Python.
+    pub unsupported_python: Vec<Unsupported>,
+    /// Files that do not compile.
+    pub syntax_errors: Vec<Problem>,
+    /// Where the asked top-level packages come from now.
+    pub imports: BTreeMap<String, Option<Provider>>,
+    /// One for each directory of the request.
+    pub migrations: Vec<Migration>,
+}
+
+/// A requirement that is not met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmet {
+    /// `oslo.service[threading]>=4.2.2`, its marker left out.
+    pub requirement: String,
+    /// The project or distribution that says so.
+    pub required_by: String,
+    /// The version that is there.
+    pub found: Option<String>,
+}
+
+/// A requirement that is not written as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// As it is written.
+    pub text: String,
+    /// The project or distribution that says so.
+    pub required_by: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A project that does not support the container's Python.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsupported {
+    /// The project.
+    pub project: String,
+    /// What it supports.
+    pub requires_python: String,
+}
+
+/// Something wrong in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The file.
+    pub path: String,
+    /// Where in it, from 1.
+    pub line: Option<u32>,
+    /// The line.
+    pub text: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Where a top-level package comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// The file that an import runs, or a directory.
+    pub path: Option<String>,
+    /// The distributions that bring it.
+    pub distributions: Vec<String>,
+}
+
+/// The migrations of one directory. Where packages and checkout agree, `added` and `removed` are
+/// empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// The directory.
+    pub directory: String,
+    /// The packaged code's last revisions, one for each branch.
+    pub packaged_heads: Vec<String>,
+    /// The checkout's.
+    pub checkout_heads: Vec<String>,
+    /// Those of the checkout that the packages do not have, each after those it builds upon.
+    pub added: Vec<Revision>,
+    /// Those of the packages that the checkout does not have.
+    pub removed: Vec<Revision>,
+    /// Files of either that could not be read.
+    pub unreadable: Vec<Problem>,
+}
+
+/// One migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Its id.
+    pub revision: String,
+    /// The ids upon which it builds.
+    pub down: Vec<String>,
+    /// Its file.
+    pub path: String,
+}
+
+impl Request {
+    /// What [`COMMAND`] gets on its standard input.
+    ///
+    /// # Errors
+    /// Never in practice: plain maps and strings can always be written as JSON.
+    pub fn script(&self) -> Result<String> {
+        let request = serde_json::to_string(self).doing(|| "write the request".to_owned())?;
+        Ok(format!("{SCRIPT}\n\nmain(\"{}\")\n", STANDARD.encode(request)))
+    }
+}
+
+/// What the script prints.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Error { error: String },
+    Inspection(Box<Inspection>),
+}
+
+impl Inspection {
+    /// Reads what the script printed.
+    ///
+    /// # Errors
+    /// When the container lacks what the script needs, or it printed something else.
+    pub fn parse(printed: &str) -> Result<Self> {
+        let doing = "look at the container's Python";
+        match serde_json::from_str(printed) {
+            Ok(Answer::Inspection(inspection)) => Ok(*inspection),
+            Ok(Answer::Error { error }) => Err(Error::new(ErrorKind::Host, doing).because(error)),
+            Err(error) => Err(Error::failed(doing).because(error).output(printed.trim_end())),
+        }
+    }
+
+    /// `3.13`, as pip and directories call it.
+    pub fn python_minor(&self) -> String {
+        self.python.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+    }
+}
+
+impl Migration {
+    /// Whether the checkout's database is another one than the packages'.
+    pub fn differs(&self) -> bool {
+        !self.added.is_empty() || !self.removed.is_empty()
+    }
+}
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

@@ -1,0 +1,259 @@
+//! The script is run with the host's Python over packages that the tests make.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::dev::python::testing::{installed, metadata, python};
+
+fn project(name: &str, requirements: &[&str]) -> Project {
+    Project {
+        name: name.to_owned(),
+        version: Some("1.0.0".to_owned()),
+        requirements: requirements.iter().map(ToString::to_string).collect(),
+        ..Project::default()
+    }
+}
+
+fn packages() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let add = |name, version, requires| installed(directory.path(), name, version, requires);
+    add(
+        "Aio.Service",
+        "4.1.1",
+        &[
+            "aio-base>=1",
+            "aio-cotyledon>=1.7; extra == \"threading\"",
+            "aio-lost; extra == 'other'",
+        ],
+    );
+    add("aio_base", "2.0", &["aio-never-asked"]);
+    directory
+}
+
+fn inspect(packages: &Path, request: &Request) -> Inspection {
+    Inspection::parse(&python(packages, &request.script().unwrap())).unwrap()
+}
+
+fn missing(found: &Inspection) -> Vec<(&str, &str, Option<&str>)> {
+    let unmet = found.missing.iter();
+    unmet.map(|it| (&*it.requirement, &*it.required_by, it.found.as_deref())).collect()
+}
+
+#[test]
+fn met_requirements_lead_to_nothing() {
+    let packages = packages();
+    let request = Request {
+        projects: vec![project(
+            "heat",
+            &[
+                "aio.service>=4.0 # a comment",
+                "# nothing else",
+                "",
+                "AIO-Base!=1.9,>=1.0",
+                "aio-windows>=1; sys_platform == 'win32'",
+                "aio-zones>=2020",
+            ],
+        )],
+        met_by_packages: vec!["aio_zones".to_owned()],
+        ..Request::default()
+    };
+    let found = inspect(packages.path(), &request);
+    assert_eq!(missing(&found), []);
+    assert_eq!(found.unreadable_requirements, []);
+    assert_eq!(found.installed["aio-service"], "4.1.1");
+    assert!(
+        found.platforms.iter().any(|tag| tag.starts_with("manylinux")),
+        "{:?}",
+        found.platforms
+    );
+    assert_eq!(found.python_minor().matches('.').count(), 1);
+}
+
+#[test]
+fn extras_of_what_is_installed_are_followed_and_versions_compared() {
+    let packages = packages();
+    let request = Request {
+        projects: vec![project("heat", &["aio.service[threading]", "aio-base>=3", "aio-none>=1"])],
+        ..Request::default()
+    };
+    let found = inspect(packages.path(), &request);
+    assert_eq!(
+        missing(&found),
+        [
+            ("aio-cotyledon>=1.7", "aio-service[threading]", None),
+            ("aio-base>=3", "heat", Some("2.0")),
+            ("aio-none>=1", "heat", None),
+        ]
+    );
+}
+
+#[test]
+fn what_a_delta_brings_counts_and_its_own_needs_are_followed() {
+    let packages = packages();
+    let request = Request {
+        projects: vec![project("heat", &["aio.service[threading]>=4.2.2"])],
+        delta: vec![metadata(
+            "aio.service",
+            "4.8",
+            &["aio-futurist>=3", "aio-cotyledon>=2; extra == \"threading\""],
+        )],
+        ..Request::default()
+    };
+    let found = inspect(packages.path(), &request);
+    assert_eq!(
+        missing(&found),
+        [
+            ("aio-cotyledon>=2", "aio-service[threading]", None),
+            ("aio-futurist>=3", "aio-service", None),
+        ]
+    );
+    let without = inspect(packages.path(), &Request { delta: Vec::new(), ..request });
+    assert_eq!(missing(&without), [("aio.service[threading]>=4.2.2", "heat", Some("4.1.1"))]);
+}
+
+#[test]
+fn checkouts_meet_one_anothers_requirements_extras_included() {
+    let packages = packages();
+    let mut library = project("Aio_Service", &["aio-base"]);
+    library.version = Some("4.3.0.dev7".to_owned());
+    library.extras.insert("threading".to_owned(), vec!["aio-cotyledon>=2".to_owned()]);
+    let request = Request {
+        projects: vec![project("heat", &["aio.service[threading]>=4.2.2"]), library],
+        ..Request::default()
+    };
+    let found = inspect(packages.path(), &request);
+    assert_eq!(missing(&found), [("aio-cotyledon>=2", "Aio_Service", None)]);
+    assert_eq!(found.unsatisfied_by_checkouts, []);
+
+    let mut old = request.clone();
+    old.projects[1].version = Some("4.2.0".to_owned());
+    let found = inspect(packages.path(), &old);
+    assert_eq!(found.unsatisfied_by_checkouts[0].found.as_deref(), Some("4.2.0"));
+
+    let mut unknown = request;
+    unknown.projects[1].version = None;
+    assert_eq!(inspect(packages.path(), &unknown).unsatisfied_by_checkouts, []);
+}
+
+#[test]
+fn wanted_extras_and_wanted_things_are_asked_for() {
+    let packages = packages();
+    let mut checkout = project("keystone", &[]);
+    checkout.extras.insert("ldap_x".to_owned(), vec!["aio-ldap".to_owned()]);
+    checkout.wanted_extras = vec!["LDAP-X".to_owned()];
+    let request = Request {
+        projects: vec![checkout],
+        wanted: vec!["aio-debugger".to_owned()],
+        ..Request::default()
+    };
+    let found = inspect(packages.path(), &request);
+    assert_eq!(missing(&found), [("aio-debugger", "aio", None), ("aio-ldap", "keystone", None)]);
+}
+
+#[test]
+fn what_cannot_be_understood_or_supported_is_told() {
+    let packages = packages();
+    let mut checkout = project("heat", &["-r other.txt", "aio-base"]);
+    checkout.requires_python = Some(">=3.99".to_owned());
+    let found = inspect(
+        packages.path(),
+        &Request { projects: vec![checkout, project("calm", &[])], ..Request::default() },
+    );
+    assert_eq!(found.unreadable_requirements[0].text, "-r other.txt");
+    assert_eq!(
+        found.unsupported_python,
+        [Unsupported { project: "heat".to_owned(), requires_python: ">=3.99".to_owned() }]
+    );
+}
+
+#[test]
+fn changed_files_are_compiled_with_their_real_lines() {
+    let packages = packages();
+    let sources = [
+        ("heat/good.py", "x = '\\d'\nname: int = 'é€😀'\n"),
+        ("heat/bad.py", "import os\n\ndef broken(:\n    pass\n"),
+        ("heat/null.py", "x = 1\0"),
+    ];
+    let request = Request {
+        sources: sources.map(|(path, text)| (path.to_owned(), text.to_owned())).into(),
+        ..Request::default()
+    };
+    let errors = inspect(packages.path(), &request).syntax_errors;
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert_eq!((errors[0].path.as_str(), errors[0].line), ("heat/bad.py", Some(3)));
+    assert_eq!(errors[0].text, "def broken(:");
+    assert!(!errors[0].reason.is_empty());
+    assert_eq!(errors[1].path, "heat/null.py");
+}
+
+#[test]
+fn top_level_packages_are_found_where_they_are() {
+    let packages = packages();
+    std::fs::write(packages.path().join("aio_thing.py"), "raise SystemExit(9)").unwrap();
+    let request = Request {
+        imports: vec!["aio_thing".to_owned(), "aio_nothing".to_owned()],
+        ..Request::default()
+    };
+    let imports = inspect(packages.path(), &request).imports;
+    assert_eq!(imports["aio_nothing"], None);
+    let path = imports["aio_thing"].as_ref().unwrap().path.clone().unwrap();
+    assert!(path.ends_with("aio_thing.py"), "{path}");
+}
+
+#[test]
+fn migrations_of_several_branches_are_compared() {
+    let packages = packages();
+    let versions = packages.path().join("heat/versions/2025");
+    std::fs::create_dir_all(&versions).unwrap();
+    let revision =
+        |name: &str, down: &str| format!("revision = '{name}'\ndown_revision = {down}\n");
+    let typed = "revision: str = 'e2'\ndown_revision: str | None = 'e1'\nimport nowhere\n";
+    let files = [
+        ("a.py", revision("base", "None")),
+        ("b.py", revision("e1", "'base'")),
+        ("c.py", revision("c1", "('base',)")),
+        ("gone.py", revision("gone", "'c1'")),
+        ("__init__.py", String::new()),
+    ];
+    for (name, text) in &files {
+        std::fs::write(versions.join(name), text).unwrap();
+    }
+    let mut checkout: BTreeMap<String, String> = files[..3]
+        .iter()
+        .map(|(name, text)| (format!("heat/versions/2025/{name}"), text.clone()))
+        .collect();
+    checkout.insert("heat/versions/2026/a.py".to_owned(), revision("e3", "'e2'"));
+    checkout.insert("heat/versions/2026/b.py".to_owned(), typed.to_owned());
+    checkout.insert("heat/versions/2026/odd.py".to_owned(), "revision = f()\n".to_owned());
+    checkout.insert("heat/other.py".to_owned(), revision("not-ours", "None"));
+    let request = Request {
+        migrations: Migrations { directories: vec!["heat/versions".to_owned()], files: checkout },
+        ..Request::default()
+    };
+    let migration = &inspect(packages.path(), &request).migrations[0];
+    assert_eq!(migration.packaged_heads, ["e1", "gone"]);
+    assert_eq!(migration.checkout_heads, ["c1", "e3"]);
+    let names = |all: &[Revision]| all.iter().map(|it| it.revision.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&migration.added), ["e2", "e3"]);
+    assert_eq!(names(&migration.removed), ["gone"]);
+    assert_eq!(migration.added[0].path, "heat/versions/2026/b.py");
+    assert_eq!(migration.unreadable[0].path, "heat/versions/2026/odd.py");
+    assert!(migration.differs());
+}
+
+#[test]
+fn a_container_without_packaging_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("packaging")).unwrap();
+    let printed = python(directory.path(), &Request::default().script().unwrap());
+    let error = Inspection::parse(&printed).unwrap_err();
+    assert!(error.to_string().contains("python3-packaging"), "{error}");
+}
+
+#[test]
+fn other_output_is_shown() {
+    let error = Inspection::parse("Segmentation fault\n").unwrap_err();
+    assert_eq!(error.output.as_deref(), Some("Segmentation fault"));
+}

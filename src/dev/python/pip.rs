@@ -1,0 +1,163 @@
+//! The host's pip, which fetches wheels for the container's Python. The user's index, mirrors,
+//! proxies and certificates apply; settings about where and how to install do not.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use tokio::process::Command;
+
+use super::inspect::Inspection;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// How much of what pip said is shown.
+const SHOWN_LINES: usize = 12;
+
+/// The pip of a Python on the host.
+#[derive(Clone, Debug)]
+pub struct Pip {
+    /// The Pythons to try: a virtual environment that is first in the PATH may lack pip.
+    pythons: Vec<OsString>,
+    /// Added to the environment.
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Default for Pip {
+    fn default() -> Self {
+        let pythons = vec!["python3".into(), "/usr/bin/python3".into()];
+        Self { pythons, environment: Vec::new() }
+    }
+}
+
+impl Pip {
+    /// Puts the wheels of `requirements`, and nothing that those need in turn, into an empty
+    /// directory.
+    ///
+    /// # Errors
+    /// When the host has no pip, or no wheel fits.
+    pub async fn install(
+        &self,
+        requirements: &[String],
+        target: &Path,
+        wheels: &Path,
+        platform: &Inspection,
+    ) -> Result<()> {
+        for python in &self.pythons {
+            let mut command = Command::new(python);
+            command.args(arguments(requirements, target, wheels, platform));
+            self.isolate(&mut command, target);
+            let output = match command.output().await {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                output => output.doing(|| format!("run {}", Path::new(python).display()))?,
+            };
+            if output.status.success() {
+                return Ok(());
+            }
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if !said.contains("No module named pip") {
+                return Err(failure(requirements, platform, &output, &said));
+            }
+        }
+        Err(Error::new(ErrorKind::Host, "fetch what the checkout needs")
+            .because("the host's Python has no pip")
+            .hint("Install it: apt install python3-pip"))
+    }
+
+    /// Takes away what a user's settings for other purposes would change. The rest of the
+    /// environment stays: it may hold the proxy, the index and the certificates.
+    fn isolate(&self, command: &mut Command, directory: &Path) {
+        command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            // With `-m`, the working directory is searched for modules first.
+            .current_dir(directory)
+            .env("LC_ALL", "C.UTF-8")
+            .env("PIP_CONSTRAINT", "/dev/null")
+            .env("PIP_REQUIREMENT", "/dev/null")
+            .env("PIP_REQUIRE_VIRTUALENV", "0")
+            .env("PIP_REQUIRE_HASHES", "0")
+            .env("PIP_DRY_RUN", "0")
+            .env_remove("PIP_PYTHON")
+            .env_remove("PYTHONPATH")
+            .env_remove("PYTHONHOME")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+    }
+}
+
+fn arguments(
+    requirements: &[String],
+    target: &Path,
+    wheels: &Path,
+    platform: &Inspection,
+) -> Vec<OsString> {
+    let version = platform.python_minor();
+    let mut arguments: Vec<OsString> =
+        ["-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+            .map(Into::into)
+            .to_vec();
+    // What a user's configuration may say about the place must not.
+    arguments.extend(["--no-user", "--prefix=", "--root=/"].map(Into::into));
+    arguments.extend(["--root-user-action", "ignore", "--progress-bar", "off"].map(Into::into));
+    arguments.extend(["--no-deps", "--no-compile", "--only-binary=:all:"].map(Into::into));
+    arguments.extend(["--python-version".into(), version.clone().into()]);
+    arguments.extend(["--implementation", "cp"].map(Into::into));
+    for abi in [format!("cp{}", version.replace('.', "")), "abi3".into(), "none".into()] {
+        arguments.extend(["--abi".into(), abi.into()]);
+    }
+    for tag in &platform.platforms {
+        arguments.extend(["--platform".into(), tag.into()]);
+    }
+    arguments.extend(["--cache-dir".into(), wheels.into()]);
+    arguments.extend(["--target".into(), target.into(), "--".into()]);
+    arguments.extend(requirements.iter().map(Into::into));
+    arguments
+}
+
+/// Names the requirement for which there is no wheel, if it is that.
+fn failure(requirements: &[String], platform: &Inspection, output: &Output, said: &str) -> Error {
+    let doing = |what: &str| Error::failed(format!("fetch what the checkout needs: {what}"));
+    let all = requirements.join(", ");
+    let unmet =
+        said.lines().find_map(|line| line.split_once("No matching distribution found for "));
+    // pip finds no distribution, too, when nobody answers.
+    let error = if said.contains("WARNING: Retrying (") {
+        doing(&all).because("the package index does not answer").hint(
+            "Index, proxy and certificates are those of the host's pip: `pip config list` shows them.",
+        )
+    } else if let Some((_, requirement)) = unmet {
+        let (python, machine) = (platform.python_minor(), &platform.machine);
+        doing(requirement.trim())
+            .because(format!("there is no wheel of it for Python {python} on {machine}"))
+            .hint(
+                "What exists only as source is not built: run a checkout of it as well (--lib), or \
+                 install its Debian package in the container.",
+            )
+    } else {
+        doing(&all).because(format!("pip failed ({})", output.status))
+    };
+    let lines: Vec<&str> = said.lines().collect();
+    error.output(lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n"))
+}
+
+#[cfg(test)]
+impl Pip {
+    /// One that knows only the wheels of a directory.
+    pub(super) fn of_directory(directory: &Path) -> Self {
+        let environment = [
+            ("PIP_NO_INDEX".into(), "1".into()),
+            ("PIP_FIND_LINKS".into(), directory.into()),
+            ("PIP_CONFIG_FILE".into(), "/dev/null".into()),
+        ];
+        Self { environment: environment.into(), ..Self::default() }
+    }
+
+    /// With one more variable in the environment.
+    fn with(mut self, name: &str, value: &Path) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+}
+
+#[cfg(test)]
+#[path = "pip_tests.rs"]
+mod tests;
