@@ -121,7 +121,7 @@ fn failure(requirements: &[String], platform: &Inspection, output: &Output, said
         said.lines().find_map(|line| line.split_once("No matching distribution found for "));
     // pip finds no distribution, too, when nobody answers.
     let error = if said.contains("WARNING: Retrying (") {
-        doing(&all).because("the package index does not answer").hint(
+        doing(&all).because("the package index could not be reached").hint(
             "Index, proxy and certificates are those of the host's pip: `pip config list` shows them.",
         )
     } else if let Some((_, requirement)) = unmet {

@@ -101,7 +101,7 @@ async fn requirements_that_exclude_one_another_are_told_in_pips_words() {
 }
 
 #[tokio::test]
-async fn an_index_that_does_not_answer_is_not_taken_for_a_missing_wheel() {
+async fn an_index_out_of_reach_is_not_taken_for_a_missing_wheel() {
     let place = place();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let index = format!("http://{closed}/simple");
@@ -110,7 +110,7 @@ async fn an_index_that_does_not_answer_is_not_taken_for_a_missing_wheel() {
     let environment = environment.map(|(name, value)| (name.into(), value.into())).into();
     let pip = Pip { environment, ..Pip::default() };
     let error = install(&pip, &place, &["aio-plain"]).await.unwrap_err();
-    assert!(error.causes[0].contains("index does not answer"), "{error}");
+    assert!(error.causes[0].contains("index could not be reached"), "{error}");
 }
 
 #[tokio::test]
