@@ -65,6 +65,16 @@ need_packages() {
     apt_install "${missing[@]}"
 }
 
+# Clients with which the tests come in from outside.
+need_test_packages() {
+    local missing=() name
+    for name in openssh-client python3-paramiko; do installed "$name" || missing+=("$name"); done
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt-get update -qq
+        apt_install "${missing[@]}"
+    fi
+}
+
 have_lxc_headers() { pkg-config --exists lxc 2>/dev/null; }
 
 # Nothing that the user installed is removed for it.

@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod completions;
 pub mod config;
 pub mod destroy;
+pub mod gateway;
 pub mod global;
 pub mod image;
 pub mod logs;
@@ -50,6 +51,7 @@ Examples:
   aio ls                         the containers
   aio openstack token issue      the OpenStack client, as admin
   aio attach utility             a shell in a container
+  aio gateway --detach           ssh, scp and editors into all containers
   aio logs heat_engine -f        what its units say
   aio rebuild heat_engine        throw a container's root away and make it anew
   aio destroy                    remove everything that aio made
@@ -88,6 +90,8 @@ pub enum Command {
     Ls(status::ListArgs),
     /// Open a shell in a container, or run a command there.
     Attach(attach::Args),
+    /// Let editors, debuggers and ssh into the containers.
+    Gateway(gateway::Args),
     /// Run the OpenStack client, as administrator.
     Openstack(openstack::Args),
     /// Show what the containers' units say.
@@ -120,6 +124,7 @@ impl Command {
             Self::Status(args) => status::status(global, args),
             Self::Ls(args) => status::list(global, args),
             Self::Attach(args) => attach::run(global, &args),
+            Self::Gateway(args) => gateway::run(global, &args),
             Self::Openstack(args) => openstack::run(global, args),
             Self::Logs(args) => logs::run(global, args),
             Self::Config(args) => config::run(global, &args),

@@ -32,8 +32,17 @@ impl Accounts {
 
     /// Login shell of a user.
     pub fn shell(&self, user: &str) -> Option<&str> {
+        self.field(user, 6)
+    }
+
+    /// Home directory of a user.
+    pub fn home(&self, user: &str) -> Option<&str> {
+        self.field(user, 5)
+    }
+
+    fn field(&self, user: &str, number: usize) -> Option<&str> {
         let line = self.passwd.lines().find(|line| line.split(':').next() == Some(user))?;
-        line.split(':').nth(6).filter(|shell| !shell.is_empty())
+        line.split(':').nth(number).filter(|value| !value.is_empty())
     }
 }
 
@@ -85,7 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn shell_of_a_user() {
+    fn shell_and_home_of_a_user() {
+        assert_eq!(accounts().home("mysql"), Some("/nonexistent"));
         assert_eq!(accounts().shell("root"), Some("/bin/bash"));
         assert_eq!(accounts().shell("nobody"), None);
     }

@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write};
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
+use super::accounts::Accounts;
 use super::container::{CStrings, Handle, State, c_string};
 use super::{files, rooted, syscall};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -85,7 +86,7 @@ fn flags(flags: u32) -> c_int {
 }
 
 /// `LXC_ATTACH_OPTIONS_DEFAULT`, which is a macro in C.
-fn options() -> lxc_sys::lxc_attach_options_t {
+pub(super) fn options() -> lxc_sys::lxc_attach_options_t {
     lxc_sys::lxc_attach_options_t {
         attach_flags: flags(lxc_sys::LXC_ATTACH_DEFAULT),
         namespaces: -1,
@@ -125,10 +126,7 @@ pub fn interactive(
     environment: &BTreeMap<String, String>,
 ) -> Result<i32> {
     let handle = Handle::open(name)?;
-    let init_pid = match handle.state() {
-        State::Running(init_pid) => init_pid,
-        state => return Err(cannot_attach(name, state)),
-    };
+    let init_pid = init_pid(&handle, name)?;
     syscall::default_broken_pipe();
     let mut all = self::environment(environment);
     let pass_on = |variable: &str| Some((variable.to_owned(), std::env::var(variable).ok()?));
@@ -151,6 +149,17 @@ pub fn interactive(
     wait(pid)
 }
 
+/// The init process of a running container.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when it does not run.
+pub fn init_pid(handle: &Handle, name: &str) -> Result<u32> {
+    match handle.state() {
+        State::Running(init_pid) => Ok(init_pid),
+        state => Err(cannot_attach(name, state)),
+    }
+}
+
 fn cannot_attach(name: &str, state: State) -> Error {
     let (cause, hint) = match state {
         State::Absent => ("there is no such container", "`aio ls` shows all.".to_owned()),
@@ -163,13 +172,16 @@ fn cannot_attach(name: &str, state: State) -> Error {
 
 /// The shell of the container's root, by its own `/etc/passwd`.
 fn login_shell(init_pid: u32) -> String {
+    users(init_pid).shell("root").unwrap_or("/bin/sh").to_owned()
+}
+
+/// The users of a running container, by its own `/etc/passwd`; none when it cannot be read.
+pub fn users(init_pid: u32) -> Accounts {
     use std::os::fd::AsFd;
     let root = rooted::open_root(std::path::Path::new(&format!("/proc/{init_pid}/root")));
     let passwd = root.and_then(|root| rooted::read(root.as_fd(), "/etc/passwd".as_ref()));
     let passwd = passwd.ok().flatten().unwrap_or_default();
-    let text = String::from_utf8_lossy(&passwd).into_owned();
-    let accounts = super::accounts::Accounts::new(text, String::new());
-    accounts.shell("root").unwrap_or("/bin/sh").to_owned()
+    Accounts::new(String::from_utf8_lossy(&passwd).into_owned(), String::new())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod container;
 pub mod files;
 pub mod helper;
 pub mod hook;
+pub mod inside;
 pub mod log;
 pub mod prepare;
 pub mod protocol;

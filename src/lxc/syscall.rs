@@ -161,6 +161,16 @@ pub fn default_broken_pipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
+/// The default action for the signals with which people and terminals end a process: whoever started
+/// this one may have ignored them, and commands would inherit that.
+pub fn default_signals() {
+    let signals = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE];
+    for signal in signals.into_iter().chain([libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU]) {
+        // SAFETY: sets a disposition; no handler is involved.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Marks every descriptor from 3 on close-on-exec.
 pub fn close_descriptors_on_exec() -> io::Result<()> {
     // SAFETY: only sets a flag on this process's own descriptors.

@@ -8,6 +8,7 @@ use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, recorded, require_root};
 use crate::error::Result;
+use crate::gateway;
 use crate::plan::change;
 use crate::state::paths::Paths;
 use crate::steps::shared::Shared;
@@ -40,6 +41,10 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     // Removing needs no secret, and the file that holds them may be gone already.
     let shared = Arc::new(Shared::new(cloud, BTreeMap::new()));
     let _lock = run::lock(options, "destroy")?;
+    // It may run all the same: it never holds the lock.
+    if gateway::stop(paths)? {
+        ui::out::note("The gateway has ended.");
+    }
     let session = Session::open(paths, shared, Access::Change).await?;
     let strays = session.host.containers.list().await?;
     let (trees, empty) = files(paths, keep);

@@ -15,10 +15,12 @@
 //!       records/              small records
 //!       specs/CONTAINER.json  the specification with which a container was made
 //!       topology.json         names and addresses, for quick commands
+//!       gateway/              the SSH server: host key, log of sessions, who runs
 //!       log/                  one file a run
 //!       steps.jsonl           what runs did, step by step
 //!       lock
 //!   roots/CONTAINER           merged roots (mount points), traversable
+//!   known_hosts/NAME          the gateway's public host key, for everybody's ssh
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -113,6 +115,16 @@ impl Paths {
     /// Small records.
     pub fn records_dir(&self) -> PathBuf {
         self.cloud_dir().join("records")
+    }
+
+    /// The gateway's host key, its log of sessions, and what runs of it.
+    pub fn gateway_dir(&self) -> PathBuf {
+        self.cloud_dir().join("gateway")
+    }
+
+    /// The gateway's public host key, where users who are not root can read it.
+    pub fn known_hosts_file(&self) -> PathBuf {
+        self.state_dir.join("known_hosts").join(&self.cloud)
     }
 
     /// Logs of runs.

@@ -21,9 +21,8 @@ use aio::model::network::NetworkRole;
 use aio::model::topology::{Container, Data, Interface};
 use aio::state::paths::{Paths, RUN_DIR};
 
-const CLOUD: &str = "aiotc";
-const STATE: &str = "/var/lib/aio-test-containers";
-pub const BRIDGE: &str = "aiotc0";
+// Each set of tests that has a bench has a place of its own on the host.
+use crate::place::{BRIDGE, CLOUD, NETWORK, STATE};
 
 /// What the tests share.
 pub struct Bench {
@@ -56,6 +55,10 @@ pub fn sh(script: &str) -> String {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{script}\n{error}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn address(number: u8) -> std::net::Ipv4Addr {
+    format!("{NETWORK}.{number}").parse().unwrap()
 }
 
 fn paths() -> Paths {
@@ -96,7 +99,7 @@ impl Bench {
         std::fs::copy(binary(), paths.binary()).unwrap();
         let layers = build_layers(&paths, &profiles).await;
         sh(&format!(
-            "ip link add {BRIDGE} type bridge; ip address add 198.18.7.1/24 dev {BRIDGE}; \
+            "ip link add {BRIDGE} type bridge; ip address add {NETWORK}.1/24 dev {BRIDGE}; \
                      ip link set {BRIDGE} up"
         ));
         Self { containers, paths, id_range, settings, layers }
@@ -147,8 +150,8 @@ impl Bench {
             bridge: BRIDGE.to_owned(),
             host_name: addresses::veth_name(&container.name, NetworkRole::Management),
             mac: format!("00:16:3e:7a:00:{number:02x}"),
-            addresses: vec![([198, 18, 7, number].into(), 24)],
-            gateway: Some([198, 18, 7, 1].into()),
+            addresses: vec![(address(number), 24)],
+            gateway: Some(address(1)),
         }
     }
 

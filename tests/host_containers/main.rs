@@ -8,6 +8,7 @@ mod attach;
 mod bench;
 mod definition;
 mod files;
+mod place;
 mod roots;
 
 use std::os::unix::fs::MetadataExt;

@@ -1,0 +1,143 @@
+//! A gateway of its own, which outlives the terminal: a new process of this binary, in a session of
+//! its own, that says on its standard output when it listens, or why it does not.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::server::{Server, log_file};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// The word on the command line.
+pub const COMMAND: &str = "__gateway";
+
+/// What the new process says first.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Beginning {
+    Listening(SocketAddr),
+    Failed { message: String, causes: Vec<String>, hints: Vec<String>, exit_code: u8 },
+}
+
+impl From<Error> for Beginning {
+    fn from(error: Error) -> Self {
+        let exit_code = error.kind.exit_code();
+        let Error { message, causes, hints, .. } = error;
+        Self::Failed { message, causes, hints, exit_code }
+    }
+}
+
+/// Starts it and returns when it listens: its process id and address.
+///
+/// # Errors
+/// When it cannot listen.
+pub fn start(options: &Options) -> Result<(u32, SocketAddr)> {
+    let doing = || "start the gateway in the background".to_owned();
+    let mut child = Command::new("/proc/self/exe")
+        .arg0("aio")
+        // For `ps` alone: what counts comes on its standard input.
+        .args([COMMAND, &options.cloud, &options.listen.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        .spawn()
+        .doing(doing)?;
+    let begun = begin(&mut child, options);
+    match begun.doing(doing)? {
+        Some(Beginning::Listening(address)) => Ok((child.id(), address)),
+        Some(Beginning::Failed { message, causes, hints, exit_code }) => {
+            let _ = child.wait();
+            let kinds = [ErrorKind::Usage, ErrorKind::Host, ErrorKind::Busy, ErrorKind::NotFound];
+            let kind = kinds.into_iter().find(|kind| kind.exit_code() == exit_code);
+            let kind = kind.unwrap_or(ErrorKind::Failed);
+            Err(Error { kind, message, causes, hints, output: None })
+        }
+        None => {
+            let status = child.wait().doing(doing)?;
+            let log = log_file(&options.paths());
+            Err(Error::failed(doing())
+                .because(format!("it ended at once ({status})"))
+                .hint(format!("Its log is {}.", log.display())))
+        }
+    }
+}
+
+fn begin(child: &mut Child, options: &Options) -> std::io::Result<Option<Beginning>> {
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&serde_json::to_vec(options)?)?;
+    }
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    Ok(serde_json::from_str(&line).ok())
+}
+
+/// The new process.
+pub fn main() -> ExitCode {
+    // The terminal of whoever started it may go.
+    let _ = rustix::process::setsid();
+    let options: Options = match serde_json::from_reader(std::io::stdin().lock()) {
+        Ok(options) => options,
+        Err(_) => return ExitCode::FAILURE,
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
+        return ExitCode::FAILURE;
+    };
+    let ran: Result<()> = runtime.block_on(async {
+        let server = match Server::listen(&options).await {
+            Ok(server) => server,
+            Err(error) => {
+                say(&error.clone().into());
+                return Err(error);
+            }
+        };
+        say(&Beginning::Listening(server.address()));
+        leave_streams().doing(|| "leave the terminal".to_owned())?;
+        run(server).await
+    });
+    // A thread that still waits for a killed child must not hold up the exit.
+    runtime.shutdown_background();
+    ran.map_or_else(|error| ExitCode::from(error.kind.exit_code()), |()| ExitCode::SUCCESS)
+}
+
+fn say(beginning: &Beginning) {
+    // Whoever waited for it may have been interrupted; the gateway runs all the same.
+    if let Ok(text) = serde_json::to_string(beginning) {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+fn leave_streams() -> std::io::Result<()> {
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(nothing.as_fd())?;
+    rustix::stdio::dup2_stdout(nothing.as_fd())?;
+    Ok(rustix::stdio::dup2_stderr(nothing.as_fd())?)
+}
+
+/// Serves until SIGTERM, Ctrl-C or the loss of the terminal.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub async fn run(server: Server) -> Result<()> {
+    let interrupt = crate::engine::interrupt::Interrupt::on_signals()?;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server.serve(stop.clone()));
+    interrupt.cancel.cancelled().await;
+    stop.cancel();
+    tokio::select! {
+        _ = serving => {}
+        () = interrupt.kill.cancelled() => {}
+        () = tokio::time::sleep(Duration::from_secs(10)) => {}
+    }
+    Ok(())
+}
