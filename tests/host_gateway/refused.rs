@@ -45,6 +45,8 @@ fn only_authorized_keys_open_it_and_only_to_containers_that_are_there() {
     let absent = login("key", "stopped");
     assert_eq!(absent.status.code(), Some(255));
     assert!(error(&absent).contains("there is no such container"), "{}", error(&absent));
+    let stray = std::path::Path::new("/var/lib/lxc/aiotg_stopped_container-00000002");
+    assert!(!stray.exists(), "asking for a container makes none");
     // All names of a container.
     let name = gateway.container.name.clone();
     for user in ["refused-1", "refused.1", &name, &name[name.len() - 8..]] {

@@ -57,9 +57,10 @@ fn run(request: &Request, streams: Vec<OwnedFd>, control: &mut Option<OwnedFd>) 
     syscall::default_signals();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     lower_limit(request.open_files).doing(doing)?;
-    log_to(&request.container, &request.log)?;
     let handle = Handle::open(&request.container)?;
     let init_pid = attach::init_pid(&handle, &request.container)?;
+    // Not before: liblxc makes the log's directory, even for a container that is not there.
+    log_to(&request.container, &request.log)?;
     let master = take_streams(request, streams, init_pid)?;
     let account = Account::of_root(init_pid);
     let terminal_name = master
