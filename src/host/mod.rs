@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::{Result, ResultExt};
+use crate::lxc::publication::Publication;
 use crate::model::layer::LayerSpec;
 use crate::model::network::Network;
 use crate::model::topology::Container;
@@ -182,6 +183,17 @@ pub trait Containers: Send + Sync {
     /// Which of these units are active. For services by their control group, without starting a
     /// process.
     async fn active_units(&self, name: &str, units: &[String]) -> Result<Vec<bool>>;
+
+    /// The process id, on the host, of a service's main process: the one that systemd started;
+    /// `None` when it does not run.
+    async fn main_process(&self, name: &str, unit: &str) -> Result<Option<u32>>;
+
+    /// Makes directories and files of the host appear in a running container, in place of what was
+    /// published for the same unit. `keep`: also after each later start of the container.
+    async fn publish(&self, name: &str, publication: &Publication, keep: bool) -> Result<()>;
+
+    /// Takes away what was published for a unit, kept or not; no error when there is nothing.
+    async fn withdraw(&self, name: &str, unit: &str) -> Result<()>;
 
     /// Names of all containers of this cloud that LXC defines, in LXC's own path.
     async fn list(&self) -> Result<Vec<String>>;

@@ -83,6 +83,7 @@ fn execute(request: &Request, control: &File) -> Result<i32> {
             supervise(pid, control)
         }
         Request::Prepare(preparation) => prepare::prepare(preparation).map(|()| 0),
+        Request::Publish { place, publication } => place.publish(publication).map(|()| 0),
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 
+use super::publication::Place;
 use super::root::Root;
 use super::{LXC_PATH, log};
 use crate::error::{Error, Result, ResultExt};
@@ -16,6 +17,7 @@ use crate::error::{Error, Result, ResultExt};
 #[derive(Deserialize)]
 struct Record {
     root: Root,
+    place: Place,
 }
 
 /// Runs a hook. `arguments` are those after `__hook`.
@@ -29,15 +31,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(&which.to_string_lossy(), Path::new(&file)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // liblxc drops what a hook prints; the log is where a user is sent.
-            let name = std::env::var("LXC_NAME").unwrap_or_default();
-            let program = format!("aio-{}", which.to_string_lossy());
-            let file = Path::new(LXC_PATH).join(&name).join("lxc.log");
-            log::append(&file, &program, &name, &error.to_string());
-            let _ = writeln!(std::io::stderr(), "{program}: {error}");
+            report(&which.to_string_lossy(), &error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// liblxc drops what a hook prints; the log is where a user is sent.
+fn report(which: &str, error: &Error) {
+    let name = std::env::var("LXC_NAME").unwrap_or_default();
+    let program = format!("aio-{which}");
+    let file = Path::new(LXC_PATH).join(&name).join("lxc.log");
+    log::append(&file, &program, &name, &error.to_string());
+    let _ = writeln!(std::io::stderr(), "{program}: {error}");
 }
 
 fn run(which: &str, file: &Path) -> Result<()> {
@@ -45,8 +51,16 @@ fn run(which: &str, file: &Path) -> Result<()> {
     let record: Record =
         serde_json::from_slice(&text).doing(|| format!("understand `{}`", file.display()))?;
     match which {
-        "pre-start" => record.root.mount(),
-        "post-stop" => record.root.unmount(),
+        "pre-start" => {
+            record.root.mount()?;
+            record.place.reset()?;
+            for error in record.place.publish_kept() {
+                report(which, &error);
+            }
+            Ok(())
+        }
+        // Both, whichever fails.
+        "post-stop" => record.place.remove().and(record.root.unmount()),
         _ => Err(Error::failed(format!("there is no hook `{which}`"))),
     }
 }

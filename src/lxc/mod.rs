@@ -17,6 +17,7 @@ pub mod inside;
 pub mod log;
 pub mod prepare;
 pub mod protocol;
+pub mod publication;
 pub mod root;
 pub mod rooted;
 pub mod syscall;

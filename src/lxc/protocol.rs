@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::FileRequest;
 use super::prepare::Preparation;
+use super::publication::{Place, Publication};
 use crate::error::{Error, ErrorKind};
 
 /// What the helper is asked to do.
@@ -57,6 +58,13 @@ pub enum Request {
     },
     /// Changes the root of a stopped container.
     Prepare(Preparation),
+    /// Makes directories and files of the host appear in a running container.
+    Publish {
+        /// Where.
+        place: Place,
+        /// What.
+        publication: Publication,
+    },
 }
 
 /// What the helper answers.

@@ -88,7 +88,7 @@ impl Root {
     fn user_namespace(&self) -> Result<Option<OwnedFd>> {
         self.id_range
             .map(|(first, count)| {
-                syscall::user_namespace(first, count).map_err(|error| {
+                syscall::user_namespace(0, first, count).map_err(|error| {
                     Error::failed("make a user namespace to map ids with")
                         .because(error)
                         .hint("`sysctl user.max_user_namespaces` must not be 0.")

@@ -18,6 +18,8 @@ struct MountAttributes {
     user_namespace: u64,
 }
 
+/// Nothing can be written through a mount.
+pub const ATTRIBUTE_READ_ONLY: u64 = 0x1;
 /// Ignore set-user-ID bits on a mount.
 pub const ATTRIBUTE_NO_SUID: u64 = 0x2;
 /// Ignore device nodes on a mount.
@@ -108,9 +110,9 @@ fn set_filesystem_id(id: u32) -> io::Result<()> {
     }
 }
 
-/// A user namespace that maps `count` ids from 0 on to those from `first` on. Only for a process
-/// with a single thread.
-pub fn user_namespace(first: u32, count: u32) -> io::Result<OwnedFd> {
+/// A user namespace that maps `count` ids from `inside` on to those from `outside` on, and no other.
+/// Only for a process with a single thread.
+pub fn user_namespace(inside: u32, outside: u32, count: u32) -> io::Result<OwnedFd> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // SAFETY: the process has one thread, so the child may call anything; it makes two system
     // calls, waits to be killed and never returns into the caller's code.
@@ -122,7 +124,7 @@ pub fn user_namespace(first: u32, count: u32) -> io::Result<OwnedFd> {
     }
     drop(write);
     let pid = Pid::from_raw(child).ok_or_else(|| io::Error::other("fork returned no process"))?;
-    let namespace = map_ids(&read, pid, first, count);
+    let namespace = map_ids(&read, pid, &format!("{inside} {outside} {count}\n"));
     rustix::process::kill_process(pid, Signal::KILL)?;
     rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()))?;
     namespace
@@ -143,14 +145,14 @@ fn hold_user_namespace(ready: &OwnedFd) -> ! {
     unsafe { libc::_exit(1) }
 }
 
-fn map_ids(ready: &OwnedFd, pid: Pid, first: u32, count: u32) -> io::Result<OwnedFd> {
+fn map_ids(ready: &OwnedFd, pid: Pid, ids: &str) -> io::Result<OwnedFd> {
     let mut byte = [0_u8; 1];
     if rustix::io::retry_on_intr(|| rustix::io::read(ready, &mut byte))? != 1 {
         return Err(io::Error::other("the kernel refuses a user namespace"));
     }
     let process = format!("/proc/{}", pid.as_raw_nonzero());
     for map in ["uid_map", "gid_map"] {
-        std::fs::write(format!("{process}/{map}"), format!("0 {first} {count}\n"))?;
+        std::fs::write(format!("{process}/{map}"), ids)?;
     }
     Ok(OwnedFd::from(File::open(format!("{process}/ns/user"))?))
 }

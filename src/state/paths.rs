@@ -19,7 +19,12 @@
 //!       log/                  one file a run
 //!       steps.jsonl           what runs did, step by step
 //!       lock
+//!       swaps/CONTAINER/      what runs from a checkout: a record for each unit
+//!       kept/CONTAINER/       what of it is published again when the container starts
+//!       dumps/                databases as they were before a checkout changed their schema
 //!   roots/CONTAINER           merged roots (mount points), traversable
+//!   shared/CONTAINER/         what of the host appears in a running container
+//!   clones/NAME/              repositories cloned for `aio dev`
 //!   known_hosts/NAME          the gateway's public host key, for everybody's ssh
 //! ```
 
@@ -150,6 +155,38 @@ impl Paths {
     /// The merged root of one container.
     pub fn root_dir(&self, container: &str) -> PathBuf {
         self.state_dir.join("roots").join(container)
+    }
+
+    /// Where directories of the host are made to appear in a running container.
+    pub fn shared_dir(&self, container: &str) -> PathBuf {
+        self.state_dir.join("shared").join(container)
+    }
+
+    /// Records of what runs from a checkout, a directory for each container.
+    pub fn swaps_dir(&self) -> PathBuf {
+        self.cloud_dir().join("swaps")
+    }
+
+    /// What is published again at every start of a container.
+    pub fn kept_dir(&self, container: &str) -> PathBuf {
+        self.cloud_dir().join("kept").join(container)
+    }
+
+    /// A database as it was before a checkout changed its schema; there until it is brought back.
+    pub fn dump_file(&self, database: &str) -> PathBuf {
+        self.cloud_dir().join("dumps").join(format!("{database}.sql"))
+    }
+
+    /// Python packages that checkouts need beside the packaged ones, and their byte code: both can
+    /// be made again.
+    pub fn dev_cache_dir(&self) -> PathBuf {
+        self.private_dir().join("dev")
+    }
+
+    /// Clones of repositories, made for `aio dev`: the user's work, so not under the private
+    /// directory.
+    pub fn clones_dir(&self) -> PathBuf {
+        self.state_dir.join("clones").join(&self.cloud)
     }
 
     /// The copy of the binary that hooks call.

@@ -62,6 +62,26 @@ pub(super) fn active(mounts: &Path, cgroup_file: &str, units: &[String]) -> Vec<
     units.iter().map(is_active).collect()
 }
 
+/// The process of a service that the container's init started itself.
+pub(super) fn main_process(
+    mounts: &Path,
+    cgroup_file: &str,
+    unit: &str,
+    init_pid: u32,
+) -> Option<u32> {
+    let groups = hierarchies(mounts, cgroup_file).into_iter().map(|it| it.join(unit_path(unit)));
+    let mut processes = groups
+        .filter_map(|group| std::fs::read_to_string(group.join("cgroup.procs")).ok())
+        .flat_map(|text| text.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>());
+    processes.find(|pid| parent(*pid) == Some(init_pid))
+}
+
+/// The fourth field of `/proc/PID/stat`, after a name that may hold anything.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

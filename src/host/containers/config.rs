@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::HostFeatures;
+use crate::lxc::publication::{IN_CONTAINER, UNITS};
 use crate::lxc::root::Root;
 use crate::model::topology::{Container, Interface};
 
@@ -15,6 +16,8 @@ const INCLUDES: &str = "/usr/share/lxc/config";
 pub(super) struct Definition<'a> {
     pub(super) container: &'a Container,
     pub(super) root: &'a Root,
+    /// What of the host appears in it while it runs.
+    pub(super) shared: &'a Path,
     pub(super) features: &'a HostFeatures,
     /// The record that hooks read.
     pub(super) record: &'a Path,
@@ -55,6 +58,7 @@ pub(super) fn render(definition: &Definition<'_>) -> String {
     lines.add("lxc.uts.name", &container.hostname);
     lines.add("lxc.rootfs.path", format!("dir:{}", root.merged.display()));
     add_hooks(&mut lines, definition);
+    add_publications(&mut lines, definition.shared);
     // Started by `aio start` alone, which makes bridges first: not by the distribution's unit, which
     // starts what is in no group or in `onboot`.
     lines.add("lxc.start.auto", 1);
@@ -86,6 +90,20 @@ fn add_hooks(lines: &mut Lines, definition: &Definition<'_>) {
         let (binary, record) = (quoted(definition.binary), quoted(definition.record));
         lines.add(&format!("lxc.hook.{hook}"), format!("{binary} __hook {hook} {record}"));
     }
+}
+
+/// What the host publishes propagates into the container, and nothing comes back. systemd looks for
+/// units there first.
+fn add_publications(lines: &mut Lines, shared: &Path) {
+    let target = IN_CONTAINER.trim_start_matches('/');
+    let entry = format!("{} {target} none rbind,create=dir,rslave 0 0", escaped(shared));
+    lines.add("lxc.mount.entry", entry);
+    lines.add("lxc.environment", format!("SYSTEMD_UNIT_PATH={IN_CONTAINER}/{UNITS}:"));
+}
+
+/// For a line in the form of fstab(5).
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
 }
 
 /// For the shell to which liblxc gives a hook's line.

@@ -17,16 +17,18 @@ use crate::host::ContainerState;
 use crate::lxc::LXC_PATH;
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::{DataDirectory, Preparation};
+use crate::lxc::publication::Place;
 use crate::lxc::root::{self, Bind, Root};
 use crate::model::topology::Container;
 use crate::state::files::{prepare, write_atomic};
 use crate::state::paths::Paths;
 
-/// With what a container was made. Hooks read `root` of it.
+/// With what a container was made. Hooks read `root` and `place` of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) container: Container,
     pub(super) root: Root,
+    pub(super) place: Place,
 }
 
 impl Inner {
@@ -72,6 +74,15 @@ impl Inner {
         }
     }
 
+    /// Where what is published for a container stands.
+    pub(super) fn place(&self, container: &Container) -> Place {
+        Place {
+            directory: self.paths.shared_dir(&container.name),
+            id_range: container.privileged.is_none().then_some(self.id_range),
+            kept: self.paths.kept_dir(&container.name),
+        }
+    }
+
     fn layer(&self, id: &str) -> PathBuf {
         self.paths.layers_dir().join(id).join("root")
     }
@@ -80,6 +91,7 @@ impl Inner {
         config::render(&config::Definition {
             container,
             root,
+            shared: &self.place(container).shared(),
             features: &self.features,
             record: &self.paths.spec_file(&container.name),
             binary: &self.paths.binary(),
@@ -99,7 +111,7 @@ impl Inner {
             return Ok(Some(difference(&record.container, container)));
         }
         let root = self.root(container);
-        if record.root != root {
+        if record.root != root || record.place != self.place(container) {
             return Ok(Some("its directories or its range of ids changed".to_owned()));
         }
         if text != self.render(container, &root) {
@@ -155,7 +167,7 @@ impl Inner {
         let doing = || format!("define container `{}`", container.name);
         let root = self.root(container);
         let text = self.render(container, &root);
-        let record = Record { container: container.clone(), root };
+        let record = Record { container: container.clone(), root, place: self.place(container) };
         let record = serde_json::to_vec_pretty(&record).doing(doing)?;
         write_atomic(&self.paths.spec_file(&container.name), 0o600, &record)?;
         let config = Paths::lxc_dir(&container.name).join("config");
@@ -208,6 +220,9 @@ impl Inner {
         self.refuse_foreign(name).map_err(|error| error.context(doing()))?;
         let merged = self.paths.root_dir(name);
         root::unmount(&merged)?;
+        if let Some(record) = self.record(name)? {
+            record.place.remove()?;
+        }
         for path in [
             Paths::lxc_dir(name).join("config"),
             Paths::lxc_dir(name),

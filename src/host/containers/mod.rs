@@ -26,7 +26,9 @@ use crate::lxc::container::{Handle, State};
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::Preparation;
 use crate::lxc::protocol::Request;
+use crate::lxc::publication::{Place, Publication};
 use crate::model::topology::Container;
+use crate::state::files::{remove, write_atomic};
 use crate::state::paths::Paths;
 
 /// What of the host decides how containers are defined.
@@ -125,6 +127,11 @@ impl Inner {
     fn log_file(name: &str) -> PathBuf {
         Paths::lxc_dir(name).join("lxc.log")
     }
+}
+
+/// What is published for a unit at every start of a container.
+fn kept_file(place: &Place, unit: &str) -> PathBuf {
+    place.kept.join(format!("{unit}.json"))
 }
 
 fn not_running(name: &str, state: ContainerState) -> Error {
@@ -250,6 +257,50 @@ impl Containers for RealContainers {
             }
         }
         Ok(active)
+    }
+
+    async fn main_process(&self, name: &str, unit: &str) -> Result<Option<u32>> {
+        let (container, unit) = (name.to_owned(), unit.to_owned());
+        self.blocking(move |inner| {
+            let ContainerState::Running { init_pid } = inner.state(&container)? else {
+                return Ok(None);
+            };
+            let groups = std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
+                .doing(|| format!("read the control groups of container `{container}`"))?;
+            Ok(cgroup::main_process(Path::new("/sys/fs/cgroup"), &groups, &unit, init_pid))
+        })
+        .await
+    }
+
+    async fn publish(&self, name: &str, publication: &Publication, keep: bool) -> Result<()> {
+        let (owned, wanted) = (name.to_owned(), publication.clone());
+        let place = self
+            .blocking(move |inner| {
+                let place = inner.known(&owned)?.place;
+                let file = kept_file(&place, &wanted.unit);
+                if keep {
+                    let text = serde_json::to_vec(&wanted)
+                        .doing(|| format!("write down what is published for `{}`", wanted.unit))?;
+                    write_atomic(&file, 0o600, &text)?;
+                } else {
+                    remove(&file)?;
+                }
+                Ok(place)
+            })
+            .await?;
+        let request = Request::Publish { place, publication: publication.clone() };
+        let done = self.call(&request, &[], None).await.map(drop);
+        done.map_err(|error| error.context(format!("publish a checkout in container `{name}`")))
+    }
+
+    async fn withdraw(&self, name: &str, unit: &str) -> Result<()> {
+        let (name, unit) = (name.to_owned(), unit.to_owned());
+        self.blocking(move |inner| {
+            let Some(record) = inner.record(&name)? else { return Ok(()) };
+            remove(&kept_file(&record.place, &unit))?;
+            record.place.withdraw(&unit)
+        })
+        .await
     }
 
     async fn list(&self) -> Result<Vec<String>> {

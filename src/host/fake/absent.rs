@@ -13,6 +13,7 @@ use crate::host::{
     HostNetworkSpec, Http, Installation, LayerInfo, Layers, Output, Records, Request, Response,
     Settings, Sql, SqlServer, Stop,
 };
+use crate::lxc::publication::Publication;
 use crate::model::layer::LayerSpec;
 use crate::model::topology::Container;
 
@@ -69,6 +70,15 @@ impl Containers for Absent {
         no("containers")
     }
     async fn active_units(&self, _: &str, _: &[String]) -> Result<Vec<bool>> {
+        no("containers")
+    }
+    async fn main_process(&self, _: &str, _: &str) -> Result<Option<u32>> {
+        no("containers")
+    }
+    async fn publish(&self, _: &str, _: &Publication, _: bool) -> Result<()> {
+        no("containers")
+    }
+    async fn withdraw(&self, _: &str, _: &str) -> Result<()> {
         no("containers")
     }
     async fn list(&self) -> Result<Vec<String>> {

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Command, ContainerFile, ContainerState, Containers, Output, Stop};
+use crate::lxc::publication::Publication;
 use crate::model::topology::Container;
 
 /// Where links enable units.
@@ -52,6 +53,8 @@ struct Made {
     files: BTreeMap<String, ContainerFile>,
     links: BTreeSet<String>,
     active: BTreeSet<String>,
+    /// Publications by unit, and whether they outlive a stop.
+    published: BTreeMap<String, (Publication, bool)>,
 }
 
 impl FakeContainers {
@@ -99,6 +102,7 @@ impl Made {
     fn halt(&mut self) {
         self.init_pid = None;
         self.active.clear();
+        self.published.retain(|_, (_, keep)| *keep);
     }
 
     /// Units that may run and are enabled start with the container.
@@ -236,7 +240,8 @@ impl Containers for FakeContainers {
         let (files, links) = kept.map(|made| (made.files, made.links)).unwrap_or_default();
         let (container, active) = (container.clone(), BTreeSet::new());
         let identity = container.identity_files.clone();
-        let made = Made { container, init_pid: None, files, links, active };
+        let published = BTreeMap::new();
+        let made = Made { container, init_pid: None, files, links, active, published };
         inner.containers.insert(name.clone(), made);
         for (path, text) in identity {
             let (owner, mode, content) = ("root:root".to_owned(), 0o644, text.into_bytes());
@@ -327,6 +332,30 @@ impl Containers for FakeContainers {
         let active = inner.containers.get(name).map(|made| made.active.clone());
         let active = active.unwrap_or_default();
         Ok(units.iter().map(|unit| active.contains(unit)).collect())
+    }
+
+    async fn main_process(&self, name: &str, unit: &str) -> Result<Option<u32>> {
+        let mut inner = self.inner.lock().unwrap();
+        inner.enter("main_process", name)?;
+        let made = inner.made(name)?;
+        Ok(made.init_pid.filter(|_| made.active.contains(unit)))
+    }
+
+    async fn publish(&self, name: &str, publication: &Publication, keep: bool) -> Result<()> {
+        let mut inner = self.inner.lock().unwrap();
+        inner.enter("publish", name)?;
+        let published = &mut inner.running(name)?.published;
+        published.insert(publication.unit.clone(), (publication.clone(), keep));
+        Ok(())
+    }
+
+    async fn withdraw(&self, name: &str, unit: &str) -> Result<()> {
+        let mut inner = self.inner.lock().unwrap();
+        inner.enter("withdraw", name)?;
+        if let Some(made) = inner.containers.get_mut(name) {
+            made.published.remove(unit);
+        }
+        Ok(())
     }
 
     async fn list(&self) -> Result<Vec<String>> {

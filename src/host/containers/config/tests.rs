@@ -53,6 +53,7 @@ fn rendered(id_range: Option<(u32, u32)>, features: &HostFeatures) -> String {
     render(&Definition {
         container: &container(),
         root: &root,
+        shared: Path::new("/s/shared/x"),
         features,
         record: Path::new("/s/it's/x.json"),
         binary: Path::new("/s/bin/aio"),
