@@ -37,6 +37,9 @@ pub struct Release {
     /// Kernel settings that many containers need: name and least value.
     #[serde(default)]
     pub kernel_settings: BTreeMap<String, u64>,
+    /// Python requirements that the suite's packages meet without a distribution of that name.
+    #[serde(default)]
+    pub met_by_packages: Vec<String>,
 }
 
 /// What a shared layer is made of.

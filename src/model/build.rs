@@ -1,6 +1,6 @@
 //! From profiles, choices and host facts to the desired [`Cloud`]. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::addresses::{self, Identity, Member, Recorded};
@@ -105,6 +105,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         variables: inputs.variables,
         health: BTreeMap::new(),
         unified_cgroups: inputs.facts.kernel.cgroup == CgroupLayout::Unified,
+        standby: BTreeSet::new(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The whole desired cloud as one value: what `plan` compares with the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub struct Cloud {
     pub health: BTreeMap<String, Vec<Probe>>,
     /// Whether the host's control groups are unified (version 2 alone).
     pub unified_cgroups: bool,
+    /// Full names of members that stand by while a sibling runs from a checkout. Not a choice of the
+    /// user's but what `aio dev` is doing now, so it is not recorded with the rest.
+    #[serde(skip)]
+    pub standby: BTreeSet<String>,
 }
 
 impl Cloud {

@@ -66,6 +66,14 @@ struct ContainerValue<'a> {
 }
 
 #[derive(Serialize)]
+struct MemberValue<'a> {
+    #[serde(flatten)]
+    container: ContainerValue<'a>,
+    /// Whether it stands by while a sibling runs from a checkout.
+    standby: bool,
+}
+
+#[derive(Serialize)]
 struct FrontendValue {
     address: String,
     port: u16,
@@ -95,7 +103,7 @@ impl Context {
         Self {
             shared,
             members: members(cloud, profiles),
-            containers: list(cloud.containers.iter()),
+            containers: list(cloud, cloud.containers.iter()),
             deployed: deployed(cloud, profiles),
             frontends: frontends(cloud, profiles),
             cloud: cloud.name.clone(),
@@ -165,8 +173,12 @@ fn container_value(container: &Container) -> ContainerValue<'_> {
     }
 }
 
-fn list<'a>(containers: impl Iterator<Item = &'a Container>) -> Value {
-    value(containers.map(container_value).collect::<Vec<_>>())
+fn list<'a>(cloud: &Cloud, containers: impl Iterator<Item = &'a Container>) -> Value {
+    let members = containers.map(|container| MemberValue {
+        container: container_value(container),
+        standby: cloud.standby.contains(&container.name),
+    });
+    value(members.collect::<Vec<_>>())
 }
 
 /// The deployed services may be others than the loaded profiles only in tests; both are known.
@@ -174,7 +186,7 @@ fn members(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Value> {
     let known = profiles.kinds().map(|(kind, ..)| kind);
     let deployed = cloud.services.iter().flat_map(|service| service.containers.keys());
     let kinds = known.chain(deployed.map(String::as_str));
-    kinds.map(|kind| (kind.to_owned(), list(cloud.members(kind)))).collect()
+    kinds.map(|kind| (kind.to_owned(), list(cloud, cloud.members(kind)))).collect()
 }
 
 fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {

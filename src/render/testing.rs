@@ -1,6 +1,6 @@
 //! Clouds for tests: a small one, and those of the built-in profiles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use secrecy::SecretString;
@@ -93,6 +93,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
             ("heat_plugins".to_owned(), serde_json::json!(["a", "b"])),
         ]),
         unified_cgroups: true,
+        standby: BTreeSet::new(),
     }
 }
 
@@ -187,5 +188,6 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
         variables: resolve_variables(profiles, scenario, &user).unwrap().values,
         health: BTreeMap::new(),
         unified_cgroups: false,
+        standby: BTreeSet::new(),
     }
 }

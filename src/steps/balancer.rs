@@ -13,6 +13,10 @@ use crate::model::topology::Container;
 
 /// How long sessions may take to end after a drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long the last sessions of a server may take to end before it is made again.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
+/// How long a server that was made again may take to pass its checks.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// How often the state of a server is looked at.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -22,6 +26,10 @@ struct Backend {
     frontend: String,
     kind: String,
     drain: Drain,
+    /// Port on the members.
+    port: u16,
+    /// Options of a server's line.
+    options: String,
 }
 
 /// The cloud's load balancer, if it has one.
@@ -64,6 +72,12 @@ impl Balancer {
                 frontend: frontend.name.clone(),
                 kind: frontend.backend.clone(),
                 drain: frontend.drain,
+                port: frontend.backend_port.unwrap_or(frontend.port),
+                options: format!(
+                    "{} {}",
+                    definition.server_defaults.of(frontend.mode),
+                    frontend.server_options
+                ),
             })
             .collect();
         let mut members = std::collections::BTreeMap::new();
@@ -153,6 +167,62 @@ impl Balancer {
         if commands.is_empty() { Ok(()) } else { self.tell(context, &commands.join(";")).await }
     }
 
+    /// Makes a member a backup of its siblings (`standby`), or one that serves like them again. A
+    /// server's role cannot be changed while it lives, so it is taken out, deleted and made again
+    /// under its own name: no reload, which would end everybody's long-lived sessions. What a later
+    /// reload keeps stands in the configuration file.
+    pub async fn set_standby(
+        &self,
+        context: &StepContext,
+        member: &Container,
+        standby: bool,
+    ) -> Result<()> {
+        let address = super::shared::address(member)?;
+        self.take_out(context, member).await?;
+        for Backend { frontend, port, options, .. } in self.backends_of(member) {
+            let server = format!("{frontend}/{}", member.name);
+            let role = if standby { " backup" } else { "" };
+            for name in &self.containers {
+                let servers = match self.ask(context, name, "show stat -1 4 -1").await {
+                    Some(answer) => parse_statistics(&answer),
+                    None => continue,
+                };
+                let is = |it: &ServerState| it.frontend == *frontend && it.server == member.name;
+                if servers.iter().any(|it| is(it) && it.backup == standby) {
+                    continue;
+                }
+                for command in [
+                    format!("set server {server} state maint"),
+                    format!("wait {} srv-removable {server}", REMOVAL_LIMIT.as_millis()),
+                    format!("del server {server}"),
+                    format!("add server {server} {address}:{port} {options}{role}"),
+                    format!("enable health {server}"),
+                ] {
+                    self.tell(context, &command).await?;
+                }
+            }
+        }
+        self.put_back(context, member).await?;
+        self.wait_up(context, member).await
+    }
+
+    /// Waits until a member has passed its checks: whoever is taken out next needs it.
+    pub async fn wait_up(&self, context: &StepContext, member: &Container) -> Result<()> {
+        let deadline = Instant::now() + CHECK_LIMIT;
+        loop {
+            let servers = self.servers(context).await;
+            let down =
+                servers.iter().find(|it| it.server == member.name && !it.status.starts_with("UP"));
+            let Some(down) = down else { return Ok(()) };
+            if Instant::now() > deadline || context.cancel.is_cancelled() {
+                return Err(Error::failed(format!("put `{}` back into service", member.name))
+                    .because(format!("behind `{}` it is {}", down.frontend, down.status))
+                    .hint(format!("`aio status` and `aio logs {}` say more.", member.name)));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Every server of every frontend, as the first balancer that is up sees it; empty when none is.
     pub async fn servers(&self, context: &StepContext) -> Vec<ServerState> {
         for name in &self.containers {
@@ -166,7 +236,10 @@ impl Balancer {
 
 /// Lines that HAProxy prints for information alone.
 fn is_harmless(line: &str) -> bool {
-    line.contains("are already") || line.starts_with("Warning")
+    let done = ["New server registered", "Server deleted", "Done"];
+    line.contains("are already")
+        || line.starts_with("Warning")
+        || done.iter().any(|word| line.starts_with(word))
 }
 
 /// Parses `show stat` (CSV with a header line that begins with `# `).

@@ -5,7 +5,7 @@ service: base
 summary: x
 containers:
   balancer: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
-load_balancer: {kind: balancer, socket: /x}
+load_balancer: {kind: balancer, socket: /x, server_defaults: {http: a, tcp: b}}
 frontends:
   - {name: base, port: 80, mode: http, backend: balancer, server_options: check}
 ";

@@ -10,6 +10,28 @@ pub struct LoadBalancer {
     pub kind: String,
     /// Its runtime socket in the container, with level `admin`.
     pub socket: String,
+    /// What stands before `server_options` on every server's line.
+    pub server_defaults: ServerDefaults,
+}
+
+/// Options of every server, by the mode of its frontend.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerDefaults {
+    /// Where requests are balanced.
+    pub http: String,
+    /// Where bytes are.
+    pub tcp: String,
+}
+
+impl ServerDefaults {
+    /// Those of a mode.
+    pub fn of(&self, mode: FrontendMode) -> &str {
+        match mode {
+            FrontendMode::Http => &self.http,
+            FrontendMode::Tcp => &self.tcp,
+        }
+    }
 }
 
 /// A port on the virtual address, and who answers there.

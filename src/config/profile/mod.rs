@@ -8,6 +8,7 @@
 
 mod cluster;
 mod container;
+mod dev;
 mod file;
 mod frontend;
 mod identity;
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Cluster, ClusterSize};
 pub use container::{ContainerKind, DataDirectory, Memory, Probe};
+pub use dev::{SchemaDev, ServiceDev, UnitDev};
 pub use file::{File, Merge};
-pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer};
+pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer, ServerDefaults};
 pub use identity::{
     CatalogService, Domain, Identity, IdentityServer, Project, RoleAssignment, User,
 };
@@ -69,6 +71,9 @@ pub struct ServiceProfile {
     /// Set by the one service that issues tokens and holds the catalog.
     #[serde(default)]
     pub identity_server: Option<IdentityServer>,
+    /// How a checkout runs in place of the packaged code; absent where none can.
+    #[serde(default)]
+    pub dev: Option<ServiceDev>,
 }
 
 /// A value that a user may set.

@@ -17,6 +17,9 @@ pub struct SqlServer {
     /// Shell command in a member that runs SQL from its standard input as the local administrator:
     /// `mariadb --batch`.
     pub local_client: String,
+    /// Shell command in a member that writes a database, whose name is appended, to its standard
+    /// output as SQL that makes the tables anew: `mariadb-dump --single-transaction`.
+    pub local_dump: String,
     /// SQL that makes that account, and the account of the load balancer's check, what they should
     /// be (*template*). Safe to run again.
     pub access: String,

@@ -1,0 +1,51 @@
+//! What a service profile says about running a checkout in place of the packaged code: the schema of
+//! its `dev` section.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// How a checkout runs as this service.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceDev {
+    /// Names of the Python distributions whose checkouts are this service, as the packaging
+    /// metadata of the checkout has them: `[openstack-heat]`.
+    pub projects: Vec<String>,
+    /// The user as whom the units run.
+    pub user: String,
+    /// The database whose schema the code brings.
+    #[serde(default)]
+    pub schema: Option<SchemaDev>,
+    /// The units that can be swapped, by their names with suffix.
+    pub units: IndexMap<String, UnitDev>,
+}
+
+/// The schema of a service's database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaDev {
+    /// The name of the set-up command that brings it up to date; run with the checkout's code.
+    pub setup: String,
+    /// The database's name.
+    pub database: String,
+    /// Directories of Alembic revisions, below the checkout's import root and below the packaged
+    /// code alike.
+    pub migrations: Vec<String>,
+}
+
+/// How one unit's process runs under a developer's hands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitDev {
+    /// A module that only the serving process imports, not its parent: a debugger listens from then
+    /// on (`--debug`).
+    pub debug_at: String,
+    /// Environment that makes it one process with patient time-outs (`--debug`).
+    #[serde(default)]
+    pub debug_environment: BTreeMap<String, String>,
+    /// The shell command that runs it in a terminal as one process (`--pdb`), as the user and with
+    /// the environment of the unit.
+    pub foreground: String,
+}
