@@ -114,17 +114,12 @@ impl Report {
 
     /// The error with which the command ends; none when every step ended well.
     pub fn error(&self) -> Option<Error> {
-        let again = format!(
-            "Run `aio {}` again: it looks at what is there and carries on.",
-            self.summary.command
-        );
         let mut failures = self.failures();
         let Some((first, error)) =
             failures.next().and_then(|step| Some((step, step.error.clone()?)))
         else {
             return self.summary.interrupted.then(|| {
                 Error::new(ErrorKind::Interrupted, format!("{}: interrupted", self.summary.command))
-                    .hint(again)
             });
         };
         let mut error = error.context(first.title.clone());
@@ -132,6 +127,6 @@ impl Report {
             let reason = other.error.as_ref().map(ToString::to_string).unwrap_or_default();
             error = error.hint(format!("Failed too: {}: {reason}.", other.title));
         }
-        Some(error.hint(again))
+        Some(error)
     }
 }

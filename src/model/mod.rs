@@ -12,4 +12,5 @@ pub mod network;
 pub mod ranges;
 pub mod sizing;
 pub mod survey;
+pub mod swap;
 pub mod topology;

@@ -54,6 +54,25 @@ pub async fn run(
     command: &str,
     steps: Vec<Step>,
 ) -> Result<Report> {
+    let done = run_once(options, session, command, steps).await;
+    done.map_err(|error| error.hint(again(command)))
+}
+
+/// What to do after a run that looks before it acts.
+fn again(command: &str) -> String {
+    format!("Run `aio {command}` again: it looks at what is there and carries on.")
+}
+
+/// As [`run`], for steps that are not simply run again.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_once(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+) -> Result<Report> {
     let paths = &options.paths;
     let log = LogFile::create(paths, command)?;
     ui::trace::begin(options.wish.verbose, Some(&log));
@@ -86,7 +105,8 @@ pub async fn run_without_trace(
         journal: None,
         durations: None,
     };
-    finish(options, session, steps, run_options, None).await
+    let done = finish(options, session, steps, run_options, None).await;
+    done.map_err(|error| error.hint(again(command)))
 }
 
 /// Only looks: what steps would do, and why. Which could not be looked at is part of the report.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::balancer::Balancer;
 use super::dropped::Stage;
 use super::pending::Pending;
+use super::swap::SwappedFiles;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
 use crate::host::{ContainerFile, ContainerState, Stop};
@@ -40,7 +41,8 @@ impl Action for Define {
             let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
             context.host.containers.stop(name, how).await?;
         }
-        context.host.containers.define(&self.container).await
+        context.host.containers.define(&self.container).await?;
+        SwappedFiles::load(context, name).await?.renewed(context).await
     }
 }
 
@@ -64,27 +66,34 @@ pub struct Files {
 }
 
 impl Files {
-    /// The files that are not as they should be.
-    async fn wrong(&self, context: &StepContext) -> Result<Vec<&DesiredFile>> {
-        let mut wrong = Vec::new();
+    /// The files that are not as they should be, and those that somebody edited while a checkout
+    /// uses them.
+    async fn wrong(&self, context: &StepContext) -> Result<(Vec<&DesiredFile>, Vec<&DesiredFile>)> {
+        let swapped = SwappedFiles::load(context, &self.container).await?;
+        let (mut wrong, mut edited) = (Vec::new(), Vec::new());
         for desired in &self.files {
-            let found =
-                context.host.containers.read_file(&self.container, &desired.file.path).await?;
-            if found.as_ref() != Some(&desired.file) {
-                wrong.push(desired);
+            let path = &desired.file.path;
+            let found = context.host.containers.read_file(&self.container, path).await?;
+            match &found {
+                Some(found) if *found == desired.file => {}
+                Some(found) if swapped.is_edited(found) => edited.push(desired),
+                _ => wrong.push(desired),
             }
         }
-        Ok(wrong)
+        Ok((wrong, edited))
     }
-}
 
-#[async_trait]
-impl Action for Files {
-    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+    async fn observed(&self, context: &StepContext, report: bool) -> Result<Observation> {
         if context.host.containers.state(&self.container).await? == ContainerState::Absent {
             return Ok(Observation::Wrong("the container is not defined".to_owned()));
         }
-        let wrong = self.wrong(context).await?;
+        let (wrong, edited) = self.wrong(context).await?;
+        for desired in edited.iter().filter(|_| report) {
+            context.warn(format!(
+                "{} in {} was edited while a checkout uses it: left as it is until `aio dev --restore`.",
+                desired.file.path, self.container
+            ));
+        }
         Ok(match wrong.as_slice() {
             [] => Observation::Right,
             [only] => Observation::Wrong(format!("{} differs", only.file.path)),
@@ -93,9 +102,20 @@ impl Action for Files {
             }
         })
     }
+}
+
+#[async_trait]
+impl Action for Files {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        self.observed(context, true).await
+    }
+
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        self.observed(context, false).await
+    }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        let wrong = self.wrong(context).await?;
+        let (wrong, _) = self.wrong(context).await?;
         let containers = &context.host.containers;
         if let ContainerState::Running { .. } = containers.state(&self.container).await? {
             // Written down before the first file changes: a run that is killed in between still
@@ -110,7 +130,8 @@ impl Action for Files {
             Pending::default().save(context, &self.container).await?;
         }
         let files: Vec<ContainerFile> = wrong.iter().map(|desired| desired.file.clone()).collect();
-        containers.write_files(&self.container, &files).await
+        containers.write_files(&self.container, &files).await?;
+        SwappedFiles::load(context, &self.container).await?.written(context, &files).await
     }
 }
 

@@ -17,5 +17,6 @@ pub mod remove;
 pub mod service;
 pub mod setup;
 pub mod shared;
+pub mod swap;
 pub mod units;
 pub mod wait;

@@ -1,0 +1,255 @@
+//! A unit that runs from a checkout instead of its package: what was asked, and what it became. A
+//! pure value; the record of it is written before the first change and goes with the last undone one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lxc::publication::{Access, Directory, Publication};
+
+/// The directories of a publication, by their names in the container.
+mod name {
+    pub const GENERATED: &str = "python";
+    pub const BYTE_CODE: &str = "bytecode";
+    pub const PACKAGES: &str = "packages";
+}
+
+/// One unit of one container that runs from a checkout.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Swap {
+    /// Tells it from every other swap of the same unit.
+    pub id: String,
+    /// The service: `heat`.
+    pub service: String,
+    /// The container's full name.
+    pub container: String,
+    /// `heat_engine`.
+    pub kind: String,
+    /// 1, 2, …
+    pub member: u32,
+    /// With its suffix: `heat-engine.service`.
+    pub unit: String,
+    /// The service's own checkout first, libraries after it.
+    pub checkouts: Vec<Checkout>,
+    /// Whether it outlives a restart of the container.
+    pub keep: bool,
+    /// When it began, in seconds since the epoch.
+    pub began: u64,
+    /// The process that undoes it when it ends; none for one that stays.
+    pub holder: Option<Holder>,
+    /// Full names of siblings that stand by.
+    pub standby: Vec<String>,
+    /// Python packages beside the packaged ones: their directory on the host.
+    pub packages: Option<PathBuf>,
+    /// Where byte code of the checkouts is kept, on the host.
+    pub byte_code: PathBuf,
+    /// Environment beside what every swap has: that of a debugger.
+    pub environment: BTreeMap<String, String>,
+    /// How far it came.
+    pub stage: Stage,
+}
+
+/// A checkout as it was when the swap began.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Checkout {
+    /// Its work tree on the host.
+    pub path: PathBuf,
+    /// The distribution's name, normalised: `openstack-heat`.
+    pub project: String,
+    /// The distribution's version.
+    pub version: String,
+    /// Directories below the work tree from which Python imports: "" or `src`.
+    pub import_roots: Vec<String>,
+    /// User id of the work tree's owner.
+    pub owner: u32,
+    /// The branch at the time; none when detached.
+    pub branch: Option<String>,
+    /// The commit at the time; none before the first.
+    pub commit: Option<String>,
+}
+
+/// A process, told from a later one with the same number.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since the host's boot.
+    pub started: u64,
+}
+
+/// How far a swap came. Undoing tolerates whatever was not done.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing but the record was written.
+    Recorded,
+    /// The container may have been touched.
+    Begun,
+    /// The checkout serves.
+    Serving,
+}
+
+impl Swap {
+    /// `heat-engine`, for people.
+    pub fn label(&self) -> &str {
+        self.unit.trim_end_matches(".service")
+    }
+
+    /// The service's own checkout.
+    pub fn own(&self) -> Option<&Checkout> {
+        self.checkouts.first()
+    }
+
+    /// Where a directory of its publication appears in the container.
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", Publication::path_in_container(&self.unit))
+    }
+
+    /// Where a checkout appears in the container.
+    pub fn checkout_path(&self, checkout: &Checkout) -> String {
+        self.path(&checkout.project)
+    }
+
+    /// The file, below its publication, that every process of the swap holds open.
+    pub fn mark(&self) -> String {
+        format!("{}/sitecustomize.py", name::GENERATED)
+    }
+
+    /// What Python searches before the packaged code.
+    pub fn python_path(&self) -> String {
+        let roots = self.checkouts.iter().flat_map(|checkout| {
+            let base = self.checkout_path(checkout);
+            checkout.import_roots.iter().map(move |root| match root.as_str() {
+                "" => base.clone(),
+                below => format!("{base}/{below}"),
+            })
+        });
+        let packages = self.packages.iter().map(|_| self.path(name::PACKAGES));
+        let all: Vec<String> =
+            std::iter::once(self.path(name::GENERATED)).chain(roots).chain(packages).collect();
+        all.join(":")
+    }
+
+    /// With which environment Python runs the checkout's code.
+    pub fn python_environment(&self) -> BTreeMap<String, String> {
+        let mut roots: Vec<String> =
+            self.checkouts.iter().map(|it| format!("{}/", self.checkout_path(it))).collect();
+        roots.extend(self.packages.iter().map(|_| format!("{}/", self.path(name::PACKAGES))));
+        let own = [
+            ("PYTHONPATH", self.python_path()),
+            ("AIO_DEV_ROOTS", roots.join(":")),
+            ("AIO_DEV_PYC", self.path(name::BYTE_CODE)),
+        ];
+        own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// What the unit's process finds in its environment.
+    pub fn process_environment(&self) -> BTreeMap<String, String> {
+        let mut all = self.python_environment();
+        all.extend(self.environment.clone());
+        all
+    }
+
+    /// What makes the unit run from the checkout: the packaged unit keeps its name, user, arguments
+    /// and configuration; only its environment differs.
+    pub fn publication(&self, reader: u32, generated: BTreeMap<String, Vec<u8>>) -> Publication {
+        let read = |source: &PathBuf, owner| Directory {
+            source: source.clone(),
+            access: Access::Read { owner, reader },
+        };
+        let mut directories: BTreeMap<String, Directory> = self
+            .checkouts
+            .iter()
+            .map(|it| (it.project.clone(), read(&it.path, it.owner)))
+            .collect();
+        directories.extend(
+            self.packages.iter().map(|packages| (name::PACKAGES.to_owned(), read(packages, 0))),
+        );
+        let byte_code = Directory { source: self.byte_code.clone(), access: Access::Write };
+        directories.insert(name::BYTE_CODE.to_owned(), byte_code);
+        let mut drop_in = format!("# Made by `aio dev`: {} runs from a checkout.\n", self.label());
+        drop_in.push_str("[Service]\n");
+        for (name, value) in self.process_environment() {
+            drop_in.push_str(&format!("Environment={}\n", quoted(&name, &value)));
+        }
+        let files = generated
+            .into_iter()
+            .map(|(path, content)| (format!("{}/{path}", name::GENERATED), content))
+            .collect();
+        Publication { unit: self.unit.clone(), drop_in, directories, files }
+    }
+}
+
+/// As `systemd.syntax(7)` has it: quoted, and no specifier.
+fn quoted(name: &str, value: &str) -> String {
+    let text = format!("{name}={value}");
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+    format!("\"{text}\"")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn swap() -> Swap {
+        Swap {
+            id: "0a1b2c3d".to_owned(),
+            service: "heat".to_owned(),
+            container: "aio1_heat_engine_container-1".to_owned(),
+            kind: "heat_engine".to_owned(),
+            member: 1,
+            unit: "heat-engine.service".to_owned(),
+            checkouts: vec![
+                Checkout {
+                    path: "/home/me/heat".into(),
+                    project: "openstack-heat".to_owned(),
+                    version: "24.0.0".to_owned(),
+                    import_roots: vec![String::new()],
+                    owner: 1000,
+                    branch: Some("fix".to_owned()),
+                    commit: Some("f".repeat(40)),
+                },
+                Checkout {
+                    path: "/home/me/lib".into(),
+                    project: "a-lib".to_owned(),
+                    version: "1".to_owned(),
+                    import_roots: vec!["src".to_owned()],
+                    owner: 1000,
+                    branch: None,
+                    commit: None,
+                },
+            ],
+            keep: false,
+            began: 7,
+            holder: None,
+            standby: Vec::new(),
+            packages: Some("/s/private/dev/packages/x".into()),
+            byte_code: "/s/private/dev/bytecode/x".into(),
+            environment: BTreeMap::from([("A".to_owned(), "100 % \"b\"".to_owned())]),
+            stage: Stage::Recorded,
+        }
+    }
+
+    #[test]
+    fn the_checkout_comes_before_libraries_and_these_before_what_was_installed() {
+        let base = "/dev/.aio/heat-engine.service";
+        assert_eq!(
+            swap().python_path(),
+            format!("{base}/python:{base}/openstack-heat:{base}/a-lib/src:{base}/packages")
+        );
+    }
+
+    #[test]
+    fn the_drop_in_changes_the_environment_alone() {
+        let publication = swap().publication(113, BTreeMap::new());
+        let lines: Vec<&str> = publication.drop_in.lines().collect();
+        assert!(lines.contains(&"Environment=\"A=100 %% \\\"b\\\"\""), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with("Environment=\"PYTHONPATH=/dev/.aio/")));
+        assert!(!publication.drop_in.contains("ExecStart"));
+        let own = &publication.directories["openstack-heat"];
+        assert_eq!(own.access, Access::Read { owner: 1000, reader: 113 });
+        let packages = &publication.directories["packages"];
+        assert_eq!(packages.access, Access::Read { owner: 0, reader: 113 });
+    }
+}

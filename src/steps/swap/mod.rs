@@ -1,0 +1,121 @@
+//! Swapping a unit's code for a checkout, and back: what the steps of both ways do.
+//!
+//! Each deed is done once in a run and not compared with what is: a swap is a transaction, with its
+//! record ([`crate::state::swaps`]) written before the first change. Every deed of the way back
+//! tolerates that what it undoes was never done, or was undone before.
+
+mod back;
+mod files;
+mod into;
+mod process;
+mod python;
+mod schema;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::shared::Shared;
+use crate::engine::step::{Action, Observation, StepContext};
+use crate::error::Result;
+use crate::host::ContainerFile;
+use crate::model::swap::Swap;
+use crate::model::topology::Container;
+use crate::state::paths::Paths;
+use crate::state::swaps;
+
+pub use files::SwappedFiles;
+pub use into::Into;
+pub use process::{Observed, is_published, observe};
+pub use schema::Schema;
+
+/// What both ways know.
+pub struct Work {
+    /// Where the cloud stands.
+    pub paths: Paths,
+    /// The cloud.
+    pub shared: Arc<Shared>,
+    /// The container whose unit it is.
+    pub container: Container,
+    /// The swap as it is by now.
+    pub swap: Mutex<Swap>,
+    /// The load balancer's files as they should be afterwards, by container.
+    pub balancer_files: Vec<(String, Vec<ContainerFile>)>,
+    /// The unit's own files in the container: what a user edits in them meanwhile is left alone.
+    pub files: Vec<String>,
+    /// Whether the unit has something to be undone that a restart of it is part of.
+    pub restarts: bool,
+    /// The database to bring back as it was before its schema was changed.
+    pub restored_database: Option<String>,
+}
+
+/// What a deed returns.
+pub type Done<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+/// Something that is done once in a run.
+pub struct Deed<T> {
+    /// On what.
+    pub subject: Arc<T>,
+    /// What.
+    pub act: for<'a> fn(&'a T, &'a StepContext) -> Done<'a>,
+}
+
+#[async_trait]
+impl<T: Send + Sync> Action for Deed<T> {
+    async fn observe(&self, _context: &StepContext) -> Result<Observation> {
+        Ok(Observation::Wrong("it was asked for".to_owned()))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        (self.act)(&self.subject, context).await
+    }
+
+    async fn verify(&self, _context: &StepContext) -> Result<Observation> {
+        Ok(Observation::Right)
+    }
+}
+
+impl Work {
+    /// The swap as it is by now.
+    pub async fn swap(&self) -> Swap {
+        self.swap.lock().await.clone()
+    }
+
+    /// Changes the swap and its record.
+    async fn update(&self, change: impl FnOnce(&mut Swap) + Send) -> Result<()> {
+        let mut swap = self.swap.lock().await;
+        change(&mut swap);
+        swaps::save(&self.paths, &swap)
+    }
+
+    /// Members that stand by or would.
+    fn siblings<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a Container> + 'a {
+        self.shared.cloud.containers.iter().filter(|it| names.contains(&it.name))
+    }
+
+    /// Nobody's sessions end by it: the new state is also what runs by now.
+    async fn write_balancer_files(&self, context: &StepContext) -> Result<()> {
+        for (container, files) in &self.balancer_files {
+            let mut wrong = Vec::new();
+            for file in files {
+                let found = context.host.containers.read_file(container, &file.path).await?;
+                if found.as_ref() != Some(file) {
+                    wrong.push(file.clone());
+                }
+            }
+            context.host.containers.write_files(container, &wrong).await?;
+        }
+        Ok(())
+    }
+
+    /// Where byte code of a checkout is kept.
+    pub fn byte_code(paths: &Paths, checkout: &std::path::Path, reader: &str) -> PathBuf {
+        let text = format!("{}\n{reader}", checkout.display());
+        let name = crate::model::hash::sha256_hex(&text);
+        paths.dev_cache_dir().join("bytecode").join(&name[..16])
+    }
+}

@@ -1,0 +1,158 @@
+//! What a unit's process really runs, as seen from the host.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Work;
+use crate::engine::step::StepContext;
+use crate::error::{Error, Result};
+use crate::host::{Command, ContainerState, Host};
+use crate::model::swap::Swap;
+use crate::steps::probe::unhealthy;
+
+/// How often a unit that has just started is looked at.
+const POLL: Duration = Duration::from_millis(150);
+/// The lines of its journal that an error shows: a traceback and what came before it.
+const LINES: usize = 40;
+
+/// What a swapped unit is seen to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "runs", rename_all = "snake_case")]
+pub enum Observed {
+    /// The checkout.
+    Checkout {
+        /// Process id on the host.
+        pid: u32,
+    },
+    /// What the package brought: the container was restarted, or the swap was not finished.
+    Package {
+        /// Process id on the host.
+        pid: u32,
+    },
+    /// Nothing: the unit does not run.
+    Nothing,
+    /// Nothing: the container does not run.
+    Stopped,
+}
+
+/// Looks at the processes of a swapped unit. `shared` is the place of what is published in its
+/// container.
+pub async fn observe(host: &Host, shared: &Path, swap: &Swap) -> Result<Observed> {
+    let ContainerState::Running { .. } = host.containers.state(&swap.container).await? else {
+        return Ok(Observed::Stopped);
+    };
+    let Some(pid) = host.containers.main_process(&swap.container, &swap.unit).await? else {
+        return Ok(Observed::Nothing);
+    };
+    let mark = published(shared, swap).join(swap.mark());
+    Ok(if has_open(pid, &mark) { Observed::Checkout { pid } } else { Observed::Package { pid } })
+}
+
+/// Whether a process has this very file open. Its environment would not tell: services that set
+/// their process's title write over it.
+fn has_open(pid: u32, file: &Path) -> bool {
+    let Ok(wanted) = file.metadata() else { return false };
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let is = |found: std::fs::Metadata| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino());
+    entries.flatten().any(|entry| std::fs::metadata(entry.path()).is_ok_and(is))
+}
+
+/// The directory, on the host, of what a swap published.
+fn published(shared: &Path, swap: &Swap) -> std::path::PathBuf {
+    shared.join("shared").join(&swap.unit)
+}
+
+/// Whether what a swap published is still there: it goes when the container restarts.
+pub fn is_published(shared: &Path, swap: &Swap) -> bool {
+    published(shared, swap).is_dir()
+}
+
+impl Work {
+    /// Runs `systemctl` on the unit.
+    pub(super) async fn systemctl(&self, context: &StepContext, script: &str) -> Result<()> {
+        let swap = self.swap().await;
+        let script = format!("unit={}\n{script}", swap.unit);
+        let output = context.host.containers.run(&swap.container, Command::shell(script)).await?;
+        if output.success() {
+            return Ok(());
+        }
+        let failed = Error::failed(format!("restart {} in `{}`", swap.label(), swap.container));
+        let failed = match output.tail(3).lines().find(|line| !line.trim().is_empty()) {
+            Some(line) => failed.because(line),
+            None => failed,
+        };
+        Err(failed.output(self.last_words(context).await))
+    }
+
+    /// Waits until the unit is healthy. A process that ends meanwhile is an error at once: systemd
+    /// would start it again and again.
+    pub(super) async fn wait_healthy(&self, context: &StepContext) -> Result<()> {
+        let swap = self.swap().await;
+        let definition = self.shared.cloud.kind(&swap.kind);
+        let unit =
+            definition.and_then(|(_, kind)| kind.units.iter().find(|unit| unit.name == swap.unit));
+        let limit = Duration::from_secs(unit.map_or(60, |unit| unit.timeout_secs));
+        let deadline = Instant::now() + limit;
+        let probes = self.shared.cloud.probes(&self.container);
+        loop {
+            self.refuse_ended(context).await?;
+            let reason = unhealthy(context, &self.shared, &self.container, probes).await?;
+            let Some(reason) = reason else { return Ok(()) };
+            if context.cancel.is_cancelled() {
+                return Err(Error::failed(format!("wait until {} is healthy", swap.label())));
+            }
+            if Instant::now() > deadline {
+                return Err(Error::failed(format!("wait until {} is healthy", swap.label()))
+                    .because(format!("after {} s: {reason}", limit.as_secs()))
+                    .output(self.last_words(context).await));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits that long; a process that ends meanwhile is an error.
+    pub(super) async fn wait_running(&self, context: &StepContext, time: Duration) -> Result<()> {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline && !context.cancel.is_cancelled() {
+            self.refuse_ended(context).await?;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn refuse_ended(&self, context: &StepContext) -> Result<()> {
+        let Some(reason) = self.ended(context).await? else { return Ok(()) };
+        Err(Error::failed(format!("start {}", self.swap().await.label()))
+            .because(reason)
+            .output(self.last_words(context).await))
+    }
+
+    /// How the unit's process ended, if it did since it was started.
+    async fn ended(&self, context: &StepContext) -> Result<Option<String>> {
+        let swap = self.swap().await;
+        let show = "systemctl show -p NRestarts -p ActiveState -p Result";
+        let script = Command::shell(format!("{show} {}", swap.unit));
+        let output = context.host.containers.run(&swap.container, script).await?;
+        let text = output.text();
+        let value = |name: &str| {
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or("")
+        };
+        let restarted = value("NRestarts").parse::<u32>().is_ok_and(|count| count > 0);
+        let ended = restarted || matches!(value("ActiveState"), "failed" | "inactive");
+        Ok(ended.then(|| match value("Result") {
+            "success" => "its process ended".to_owned(),
+            result => format!("its process ended: {result}"),
+        }))
+    }
+
+    /// What the unit said last.
+    pub(super) async fn last_words(&self, context: &StepContext) -> String {
+        let swap = self.swap().await;
+        let journal = format!("journalctl --no-pager --quiet -o cat -n {LINES} -u {}", swap.unit);
+        match context.host.containers.run(&swap.container, Command::shell(journal)).await {
+            Ok(output) => output.tail(LINES),
+            Err(_) => String::new(),
+        }
+    }
+}

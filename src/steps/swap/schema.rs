@@ -1,0 +1,89 @@
+//! The schema of a service's database: what it is, what a checkout wants, and the way back.
+
+use std::collections::BTreeSet;
+
+use super::Work;
+use crate::engine::step::StepContext;
+use crate::error::{Error, Result, ResultExt};
+use crate::host::{Command, ContainerState};
+use crate::model::topology::Container;
+use crate::state::files::{remove, write_atomic};
+use crate::steps::shared::run_script;
+
+/// How the schema of a service is changed.
+pub struct Schema {
+    /// The database's name.
+    pub database: String,
+    /// For people: "schema of heat".
+    pub title: String,
+    /// The command that brings it up to date, with its environment; run with the checkout's code.
+    pub command: Command,
+}
+
+impl Schema {
+    /// The Alembic revisions that the database is at.
+    pub(super) async fn present_heads(
+        &self,
+        context: &StepContext,
+        work: &Work,
+    ) -> Result<BTreeSet<String>> {
+        let query = format!("SELECT version_num FROM {}.alembic_version", self.database);
+        let rows = work.shared.sql(context, &query).await?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    }
+
+    /// Writes the database as it is into a file of the host, unless one is there: that is of an
+    /// earlier swap and has the packaged schema.
+    pub(super) async fn dump(&self, context: &StepContext, work: &Work) -> Result<()> {
+        let file = work.paths.dump_file(&self.database);
+        if file.exists() {
+            return Ok(());
+        }
+        let member = member(context, work).await?;
+        let tool = &work.shared.sql_definition()?.local_dump;
+        let script = Command::shell(format!("{tool} {}", self.database));
+        let output = context.host.containers.run(&member.name, script).await?;
+        if !output.success() {
+            return Err(Error::failed(format!("dump the database `{}`", self.database))
+                .because(format!("it exited with {} in `{}`", output.status, member.name))
+                .output(output.tail(5)));
+        }
+        write_atomic(&file, 0o600, &output.stdout)
+    }
+
+    /// Runs the service's own upgrade with the checkout's code.
+    pub(super) async fn sync(&self, context: &StepContext, work: &Work) -> Result<()> {
+        let swap = work.swap().await;
+        let mut command = self.command.clone();
+        command.environment.extend(swap.python_environment());
+        let doing = format!("bring the database `{}` up to the checkout", self.database);
+        run_script(context, &swap.container, &doing, command).await.map(drop)
+    }
+}
+
+/// Makes a database anew from its dump, which is not needed any more then.
+pub(super) async fn load_dump(context: &StepContext, work: &Work, name: &str) -> Result<()> {
+    let doing = || format!("bring back the database `{name}`");
+    let file = work.paths.dump_file(name);
+    let dump = std::fs::read(&file).doing(doing)?;
+    let mut sql =
+        format!("DROP DATABASE IF EXISTS `{name}`; CREATE DATABASE `{name}`; USE `{name}`;\n")
+            .into_bytes();
+    sql.extend(dump);
+    let member = member(context, work).await?;
+    let client = work.shared.sql_definition()?.local_client.clone();
+    let command = Command { stdin: sql, ..Command::shell(client) };
+    run_script(context, &member.name, &doing(), command).await?;
+    remove(&file)
+}
+
+/// The first database member that runs: the one that serves.
+async fn member<'a>(context: &StepContext, work: &'a Work) -> Result<&'a Container> {
+    let kind = &work.shared.sql_definition()?.kind;
+    for member in work.shared.cloud.members(kind) {
+        if let ContainerState::Running { .. } = context.host.containers.state(&member.name).await? {
+            return Ok(member);
+        }
+    }
+    Err(Error::failed("find a database member").because("none runs"))
+}
