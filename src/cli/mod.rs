@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod completions;
 pub mod config;
 pub mod destroy;
+pub mod dev;
 pub mod gateway;
 pub mod global;
 pub mod image;
@@ -53,6 +54,7 @@ Examples:
   aio attach utility             a shell in a container
   aio gateway --detach           ssh, scp and editors into all containers
   aio logs heat_engine -f        what its units say
+  aio dev heat-engine --from ./heat  run a checkout in place of the package
   aio rebuild heat_engine        throw a container's root away and make it anew
   aio destroy                    remove everything that aio made
 
@@ -98,6 +100,8 @@ pub enum Command {
     Logs(logs::Args),
     /// Show a container's configuration files, and what set each line.
     Config(config::Args),
+    /// Run a unit from a git checkout in place of its package, and back.
+    Dev(Box<dev::Args>),
     /// Throw containers away and make them anew.
     Rebuild(rebuild::Args),
     /// Stop containers, or the whole cloud.
@@ -128,6 +132,7 @@ impl Command {
             Self::Openstack(args) => openstack::run(global, args),
             Self::Logs(args) => logs::run(global, args),
             Self::Config(args) => config::run(global, &args),
+            Self::Dev(args) => dev::run(global, *args),
             Self::Rebuild(args) => rebuild::run(global, args),
             Self::Stop(args) => status::stop(global, args),
             Self::Start(args) => status::start(global, args),

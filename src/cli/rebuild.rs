@@ -26,6 +26,9 @@ pub struct Args {
     /// Drop data even if they are the last copy
     #[arg(long, requires = "data")]
     pub force: bool,
+    /// Do not ask when a unit in it runs from a checkout
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// Runs `aio rebuild`.
@@ -33,6 +36,7 @@ pub struct Args {
 /// # Errors
 /// When the last copy of data would go, or a step failed.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
-    let Args { names, data, force } = args;
-    block_on(rebuild::rebuild(&options(global), &names, data, force)).map(|()| ExitCode::SUCCESS)
+    let Args { names, data, force, yes } = args;
+    let wanted = rebuild::Wanted { data, force, yes };
+    block_on(rebuild::rebuild(&options(global), &names, wanted)).map(|()| ExitCode::SUCCESS)
 }

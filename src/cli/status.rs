@@ -47,6 +47,9 @@ pub struct StopArgs {
     /// Which containers; all without one
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+    /// Do not ask when a unit in them runs from a checkout
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
@@ -101,5 +104,5 @@ pub fn start(global: &Global, args: StartArgs) -> Result<ExitCode> {
 /// # Errors
 /// When a step failed.
 pub fn stop(global: &Global, args: StopArgs) -> Result<ExitCode> {
-    block_on(power::stop(&options(global), &args.names)).map(|()| ExitCode::SUCCESS)
+    block_on(power::stop(&options(global), &args.names, args.yes)).map(|()| ExitCode::SUCCESS)
 }

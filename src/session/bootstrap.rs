@@ -3,7 +3,7 @@
 use super::desired::{self, Desired};
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, recorded, require_root};
+use super::{Session, dev, recorded, require_root};
 use crate::config::cloud::CloudOptions;
 use crate::engine::report::Report;
 use crate::error::Result;
@@ -33,6 +33,7 @@ pub struct Wanted<'a> {
 /// goes on).
 pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<Report>> {
     require_root("bootstrap")?;
+    dev::settle(options).await?;
     let desired = desired::load(options, wanted.choices).await?;
     for note in &desired.notes {
         ui::out::note(note);

@@ -31,6 +31,7 @@ use crate::render::Renderer;
 use crate::secrets::file::{SecretValues, SecretsFile};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
+use crate::state::swaps;
 use crate::steps::shared::Shared;
 
 /// The region in the catalog when nobody names one: OpenStack's own default.
@@ -136,6 +137,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
         variables: variables.values,
         sources: &sources,
     })?;
+    cloud.standby = swaps::standby(paths)?;
     let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
     if former.is_none() {
         notes.extend(sizing::notes(&facts));

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, recorded, require_root};
-use crate::error::Result;
+use crate::dev::source::clone;
+use crate::dev::source::unsaved::unsaved_work;
+use crate::error::{Error, ErrorKind, Result};
 use crate::gateway;
 use crate::plan::change;
 use crate::state::paths::Paths;
@@ -32,6 +34,7 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     require_root("destroy")?;
     let paths = &options.paths;
     let cloud = recorded::load(paths)?;
+    refuse_unsaved_work(paths)?;
     let question = format!(
         "Destroy the cloud `{}` with its {} containers and all their data?",
         cloud.name,
@@ -58,18 +61,32 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     Ok(())
 }
 
+/// A clone that `aio` made goes with the cloud, and what only stands there would be lost.
+fn refuse_unsaved_work(paths: &Paths) -> Result<()> {
+    for clone in clone::all(&paths.clones_dir())? {
+        let unsaved = unsaved_work(&clone)?;
+        if !unsaved.is_empty() {
+            return Err(Error::new(ErrorKind::Refused, format!("destroy `{}`", paths.cloud))
+                .because(format!("the clone {} has work that is nowhere else", clone.display()))
+                .because(unsaved.join("; "))
+                .hint("Push it, or move the directory elsewhere."));
+        }
+    }
+    Ok(())
+}
+
 /// Trees to remove, and directories to remove if nothing is left in them.
 fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let clouds = paths.private_dir().join("clouds");
     let others = std::fs::read_dir(&clouds).is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_str() != Some(paths.cloud.as_str()))
     });
-    let mut trees = vec![paths.cloud_dir()];
+    let mut trees = vec![paths.cloud_dir(), paths.clones_dir()];
     if !keep.config {
         trees.extend([paths.cloud_file(), paths.secrets_file()]);
     }
     if !others {
-        trees.push(paths.state_dir.join("bin"));
+        trees.extend([paths.state_dir.join("bin"), paths.dev_cache_dir()]);
         if !keep.images {
             trees.extend([paths.layers_dir(), paths.downloads_dir(), paths.durations_file()]);
         }
@@ -78,6 +95,8 @@ fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
         clouds,
         paths.private_dir(),
         paths.state_dir.join("roots"),
+        paths.state_dir.join("shared"),
+        paths.state_dir.join("clones"),
         paths.state_dir.clone(),
         paths.config_dir.clone(),
     ];

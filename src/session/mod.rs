@@ -7,6 +7,7 @@
 pub mod bootstrap;
 pub mod desired;
 pub mod destroy;
+pub mod dev;
 pub mod files;
 pub mod image;
 pub mod open;

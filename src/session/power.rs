@@ -2,13 +2,14 @@
 
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, desired, require_root};
+use super::{Session, desired, dev, require_root};
 use crate::error::Result;
 use crate::plan::{build, change};
 
 /// Starts containers, or the whole cloud with everything that a reboot takes away.
 pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     require_root("start")?;
+    dev::settle(options).await?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
     let renderer = desired::renderer(&session)?;
     let targets = session.select(names)?;
@@ -23,8 +24,9 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
 }
 
 /// Stops containers, those that need others first.
-pub async fn stop(options: &Options, names: &[String]) -> Result<()> {
+pub async fn stop(options: &Options, names: &[String], yes: bool) -> Result<()> {
     require_root("stop")?;
+    dev::release(options, names, "a stop", yes).await?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "stop")?;

@@ -2,19 +2,32 @@
 
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, desired, require_root, secrets};
+use super::{Session, desired, dev, require_root, secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
 use crate::model::topology::Container;
 use crate::plan::{build, change};
 use crate::ui;
 
+/// How containers are rebuilt.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Drop their data as well.
+    pub data: bool,
+    /// Even if they are the last copy.
+    pub force: bool,
+    /// Do not ask before a unit that runs from a checkout comes back as packaged.
+    pub yes: bool,
+}
+
 /// Rebuilds the containers that selectors name.
 ///
 /// # Errors
 /// [`ErrorKind::Refused`] when the last copy of data would go and `force` is not set.
-pub async fn rebuild(options: &Options, names: &[String], data: bool, force: bool) -> Result<()> {
+pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Result<()> {
     require_root("rebuild")?;
+    let Wanted { data, force, yes } = wanted;
+    dev::release(options, names, "a rebuild", yes).await?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
     // What is made anew gets the new values, while the others have the old ones.
     if let Some(note) = secrets::note(&session.shared.unapplied) {

@@ -8,6 +8,7 @@ use crate::model::addresses::Recorded;
 use crate::model::cloud::Cloud;
 use crate::state::files::write_atomic;
 use crate::state::paths::Paths;
+use crate::state::swaps;
 use crate::state::topology::Topology;
 
 /// Reads it.
@@ -36,7 +37,9 @@ pub fn find(paths: &Paths) -> Result<Option<Cloud>> {
         }
         Err(error) => return Err(error).doing(doing),
     };
-    serde_json::from_slice(&text).doing(doing).map(Some)
+    let mut cloud: Cloud = serde_json::from_slice(&text).doing(doing)?;
+    cloud.standby = swaps::standby(paths)?;
+    Ok(Some(cloud))
 }
 
 /// Writes it, and the names and addresses that quick commands read.

@@ -1,0 +1,314 @@
+//! `aio dev`: a unit that runs from a checkout, and always back.
+//!
+//! The lock is held only while something changes, never while a log is followed. What is true is on
+//! the disk: the record of the swap, and what is seen in the container. A foreground command undoes
+//! only the swap that it began: it looks at the record's id first.
+
+pub mod asked;
+mod foreground;
+mod holder;
+pub mod list;
+mod prepare;
+mod target;
+mod terminal;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::open::Access;
+use super::run::{self, Options};
+use super::{Session, require_root};
+use crate::config::load::Profiles;
+use crate::config::overrides::Overrides;
+use crate::dev::python::Delta;
+use crate::dev::python::debug::{Mapping, Target as DebugTarget};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::ContainerState;
+use crate::model::swap::{Stage, Swap};
+use crate::plan;
+use crate::render::Renderer;
+use crate::state::paths::Paths;
+use crate::state::swaps;
+use crate::steps::swap::{Into, is_published};
+use crate::ui;
+use asked::{Asked, Debug, Mode};
+
+/// Swaps a unit for a checkout.
+///
+/// # Errors
+/// When the checkout is not fit, or does not serve: then the package serves again.
+pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
+    require_root("dev")?;
+    let session = Session::recorded(&options.paths, Access::Change).await?;
+    let target = target::find(&session.shared.cloud, &asked.unit, asked.member)?;
+    let name = &target.container.name;
+    if session.host.containers.state(name).await? == ContainerState::Stopped {
+        return Err(Error::new(ErrorKind::NotFound, format!("swap {}", target.label()))
+            .because(format!("container `{name}` is not running"))
+            .hint(format!("`aio start {name}` starts it.")));
+    }
+    let former = swaps::find(&options.paths, name, &target.unit)?;
+    if let Some(former) = &former {
+        refuse_held(&options.paths, former, asked.take_over)?;
+    }
+    if asked.mode == Mode::Watch {
+        watch::refuse_small_limits(Path::new(&asked.from))?;
+    }
+    let sources = prepare::sources(&session, asked, &target)?;
+    let lock = run::lock(options, "dev")?;
+    if let Some(former) = former {
+        leftover(options, &session, former).await?;
+    }
+    let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
+    let steps = plan::swap::into(target.label(), &into);
+    if let Err(error) = run::run_once(options, &session, "dev", steps).await {
+        return Err(undo_failed(options, &session, &into, error).await);
+    }
+    drop(lock);
+    report(&session, asked, &target, &sources, &into).await?;
+    let swap = into.work.swap().await;
+    match asked.mode {
+        Mode::Detached => Ok(()),
+        Mode::Foreground => foreground::follow(options, &swap, None).await,
+        Mode::Watch => {
+            let watch = watch::Watch::start(&swap)?;
+            foreground::follow(options, &swap, Some(watch)).await
+        }
+        Mode::Terminal => terminal::run(options, &target, &swap).await,
+    }
+}
+
+/// Undoes swaps: that of one unit, or all.
+///
+/// # Errors
+/// When there is none, or a step failed: running it again goes on.
+pub async fn restore(
+    options: &Options,
+    unit: Option<&str>,
+    member: Option<u32>,
+    database: bool,
+) -> Result<()> {
+    require_root("dev")?;
+    let session = Session::recorded(&options.paths, Access::Change).await?;
+    let mut swaps = swaps::load(&options.paths)?;
+    if let Some(unit) = unit {
+        let target = target::find(&session.shared.cloud, unit, member)?;
+        let (kind, unit) = (&target.container.kind, &target.unit);
+        swaps.retain(|swap| {
+            let is_member = member.is_none_or(|member| swap.member == member);
+            swap.unit == *unit && swap.kind == *kind && is_member
+        });
+        if swaps.is_empty() && database && dump(&session, &target.service.service).is_some() {
+            // It was undone before, without its database.
+            swaps.push(prepare::packaged(&target));
+        }
+        if swaps.is_empty() {
+            ui::out::note(&format!("{} runs as packaged.", target.label()));
+        }
+    } else if swaps.is_empty() {
+        ui::out::note("Everything runs as packaged.");
+    }
+    let _lock = run::lock(options, "dev --restore")?;
+    for swap in swaps {
+        undo(options, &session, &swap, database).await?;
+        if let Some(dump) = dump(&session, &swap.service) {
+            ui::out::note(&format!(
+                "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
+                 --restore-db` brings back the data of before, from {2}.",
+                swap.service,
+                swap.label(),
+                dump.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The dump of a service's database from before its schema was changed, if it was.
+fn dump(session: &Session, service: &str) -> Option<std::path::PathBuf> {
+    let file = session.paths.dump_file(&database(session, service)?);
+    file.exists().then_some(file)
+}
+
+/// The database whose schema a service's code brings.
+fn database(session: &Session, service: &str) -> Option<String> {
+    let services = &session.shared.cloud.services;
+    let profile = services.iter().find(|profile| profile.service == service)?;
+    Some(profile.dev.as_ref()?.schema.as_ref()?.database.clone())
+}
+
+/// Undoes what is left of swaps that ended by themselves: their container was restarted, or the
+/// `aio` that made them was killed half-way.
+///
+/// # Errors
+/// When a step failed.
+pub async fn settle(options: &Options) -> Result<()> {
+    if swaps::load(&options.paths)?.is_empty() {
+        return Ok(());
+    }
+    let session = Session::recorded(&options.paths, Access::Change).await?;
+    let _lock = run::lock(options, "dev --restore")?;
+    // Again: someone who was making one held the lock.
+    for swap in swaps::load(&options.paths)? {
+        if session.shared.cloud.container(&swap.container).is_none() {
+            swaps::forget(&options.paths, &swap)?;
+        } else {
+            leftover(options, &session, swap).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Before something ends swaps on these containers: says so and asks; then undoes those that do not
+/// outlive a restart.
+///
+/// # Errors
+/// When the answer is no, or a step failed.
+pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool) -> Result<()> {
+    let mut swaps = swaps::load(&options.paths)?;
+    if swaps.is_empty() {
+        return Ok(());
+    }
+    let session = Session::recorded(&options.paths, Access::Change).await?;
+    let containers = session.select(names)?;
+    let concerned = |swap: &Swap| containers.iter().any(|it| it.name == swap.container);
+    swaps.retain(|swap| !swap.keep && concerned(swap));
+    if swaps.is_empty() {
+        return Ok(());
+    }
+    let described: Vec<String> = swaps
+        .iter()
+        .map(|swap| {
+            let path = swap.own().map(|own| own.path.display().to_string()).unwrap_or_default();
+            format!("{} runs from {path}", swap.label())
+        })
+        .collect();
+    let question = format!("{}: {doing} brings it back as packaged. Go on?", described.join(", "));
+    ui::prompt::confirm(&question, yes)?;
+    let _lock = run::lock(options, "dev --restore")?;
+    for swap in swaps {
+        undo(options, &session, &swap, false).await?;
+    }
+    Ok(())
+}
+
+/// A renderer of the cloud in which these members stand by.
+fn renderer(session: &Session, standby: &[String]) -> Result<Renderer> {
+    let paths = &session.paths;
+    let mut cloud = session.shared.cloud.clone();
+    cloud.standby = standby.iter().cloned().collect();
+    let profiles = Profiles::load(&paths.config_dir)?;
+    let overrides = Overrides::load(&paths.overrides_dir())?;
+    Renderer::new(&cloud, &session.shared.secrets, &profiles, &overrides)
+}
+
+/// Another swap of the same unit is left alone unless it is to be taken over.
+fn refuse_held(paths: &Paths, swap: &Swap, take_over: bool) -> Result<()> {
+    if take_over || !is_alive(paths, swap) {
+        return Ok(());
+    }
+    let path = swap.own().map(|own| own.path.display().to_string()).unwrap_or_default();
+    let held = match swap.holder {
+        Some(holder) => {
+            format!("it runs from {path}, held by the `aio dev` with pid {}", holder.pid)
+        }
+        None => format!("it runs from {path} until it is restored"),
+    };
+    let label = swap.label();
+    Err(Error::new(ErrorKind::Busy, format!("swap {label}")).because(held).hint(format!(
+        "`aio dev {label} --restore` undoes that; `--take-over` puts this checkout in its place."
+    )))
+}
+
+/// Whether a swap is in force or being made, and not what a killed process left.
+fn is_alive(paths: &Paths, swap: &Swap) -> bool {
+    let held = swap.holder.is_some_and(holder::is_alive);
+    held || (swap.stage == Stage::Serving
+        && swap.holder.is_none()
+        && is_published(&paths.shared_dir(&swap.container), swap))
+}
+
+/// Undoes what a killed process or a restarted container left of a swap; one that is in force stays.
+async fn leftover(options: &Options, session: &Session, swap: Swap) -> Result<()> {
+    let published = is_published(&options.paths.shared_dir(&swap.container), &swap);
+    if swap.stage == Stage::Serving && (published || swap.keep) {
+        return Ok(());
+    }
+    ui::out::note(&format!("The swap of {} ended by itself: clearing it up.", swap.label()));
+    let work = Arc::new(prepare::back(session, &swap, None)?);
+    let steps = plan::swap::back(swap.label(), &work, false);
+    run::run(options, session, "dev --restore", steps).await.map(drop)
+}
+
+/// With the cloud's lock held.
+async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool) -> Result<()> {
+    let dumped = database && dump(session, &swap.service).is_some();
+    let name = dumped.then(|| self::database(session, &swap.service)).flatten();
+    let work = Arc::new(prepare::back(session, swap, name)?);
+    let steps = plan::swap::back(swap.label(), &work, true);
+    run::run(options, session, "dev --restore", steps).await.map(drop)
+}
+
+/// After a swap that failed: the package serves again, and the error says so.
+async fn undo_failed(options: &Options, session: &Session, into: &Into, error: Error) -> Error {
+    let swap = into.work.swap().await;
+    let recorded = swaps::find(&options.paths, &swap.container, &swap.unit);
+    if !recorded.is_ok_and(|found| found.is_some_and(|found| found.id == swap.id)) {
+        return error.hint("Nothing was changed.");
+    }
+    match undo(options, session, &swap, false).await {
+        Ok(()) => error.hint(format!("{} serves as packaged again.", swap.label())),
+        Err(undoing) => error.because(format!("and it could not be undone: {undoing}")).hint(
+            format!("`aio dev {} --restore` tries again to bring the package back.", swap.label()),
+        ),
+    }
+}
+
+/// What runs now, and what was added for it.
+async fn report(
+    session: &Session,
+    asked: &Asked,
+    target: &target::Target,
+    sources: &[prepare::Source],
+    into: &Into,
+) -> Result<()> {
+    let swap = into.work.swap().await;
+    for (path, state) in prepare::described(sources) {
+        ui::out::note(&format!("{} runs from {} ({state})", target.label(), path.display()));
+    }
+    if let Some(delta) = into.delta.lock().await.as_ref() {
+        ui::out::note(&format!("Beside the packaged ones: {}", packages(delta)));
+    }
+    if let Some(dump) = dump(session, &swap.service) {
+        ui::out::note(&format!(
+            "The schema of {}'s database is the checkout's; its data of before are in {}",
+            swap.service,
+            dump.display()
+        ));
+    }
+    match asked.debug {
+        Some(debug) => ui::out::text(&debugger(target, &swap, debug)?.explain()?),
+        None => Ok(()),
+    }
+}
+
+fn packages(delta: &Delta) -> String {
+    let all = delta.manifest.distributions.iter();
+    let all: Vec<String> = all.map(|it| format!("{} {}", it.name, it.version)).collect();
+    let cached = if delta.cached { " (fetched before)" } else { "" };
+    format!("{}{cached}", all.join(", "))
+}
+
+fn debugger(target: &target::Target, swap: &Swap, debug: Debug) -> Result<DebugTarget> {
+    Ok(DebugTarget {
+        name: target.label().to_owned(),
+        address: prepare::debug_address(target, debug)?,
+        mappings: swap
+            .checkouts
+            .iter()
+            .map(|it| Mapping { local: it.path.clone(), remote: swap.checkout_path(it) })
+            .collect(),
+        waits: debug.wait,
+    })
+}

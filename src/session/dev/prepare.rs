@@ -1,0 +1,359 @@
+//! From what a user asks to a swap that can be carried out. Reads checkouts and configuration,
+//! changes nothing but clones of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Mutex;
+
+use super::asked::{Asked, Debug, Mode};
+use super::holder;
+use super::target::Target;
+use crate::dev::python::debug::REQUIREMENT;
+use crate::dev::python::inspect::Migrations;
+use crate::dev::python::{Project as Requirements, Request, SITECUSTOMIZE};
+use crate::dev::source::checkout::Checkout as Tree;
+use crate::dev::source::clone::{self, Wanted};
+use crate::dev::source::git::Watch;
+use crate::dev::source::project::Project;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{Command, ContainerFile};
+use crate::model::swap::{Checkout, Stage, Swap};
+use crate::model::topology::Container;
+use crate::render::Renderer;
+use crate::session::Session;
+use crate::state::swaps;
+use crate::steps::shared::address;
+use crate::steps::swap::{Into, Schema, Work, is_published};
+use crate::ui;
+
+/// A checkout with what its project says about itself.
+pub struct Source {
+    tree: Tree,
+    project: Project,
+}
+
+impl Source {
+    fn read(path: &Path) -> Result<Self> {
+        let tree = Tree::inspect(path)?;
+        let project = Project::read(&tree.root)?;
+        Ok(Self { tree, project })
+    }
+}
+
+/// The work trees that are asked for, the service's own first. May clone.
+///
+/// # Errors
+/// When one is not there or not fit to be run.
+pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<Source>> {
+    let wanted = Wanted {
+        from: asked.from.clone(),
+        reference: asked.reference.clone(),
+        change: asked.change,
+    };
+    let mut progress = |line: &str| ui::out::note(line);
+    let mut watch = Watch { progress: &mut progress, cancelled: &|| false };
+    let provided = clone::provide(&wanted, &session.paths.clones_dir(), &mut watch)?;
+    let own = Source::read(&provided.path)?;
+    let names = &target.dev.projects;
+    if !names.contains(&own.project.normalized_name) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("run {} from this checkout", target.label()),
+        )
+        .because(format!(
+            "{} holds the project {}, and {} is {}",
+            own.tree.root.display(),
+            own.project.name,
+            target.label(),
+            names.join(" or ")
+        ))
+        .hint("`--lib PATH` adds the checkout of a library to that of the service."));
+    }
+    let mut sources = vec![own];
+    for path in &asked.libraries {
+        let library = Source::read(path)?;
+        let name = &library.project.normalized_name;
+        if sources.iter().any(|source| source.project.normalized_name == *name) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("add the library {}", path.display()),
+            )
+            .because(format!("there is another checkout of {name} already")));
+        }
+        sources.push(library);
+    }
+    Ok(sources)
+}
+
+/// The swap that is asked for, not yet begun.
+///
+/// # Errors
+/// When a file of a checkout cannot be read, or the configuration is wrong.
+pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<Into> {
+    let cloud = &session.shared.cloud;
+    let siblings = cloud.members(&target.container.kind);
+    let siblings = siblings.filter(|it| it.name != target.container.name);
+    let balanced = cloud.frontends().any(|(_, it)| it.backend == target.container.kind);
+    let standby = siblings.filter(|_| balanced).map(|it| it.name.clone()).collect();
+    let own = sources.first().map(|source| source.tree.root.clone()).unwrap_or_default();
+    let swap = Swap {
+        id: format!("{:08x}", rand::random::<u32>()),
+        checkouts: sources.iter().map(checkout).collect(),
+        keep: asked.keep,
+        began: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
+        holder: (asked.mode != Mode::Detached).then(holder::own).transpose()?,
+        standby,
+        byte_code: Work::byte_code(&session.paths, &own, &target.dev.user),
+        environment: debug_environment(asked.debug, target)?,
+        ..packaged(target)
+    };
+    let renderer = super::renderer(session, &swap.standby)?;
+    let schema = if asked.schema { schema(target, &renderer)? } else { None };
+    Ok(Into {
+        request: request(cloud.release.met_by_packages.clone(), asked, target, sources)?,
+        user: target.dev.user.clone(),
+        generated: generated(sources),
+        schema,
+        add_packages: asked.packages,
+        waits_for_debugger: asked.debug.is_some_and(|debug| debug.wait),
+        in_terminal: asked.mode == Mode::Terminal,
+        inspection: Mutex::new(None),
+        delta: Mutex::new(None),
+        work: Arc::new(Work {
+            paths: session.paths.clone(),
+            shared: Arc::clone(&session.shared),
+            container: target.container.clone(),
+            swap: Mutex::new(swap),
+            balancer_files: balancer_files(session, &renderer)?,
+            files: unit_files(target, &renderer)?,
+            restarts: true,
+            restored_database: None,
+        }),
+    })
+}
+
+fn checkout(source: &Source) -> Checkout {
+    Checkout {
+        path: source.tree.root.clone(),
+        project: source.project.normalized_name.clone(),
+        version: source.project.version.clone(),
+        import_roots: source.project.import_roots.clone(),
+        owner: source.tree.owner_uid,
+        branch: source.tree.branch.clone(),
+        commit: source.tree.commit.as_ref().map(|commit| commit.id.clone()),
+    }
+}
+
+/// Where a debugger of the unit listens: on the container's own address, which only this host reaches.
+///
+/// # Errors
+/// When the container has no address.
+pub fn debug_address(target: &Target, debug: Debug) -> Result<SocketAddrV4> {
+    Ok(SocketAddrV4::new(address(&target.container)?, debug.port))
+}
+
+fn debug_environment(debug: Option<Debug>, target: &Target) -> Result<BTreeMap<String, String>> {
+    let Some(debug) = debug else { return Ok(BTreeMap::new()) };
+    let mut environment = target.unit_dev.debug_environment.clone();
+    let address = debug_address(target, debug)?.to_string();
+    environment.insert("AIO_DEV_DEBUG".to_owned(), address);
+    environment.insert("AIO_DEV_DEBUG_AT".to_owned(), target.unit_dev.debug_at.clone());
+    if debug.wait {
+        environment.insert("AIO_DEV_DEBUG_WAIT".to_owned(), "1".to_owned());
+    }
+    Ok(environment)
+}
+
+/// A unit that runs as packaged, for an undoing of what is left of earlier swaps.
+pub fn packaged(target: &Target) -> Swap {
+    Swap {
+        id: String::new(),
+        service: target.service.service.clone(),
+        container: target.container.name.clone(),
+        kind: target.container.kind.clone(),
+        member: target.container.member,
+        unit: target.unit.clone(),
+        checkouts: Vec::new(),
+        keep: false,
+        began: 0,
+        holder: None,
+        standby: Vec::new(),
+        packages: None,
+        byte_code: PathBuf::new(),
+        environment: BTreeMap::new(),
+        stage: Stage::Recorded,
+    }
+}
+
+/// What the container's Python is asked.
+fn request(
+    met_by_packages: Vec<String>,
+    asked: &Asked,
+    target: &Target,
+    sources: &[Source],
+) -> Result<Request> {
+    let projects = sources.iter().map(|source| Requirements {
+        name: source.project.normalized_name.clone(),
+        version: Some(source.project.version.clone()),
+        requirements: source.project.requirements.clone(),
+        extras: source.project.extras.clone().into_iter().collect(),
+        wanted_extras: Vec::new(),
+        requires_python: source.project.requires_python.clone(),
+    });
+    let mut changed = BTreeMap::new();
+    for source in sources {
+        for file in source.tree.changed_python_files()? {
+            let path = source.tree.root.join(&file);
+            // One that is no text does not compile either: its service will say so.
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                changed.insert(path.display().to_string(), text);
+            }
+        }
+    }
+    Ok(Request {
+        projects: projects.collect(),
+        wanted: asked.debug.map(|_| REQUIREMENT.to_owned()).into_iter().collect(),
+        met_by_packages,
+        delta: Vec::new(),
+        sources: changed,
+        imports: sources.iter().flat_map(|source| source.project.packages.clone()).collect(),
+        migrations: migrations(asked, target, sources)?,
+    })
+}
+
+/// The checkout's migrations, as text.
+fn migrations(asked: &Asked, target: &Target, sources: &[Source]) -> Result<Migrations> {
+    let (Some(schema), Some(own), true) = (&target.dev.schema, sources.first(), asked.schema)
+    else {
+        return Ok(Migrations::default());
+    };
+    let mut files = BTreeMap::new();
+    for root in &own.project.import_roots {
+        let root = own.tree.root.join(root);
+        for directory in &schema.migrations {
+            read_python(&root, &root.join(directory), &mut files)?;
+        }
+    }
+    Ok(Migrations { directories: schema.migrations.clone(), files })
+}
+
+fn read_python(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read_python(root, &path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "py") {
+            let text =
+                std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            files.insert(name, text);
+        }
+    }
+    Ok(())
+}
+
+/// What Python reads before the checkouts.
+fn generated(sources: &[Source]) -> BTreeMap<String, Vec<u8>> {
+    let metadata = sources.iter().flat_map(|source| source.project.dist_info());
+    let metadata = metadata.map(|(path, content)| (path.display().to_string(), content));
+    let hook = ("sitecustomize.py".to_owned(), SITECUSTOMIZE.as_bytes().to_vec());
+    metadata.chain(std::iter::once(hook)).collect()
+}
+
+fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
+    let Some(schema) = &target.dev.schema else { return Ok(None) };
+    let Some(setup) = target.service.setup.iter().find(|it| it.name == schema.setup) else {
+        return Ok(None);
+    };
+    let mut environment = BTreeMap::new();
+    for (name, value) in &setup.environment {
+        environment.insert(name.clone(), renderer.render_text(&target.container, value)?);
+    }
+    let script = renderer.render_text(&target.container, &setup.script)?;
+    Ok(Some(Schema {
+        database: schema.database.clone(),
+        title: setup.title.clone(),
+        command: Command { environment, ..Command::shell(script) },
+    }))
+}
+
+/// The undoing of a swap, and of what it did to its database if that is named.
+///
+/// # Errors
+/// When the configuration is wrong, or the cloud no longer has the container.
+pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
+    let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
+    let standby: Vec<String> = others.flat_map(|other| other.standby).collect();
+    let renderer = super::renderer(session, &standby)?;
+    let container = session.shared.cloud.container(&swap.container).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("undo the swap of {}", swap.label()))
+            .because(format!("the cloud no longer has the container {}", swap.container))
+    })?;
+    let shared = session.paths.shared_dir(&swap.container);
+    Ok(Work {
+        paths: session.paths.clone(),
+        shared: Arc::clone(&session.shared),
+        container: container.clone(),
+        swap: Mutex::new(swap.clone()),
+        balancer_files: balancer_files(session, &renderer)?,
+        files: Vec::new(),
+        restarts: restored_database.is_some() || is_published(&shared, swap),
+        restored_database,
+    })
+}
+
+/// The load balancer's configuration with the members that stand by.
+fn balancer_files(
+    session: &Session,
+    renderer: &Renderer,
+) -> Result<Vec<(String, Vec<ContainerFile>)>> {
+    let cloud = &session.shared.cloud;
+    let kinds: BTreeSet<&str> = cloud
+        .services
+        .iter()
+        .filter_map(|service| service.load_balancer.as_ref())
+        .map(|balancer| balancer.kind.as_str())
+        .collect();
+    let members = cloud.containers.iter().filter(|it| kinds.contains(it.kind.as_str()));
+    members.map(|member| Ok((member.name.clone(), rendered(session, renderer, member)?))).collect()
+}
+
+fn rendered(
+    session: &Session,
+    renderer: &Renderer,
+    container: &Container,
+) -> Result<Vec<ContainerFile>> {
+    let Some((_, definition)) = session.shared.cloud.kind(&container.kind) else {
+        return Ok(Vec::new());
+    };
+    definition.files.iter().map(|file| renderer.render_file(container, file)).collect()
+}
+
+/// Paths of the files that restart the unit.
+fn unit_files(target: &Target, renderer: &Renderer) -> Result<Vec<String>> {
+    let Some(definition) = target.service.containers.get(&target.container.kind) else {
+        return Ok(Vec::new());
+    };
+    let of_unit = definition
+        .files
+        .iter()
+        .filter(|file| file.restarts.as_ref().is_none_or(|units| units.contains(&target.unit)));
+    of_unit.map(|file| renderer.render_text(&target.container, &file.path)).collect()
+}
+
+/// Where checkouts are, for a message.
+pub fn described(sources: &[Source]) -> Vec<(PathBuf, String)> {
+    let describe = |source: &Source| {
+        let tree = &source.tree;
+        let commit = tree.commit.as_ref().map_or("no commit yet", |it| &it.id[..9]);
+        let branch = tree.branch.as_deref().unwrap_or("detached");
+        let dirty = if tree.dirty { ", with uncommitted changes" } else { "" };
+        (tree.root.clone(), format!("{branch} at {commit}{dirty}"))
+    };
+    sources.iter().map(describe).collect()
+}

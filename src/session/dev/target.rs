@@ -1,0 +1,107 @@
+//! Which unit of which container a user means.
+
+use crate::config::nearest::suggestion;
+use crate::config::profile::{ServiceDev, ServiceProfile, UnitDev};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::cloud::Cloud;
+use crate::model::topology::Container;
+
+/// A unit that can run from a checkout.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The container.
+    pub container: Container,
+    /// Its service.
+    pub service: ServiceProfile,
+    /// How checkouts run as the service.
+    pub dev: ServiceDev,
+    /// The unit, with its suffix.
+    pub unit: String,
+    /// How this unit runs under a developer's hands.
+    pub unit_dev: UnitDev,
+}
+
+impl Target {
+    /// `heat-engine`.
+    pub fn label(&self) -> &str {
+        label(&self.unit)
+    }
+}
+
+/// A unit without the suffix that goes without saying.
+pub fn label(unit: &str) -> &str {
+    unit.strip_suffix(".service").unwrap_or(unit)
+}
+
+/// Finds the unit that is called `name`: by its name with or without suffix, or by the container
+/// kind that runs nothing else.
+///
+/// # Errors
+/// When there is none, or the member is not there.
+pub fn find(cloud: &Cloud, name: &str, member: Option<u32>) -> Result<Target> {
+    let known = units(cloud);
+    let matching: Vec<&(&str, &ServiceProfile, &str)> =
+        known.iter().filter(|(kind, _, unit)| means(name, kind, unit, &known)).collect();
+    let Some((kind, service, unit)) = matching.first().copied().copied() else {
+        return Err(unknown(cloud, name, &known));
+    };
+    let Some((dev, unit_dev)) =
+        service.dev.as_ref().and_then(|dev| Some((dev, dev.units.get(unit)?)))
+    else {
+        return Err(unknown(cloud, name, &known));
+    };
+    let members: Vec<&Container> = cloud.members(kind).collect();
+    let wanted = member.unwrap_or(1);
+    let container = members.iter().find(|it| it.member == wanted).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("find member {wanted} of {kind}"))
+            .because(format!("{kind} has {} members", members.len()))
+    })?;
+    Ok(Target {
+        container: (*container).clone(),
+        service: (*service).clone(),
+        dev: dev.clone(),
+        unit: (*unit).to_owned(),
+        unit_dev: unit_dev.clone(),
+    })
+}
+
+/// Every unit of the cloud that a profile declares for `aio dev`: kind, service, unit.
+fn units(cloud: &Cloud) -> Vec<(&str, &ServiceProfile, &str)> {
+    let kinds = cloud.services.iter().flat_map(|service| {
+        service.containers.iter().map(move |(kind, definition)| (service, kind, definition))
+    });
+    let deployed = kinds.filter(|(_, kind, _)| cloud.members(kind).next().is_some());
+    deployed
+        .flat_map(|(service, kind, definition)| {
+            let declared = definition.units.iter().filter(|unit| {
+                service.dev.as_ref().is_some_and(|dev| dev.units.contains_key(&unit.name))
+            });
+            declared.map(move |unit| (kind.as_str(), service, unit.name.as_str()))
+        })
+        .collect()
+}
+
+fn means(name: &str, kind: &str, unit: &str, known: &[(&str, &ServiceProfile, &str)]) -> bool {
+    let fold = |text: &str| text.replace('_', "-");
+    let name = fold(label(name));
+    let alone = known.iter().filter(|(other, ..)| *other == kind).count() == 1;
+    name == fold(label(unit)) || (alone && name == fold(kind))
+}
+
+fn unknown(cloud: &Cloud, name: &str, known: &[(&str, &ServiceProfile, &str)]) -> Error {
+    let error =
+        Error::new(ErrorKind::NotFound, format!("find a unit `{name}` that can be swapped"));
+    let all = || cloud.services.iter().flat_map(|service| service.containers.values());
+    let mut units = all().flat_map(|kind| &kind.units);
+    if units.any(|unit| label(&unit.name) == label(name)) {
+        return error.because("its profile does not say how a checkout runs as it").hint(format!(
+            "These can be: {}.",
+            known.iter().map(|(.., unit)| label(unit)).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    let error = error.because("this cloud has none of that name");
+    match suggestion(name, known.iter().map(|(.., unit)| label(unit))) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("`aio dev --help` says how units are named."),
+    }
+}
