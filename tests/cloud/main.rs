@@ -17,6 +17,7 @@ mod support;
 
 mod access;
 mod changing;
+mod dev;
 mod faults;
 mod interrupted;
 mod refused;
@@ -46,6 +47,7 @@ fn a_cloud_keeps_its_promises() {
         refused::checks(&cloud, &mut checks);
         access::checks(&cloud, &mut checks);
         changing::checks(&cloud, &mut checks);
+        dev::checks(&cloud, &mut checks);
         faults::checks(&cloud, &mut checks);
         interrupted::checks(&cloud, &mut checks);
     }

@@ -13,6 +13,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dev;
+mod gateway;
 mod lost;
 mod table;
 mod usage;
@@ -38,6 +40,8 @@ fn main() {
     quick_commands(&cloud, &mut table);
     rebuilds(&cloud, &mut table);
     usage::measure(&cloud, &mut table);
+    dev::measure(&cloud, &mut table);
+    gateway::measure(&cloud, &mut table);
     lost::measure(&cloud, &mut table);
     returns(&cloud, &mut table);
     if std::env::var_os("AIO_TEST_KEEP").is_none() {

@@ -19,7 +19,6 @@ mod gateway;
 mod lasting;
 mod place;
 mod refused;
-mod speed;
 mod terminals;
 
 use gateway::Gateway;

@@ -72,10 +72,13 @@ pub async fn list(options: &Options) -> Result<Vec<Listed>> {
 
 fn row(swap: Swap, observed: Observed, dump: Option<std::path::PathBuf>) -> Listed {
     let held = swap.holder.filter(|holder| holder::is_alive(*holder));
-    let problem = problem(&swap, observed, held.is_some());
+    let checkouts: Vec<ListedCheckout> = swap.checkouts.iter().map(checkout).collect();
+    let gone = checkouts.iter().find(|checkout| checkout.dirty.is_none());
+    let gone = gone.map(|it| format!("{} is no longer a checkout", it.path.display()));
+    let problem = problem(&swap, observed, held.is_some()).or(gone);
     Listed {
         unit: swap.label().to_owned(),
-        checkouts: swap.checkouts.iter().map(checkout).collect(),
+        checkouts,
         container: swap.container,
         kind: swap.kind,
         member: swap.member,

@@ -1,0 +1,384 @@
+//! A unit from a checkout in place of its package, and always back. Real code: heat, keystone and a
+//! library, of the packaged release and of the newest one.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::seeing;
+use crate::support::checks::Checks;
+use crate::support::cloud::Cloud;
+use crate::support::load;
+use crate::support::openstack::Client;
+use crate::support::process::{Running, eventually, run, shell};
+use crate::support::sources::{Sources, insert_line, listing};
+
+/// Where a stack's only resource is made.
+const RESOURCE: &str = "heat/engine/resources/openstack/heat/random_string.py";
+const MIGRATIONS: &str = "heat/db/migrations/versions";
+
+pub fn checks(cloud: &Cloud, checks: &mut Checks) {
+    let sources = Sources::new(cloud.state_dir.parent().unwrap().join("sources"));
+    let mut heat = PathBuf::new();
+    let fetched = checks.needed("dev: sources of the packaged release", || {
+        let version = packaged(cloud, "heat_engine", "openstack-heat");
+        heat = sources.checkout("heat", &format!("openstack-heat=={version}"));
+    });
+    if fetched {
+        checks.check("dev: a checkout of the packaged release", || same_release(cloud, &heat));
+        checks.check("dev: what cannot run is refused", || {
+            refused(packaged_again(cloud), &sources, &heat)
+        });
+        checks.check("dev: in the foreground, watched", || {
+            foreground(packaged_again(cloud), &sources, &heat)
+        });
+        checks.check("dev: killed at any point", || killed(packaged_again(cloud), &heat));
+        checks.check("dev: kept over restarts", || kept(packaged_again(cloud), &heat));
+        checks.check("dev: a migration and the way back", || {
+            migration(packaged_again(cloud), &sources, &heat)
+        });
+        checks.check("dev: a library and a debugger", || {
+            library(packaged_again(cloud), &sources, &heat)
+        });
+        checks.check("dev: the newest heat", || newest(packaged_again(cloud), &sources));
+        checks.check("dev: keystone under load", || redundant(packaged_again(cloud), &sources));
+    }
+    sources.remove();
+}
+
+/// What a failed check left does not fail the next one too.
+fn packaged_again(cloud: &Cloud) -> &Cloud {
+    cloud.run(&["dev", "--restore", "--all"]).ok();
+    cloud
+}
+
+fn packaged(cloud: &Cloud, container: &str, distribution: &str) -> String {
+    let script = format!(
+        "python3 -c 'from importlib.metadata import version; print(version(\"{distribution}\"))'"
+    );
+    cloud.inside(container, &script).ok().stdout.trim().to_owned()
+}
+
+/// `aio dev UNIT --from TREE --detach OPTIONS`, to its good end.
+fn swap(cloud: &Cloud, unit: &str, tree: &Path, options: &[&str]) -> String {
+    let tree = tree.to_str().unwrap();
+    let arguments = [&["dev", unit, "--from", tree, "--detach"], options].concat();
+    let started = Instant::now();
+    let all = cloud.run(&arguments).ok().all();
+    println!("  swap of {unit} took {:.1} s", started.elapsed().as_secs_f64());
+    all
+}
+
+fn restore(cloud: &Cloud, unit: &str, options: &[&str]) {
+    let started = Instant::now();
+    cloud.run(&[&["dev", unit, "--restore"], options].concat()).ok();
+    println!("  restore of {unit} took {:.1} s", started.elapsed().as_secs_f64());
+}
+
+/// `aio dev --list`, as data.
+fn list(cloud: &Cloud) -> Vec<Value> {
+    let listed = cloud.run(&["dev", "--list", "--output", "json"]).ok().json();
+    listed.as_array().unwrap().clone()
+}
+
+/// What the only swap is seen to run.
+fn observed(cloud: &Cloud) -> (String, Option<u64>) {
+    let listed = list(cloud);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    let observed = &listed[0]["observed"];
+    (observed["runs"].as_str().unwrap().to_owned(), observed["pid"].as_u64())
+}
+
+/// Files of a container's own root, with what is in them, but for what services write while they run.
+fn root(cloud: &Cloud, kind: &str) -> String {
+    let name = cloud.container(kind, 1);
+    let clouds = cloud.state_dir.join("private/clouds").join(&cloud.name);
+    shell(&format!(
+        "cd '{}/containers/{name}/upper'
+         find . -type f -not -path './var/log/*' -not -path './var/cache/*' \
+             -not -path './var/lib/heat/*' -not -path './var/lib/systemd/*' \
+             -exec sha256sum {{}} + | sort -k 2",
+        clouds.display()
+    ))
+}
+
+fn same_release(cloud: &Cloud, heat: &Path) {
+    let line =
+        "        from oslo_log import log; log.getLogger('heat').warning('a line of the checkout')";
+    insert_line(&heat.join(RESOURCE), "def handle_create(self):", line);
+    let (before, root_before) = (listing(heat), root(cloud, "heat_engine"));
+    let said = swap(cloud, "heat-engine", heat, &[]);
+    assert!(said.contains("with uncommitted changes"), "{said}");
+    assert!(!said.contains("Beside the packaged ones"), "nothing is installed: {said}");
+    let (runs, pid) = observed(cloud);
+    assert_eq!(runs, "checkout");
+    let row = &list(cloud)[0];
+    assert_eq!(row["checkouts"][0]["path"], heat.to_str().unwrap());
+    assert_eq!(row["checkouts"][0]["dirty"], true);
+    let user = shell(&format!("stat -c %u /proc/{}/exe /proc/{0}", pid.unwrap()));
+    assert!(!user.lines().any(|uid| uid == "0"), "it runs as the service's own user: {user}");
+    seeing::stack(cloud, "from-the-checkout");
+    let log = cloud.ok(&["logs", "heat_engine", "--since", "-5m"]);
+    assert!(log.contains("a line of the checkout"), "the checkout's line is in the log");
+    let again = cloud.bootstrap(&[]);
+    assert_eq!(again.changed(), 0, "a swap is desired: {:?}", again.changed_steps());
+    // A file edited by hand while it is in use is reported and left alone.
+    cloud.inside("heat_engine", "echo '# mine' >> /etc/heat/heat.conf").ok();
+    let reported = cloud.run(&["bootstrap"]).ok();
+    assert!(reported.stderr.contains("/etc/heat/heat.conf"), "{}", reported.stderr);
+    cloud.inside("heat_engine", "tail -1 /etc/heat/heat.conf | grep -qx '# mine'").ok();
+    for command in [&["stop", "heat_engine"][..], &["rebuild", "heat_engine"]] {
+        let asked = cloud.run(command);
+        assert_eq!(asked.status, 7, "{command:?} asks: {}", asked.all());
+        assert!(asked.stderr.contains("heat-engine runs from"), "{}", asked.stderr);
+    }
+    let held = cloud.run(&["dev", "heat-engine", "--from", heat.to_str().unwrap()]);
+    assert_eq!(held.status, 5, "{}", held.all());
+    assert!(held.stderr.contains("--take-over"), "{}", held.stderr);
+    restore(cloud, "heat-engine", &[]);
+    assert_eq!(list(cloud), Vec::<Value>::new());
+    assert_eq!(listing(heat), before, "the checkout is not written to");
+    assert!(cloud.bootstrap(&[]).changed() > 0, "the edited file is put right");
+    assert_eq!(root(cloud, "heat_engine"), root_before, "the container's root is what it was");
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains("openstack-heat"), "nothing of it is mounted");
+}
+
+fn refused(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let from = |unit: &str, tree: &Path| {
+        cloud.run(&["dev", unit, "--from", tree.to_str().unwrap(), "--detach"])
+    };
+    let wrong = from("keystone", heat);
+    assert_eq!(wrong.status, 2, "{}", wrong.all());
+    assert!(wrong.stderr.contains("holds the project openstack-heat"), "{}", wrong.stderr);
+    let unknown = from("heat-engin", heat);
+    assert_eq!(unknown.status, 6, "{}", unknown.all());
+    assert!(unknown.stderr.contains("did you mean `heat-engine`?"), "{}", unknown.stderr);
+    assert_ne!(from("mariadb", heat).status, 0);
+    assert_ne!(from("heat-engine", Path::new("/nowhere")).status, 0);
+    assert_ne!(from("heat-engine", Path::new("/tmp")).status, 0);
+
+    let broken = sources.copy(heat, "broken");
+    fs::write(broken.join("heat/new.py"), "def broken(:\n").unwrap();
+    let syntax = from("heat-engine", &broken);
+    assert_eq!(syntax.status, 1, "{}", syntax.all());
+    assert!(syntax.stderr.contains("heat/new.py:1"), "{}", syntax.stderr);
+    assert!(syntax.stderr.contains("Nothing was changed"), "{}", syntax.stderr);
+
+    fs::remove_file(broken.join("heat/new.py")).unwrap();
+    insert_line(
+        &broken.join("heat/engine/service.py"),
+        "import collections",
+        "import no_such_module",
+    );
+    let import = from("heat-engine", &broken);
+    assert_eq!(import.status, 1, "{}", import.all());
+    assert!(import.stderr.contains("No module named 'no_such_module'"), "{}", import.stderr);
+    assert!(import.stderr.contains("serves as packaged again"), "{}", import.stderr);
+    assert_eq!(list(cloud), Vec::<Value>::new());
+    cloud.healthy_within(Duration::from_secs(10));
+}
+
+fn foreground(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let tree = sources.copy(heat, "watched");
+    let command =
+        cloud.command(&["dev", "heat-engine", "--from", tree.to_str().unwrap(), "--watch"]);
+    let running = Running::start(command);
+    eventually(
+        Duration::from_secs(60),
+        || list(cloud).first().filter(|row| row["held_by"] == running.pid()).map(|_| ()),
+        "its holder",
+    );
+    // The record says so before the unit is swapped, the log followed and files watched.
+    std::thread::sleep(Duration::from_secs(8));
+    let (runs, first) = observed(cloud);
+    assert_eq!(runs, "checkout");
+    insert_line(&tree.join(RESOURCE), "def handle_create(self):", "        # saved");
+    let second = eventually(
+        Duration::from_secs(60),
+        || observed(cloud).1.filter(|pid| Some(*pid) != first),
+        "a restart",
+    );
+    cloud.healthy_within(Duration::from_secs(20));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(observed(cloud).1, Some(second), "one change, one restart");
+    // Not held up by a lock that the foreground might keep.
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    running.signal("INT");
+    let ended = running.finish(Duration::from_secs(60));
+    assert_eq!(ended.status, 0, "{}", ended.all());
+    assert!(ended.stdout.contains("heat_engine"), "the unit's log was shown");
+    assert_eq!(list(cloud), Vec::<Value>::new());
+    cloud.healthy_within(Duration::from_secs(10));
+}
+
+fn killed(cloud: &Cloud, heat: &Path) {
+    let from = heat.to_str().unwrap();
+    // Of `aio`, at several points of a swap.
+    for after_ms in [300, 1000, 2500] {
+        let running = Running::start(cloud.command(&["dev", "heat-engine", "--from", from]));
+        std::thread::sleep(Duration::from_millis(after_ms));
+        running.signal("KILL");
+        running.finish(Duration::from_secs(10));
+        for row in list(cloud) {
+            assert!(!row["problem"].is_null() || row["observed"]["runs"] != "checkout", "{row}");
+        }
+        cloud.run(&["dev", "--restore", "--all"]).ok();
+        assert_eq!(list(cloud), Vec::<Value>::new());
+        cloud.healthy_within(Duration::from_secs(20));
+    }
+    // Of the service: systemd starts the checkout again.
+    swap(cloud, "heat-engine", heat, &[]);
+    let (_, pid) = observed(cloud);
+    shell(&format!("kill -9 {}", pid.unwrap()));
+    eventually(
+        Duration::from_secs(30),
+        || (observed(cloud).0 == "checkout" && observed(cloud).1 != pid).then_some(()),
+        "the checkout again",
+    );
+    // Of the container: it comes back as packaged, and the next run clears up what is left.
+    let name = cloud.container("heat_engine", 1);
+    shell(&format!("lxc-stop -k -n {name}"));
+    assert_eq!(observed(cloud).0, "stopped");
+    shell(&format!("lxc-start -n {name}"));
+    eventually(
+        Duration::from_secs(30),
+        || (observed(cloud).0 == "package").then_some(()),
+        "the package",
+    );
+    assert!(list(cloud)[0]["problem"].as_str().unwrap().contains("restarted"));
+    cloud.bootstrap(&[]);
+    assert_eq!(list(cloud), Vec::<Value>::new());
+    cloud.healthy_within(Duration::from_secs(20));
+}
+
+fn kept(cloud: &Cloud, heat: &Path) {
+    swap(cloud, "heat-engine", heat, &["--keep"]);
+    let name = cloud.container("heat_engine", 1);
+    shell(&format!("lxc-stop -k -n {name}; lxc-start -n {name}"));
+    eventually(
+        Duration::from_secs(30),
+        || (observed(cloud).0 == "checkout").then_some(()),
+        "the checkout after a restart",
+    );
+    cloud.ok(&["rebuild", "heat_engine"]);
+    assert_eq!(observed(cloud).0, "checkout", "after a rebuild too");
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    restore(cloud, "heat-engine", &[]);
+    shell(&format!("lxc-stop -k -n {name}; lxc-start -n {name}"));
+    cloud.healthy_within(Duration::from_secs(60));
+    assert_eq!(list(cloud), Vec::<Value>::new());
+}
+
+fn heads(cloud: &Cloud) -> String {
+    let query = "mysql -NBe 'select version_num from heat.alembic_version'";
+    cloud.inside("utility", query).ok().stdout.trim().to_owned()
+}
+
+fn migration(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let tree = sources.copy(heat, "migrating");
+    let before = heads(cloud);
+    fs::write(
+        tree.join(MIGRATIONS).join("fedcba987654_test.py"),
+        format!(
+            "revision = 'fedcba987654'\ndown_revision = '{before}'\nbranch_labels = None\n\
+             depends_on = None\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n\n\
+             def upgrade():\n    op.create_table('of_the_test', sa.Column('id', sa.Integer))\n"
+        ),
+    )
+    .unwrap();
+    let said = swap(cloud, "heat-engine", &tree, &[]);
+    assert!(said.contains("its data of before are in"), "{said}");
+    assert_eq!(heads(cloud), "fedcba987654");
+    restore(cloud, "heat-engine", &[]);
+    assert_eq!(heads(cloud), "fedcba987654", "data are not thrown away unasked");
+    restore(cloud, "heat-engine", &["--restore-db"]);
+    assert_eq!(heads(cloud), before);
+    let tables = cloud.inside("utility", "mysql -NBe 'show tables from heat'").ok().stdout;
+    assert!(!tables.contains("of_the_test"), "{tables}");
+
+    fs::write(
+        tree.join(MIGRATIONS).join("fedcba987654_test.py"),
+        format!(
+            "revision = 'fedcba987654'\ndown_revision = '{before}'\n\n\ndef upgrade():\n    1 / 0\n"
+        ),
+    )
+    .unwrap();
+    let failed = cloud.run(&["dev", "heat-engine", "--from", tree.to_str().unwrap(), "--detach"]);
+    assert_eq!(failed.status, 1, "{}", failed.all());
+    assert!(failed.stderr.contains("division by zero"), "{}", failed.stderr);
+    assert_eq!(heads(cloud), before);
+    cloud.healthy_within(Duration::from_secs(10));
+    seeing::stack(cloud, "after-migrations");
+}
+
+fn library(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let version = packaged(cloud, "heat_engine", "oslo.messaging");
+    let messaging = sources.checkout("messaging", &format!("oslo.messaging=={version}"));
+    let from = messaging.to_str().unwrap();
+    swap(cloud, "heat-engine", heat, &["--lib", from, "--debug"]);
+    assert_eq!(list(cloud)[0]["checkouts"][1]["path"], from);
+    let pid = observed(cloud).1.unwrap();
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(environment.contains("/oslo-messaging:"), "{environment}");
+    // A debugger's first word, and the answer.
+    let address = format!("{}:5678", cloud.address("heat_engine", 1));
+    let mut debugger = TcpStream::connect(&address).unwrap();
+    let hello =
+        r#"{"seq":1,"type":"request","command":"initialize","arguments":{"adapterID":"x"}}"#;
+    write!(debugger, "Content-Length: {}\r\n\r\n{hello}", hello.len()).unwrap();
+    let mut answer = [0; 32];
+    debugger.read_exact(&mut answer).unwrap();
+    assert!(answer.starts_with(b"Content-Length: "), "{}", String::from_utf8_lossy(&answer));
+    drop(debugger);
+    restore(cloud, "heat-engine", &[]);
+}
+
+fn newest(cloud: &Cloud, sources: &Sources) {
+    let heat = sources.checkout("newest-heat", "openstack-heat");
+    let before = heads(cloud);
+    let said = swap(cloud, "heat-engine", &heat, &[]);
+    assert!(said.contains("oslo.service"), "what was added is printed: {said}");
+    seeing::stack(cloud, "from-the-newest");
+    restore(cloud, "heat-engine", &["--restore-db"]);
+    assert_eq!(heads(cloud), before);
+    let said = swap(cloud, "heat-engine", &heat, &["--no-db-sync"]);
+    assert!(said.contains("fetched before"), "{said}");
+    restore(cloud, "heat-engine", &[]);
+}
+
+fn redundant(cloud: &Cloud, sources: &Sources) {
+    let version = packaged(cloud, "keystone/1", "keystone");
+    let keystone = sources.checkout("keystone", &format!("keystone=={version}"));
+    let user = load::prepare(cloud, &Client::administrator(cloud));
+    let seen = load::run(&user, Duration::from_secs(40), Duration::from_secs(2), || {
+        swap(cloud, "keystone", &keystone, &[]);
+        assert_eq!(list(cloud)[0]["standby"].as_array().unwrap().len(), 1);
+        let backends = cloud.status()["backends"].clone();
+        let backups = backends
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|it| it["frontend"] == "keystone_service" && it["backup"] == true);
+        assert_eq!(backups.count(), 1, "{backends}");
+        // Written to the configuration too: a reload keeps it.
+        cloud.inside("haproxy", "systemctl reload haproxy").ok();
+        restore(cloud, "keystone", &[]);
+    });
+    println!("  keystone swapped and restored: {}", seen.line());
+    assert_eq!(seen.failed(), 0, "{}", seen.line());
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    let newest = sources.checkout("newest-keystone", "keystone");
+    swap(cloud, "keystone", &newest, &["--member", "2"]);
+    assert_eq!(list(cloud)[0]["member"], 2);
+    assert_eq!(user.ask_token(None, Duration::from_secs(10)).status, 201);
+    restore(cloud, "keystone", &["--restore-db"]);
+    let ended = run(cloud.command(&["dev", "--list"]), Duration::from_secs(10)).ok();
+    assert!(ended.stderr.contains("Everything runs as packaged"), "{}", ended.stderr);
+}
