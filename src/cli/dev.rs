@@ -115,6 +115,9 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     } else {
         block_on(dev::swap(&options, &asked(args)))?;
     }
+    if global.json() {
+        ui::out::json(&block_on(dev::list::list(&options))?)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -212,6 +212,34 @@ impl Form {
         .await
     }
 
+    /// What a script prints in every member, all at the same time.
+    async fn ask_all(
+        &self,
+        context: &StepContext,
+        doing: &'static str,
+        script: &str,
+    ) -> Result<Vec<String>> {
+        let mut running = JoinSet::new();
+        for (index, member) in self.members.iter().enumerate() {
+            let (context, name, script) =
+                (context.clone(), member.name.clone(), Command::shell(script));
+            running.spawn(async move { (index, run_script(&context, &name, doing, script).await) });
+        }
+        let mut printed = vec![String::new(); self.members.len()];
+        while let Some(done) = running.join_next().await {
+            let (index, text) = done.map_err(|error| Error::failed(doing).because(error))?;
+            printed[index] = text?;
+        }
+        Ok(printed)
+    }
+
+    /// Whether the members stopped in the same state of the cluster.
+    async fn were_together(&self, context: &StepContext) -> Result<bool> {
+        let Some(view) = &self.cluster.view else { return Ok(true) };
+        let views = self.ask_all(context, "read whom a member was together with", view).await?;
+        Ok(views.windows(2).all(|pair| pair[0] == pair[1]))
+    }
+
     /// Starts the most advanced member as the first, the others after it.
     async fn recover(&self, context: &StepContext) -> Result<()> {
         let (Some(position), Some(promote)) = (&self.cluster.position, &self.cluster.promote)
@@ -221,14 +249,13 @@ impl Form {
         };
         let mut best: Option<(i64, &Container)> = None;
         self.stop_all(context).await?;
-        for member in &self.members {
-            let doing = format!("read how advanced `{}` is", member.name);
-            let text =
-                run_script(context, &member.name, &doing, Command::shell(position.clone())).await?;
+        let printed = self.ask_all(context, "read how advanced a member is", position).await?;
+        for (member, text) in self.members.iter().zip(printed) {
             let last = text.lines().last().unwrap_or_default().trim();
-            let advanced: i64 = last
-                .parse()
-                .map_err(|_| Error::failed(doing).because(format!("it printed `{last}`")))?;
+            let advanced: i64 = last.parse().map_err(|_| {
+                Error::failed(format!("read how advanced `{}` is", member.name))
+                    .because(format!("it printed `{last}`"))
+            })?;
             context.output(format!("{} stands at {advanced}", member.name));
             if best.is_none_or(|(found, _)| advanced > found) {
                 best = Some((advanced, member));
@@ -300,8 +327,11 @@ impl Action for Form {
         let inactive = self.inactive(context).await?;
         if inactive.len() == self.members.len() {
             let limit = Duration::from_secs(self.cluster.form_timeout_secs);
-            let together = tokio::time::timeout(limit, self.start(context, &inactive)).await;
-            let formed = matches!(together, Ok(Ok(())))
+            let formed = self.were_together(context).await?
+                && matches!(
+                    tokio::time::timeout(limit, self.start(context, &inactive)).await,
+                    Ok(Ok(()))
+                )
                 && self.wait_complete(context, limit).await?.is_none();
             if !formed && !context.cancel.is_cancelled() {
                 self.recover(context).await?;

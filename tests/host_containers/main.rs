@@ -9,6 +9,7 @@ mod bench;
 mod definition;
 mod files;
 mod place;
+mod publications;
 mod roots;
 
 use std::os::unix::fs::MetadataExt;

@@ -17,6 +17,10 @@ pub struct Cluster {
     pub seed: Vec<File>,
     /// How long all members, started together, may take to form the cluster, in seconds.
     pub form_timeout_secs: u64,
+    /// Script that prints with whom a stopped member was together last. Members that print the same
+    /// are given time to find one another; others are not waited for.
+    #[serde(default)]
+    pub view: Option<String>,
     /// Script that prints how advanced a stopped member's data is, as one integer.
     #[serde(default)]
     pub position: Option<String>,
