@@ -78,7 +78,7 @@ fn destroy(cloud: &Cloud, before: &Snapshot) {
     assert!(own.exists(), "what the user wrote is kept");
     assert!(!cloud.config_dir.join("user_secrets.yml").exists());
     assert!(!cloud.state_dir.exists(), "the state directory is gone");
-    fs::remove_dir_all(&cloud.config_dir).unwrap();
+    fs::remove_dir_all(cloud.state_dir.parent().unwrap()).unwrap();
     let differences = Snapshot::take().differences(before);
     assert!(differences.is_empty(), "the host is not as before:\n{}", differences.join("\n"));
     let again = cloud.run(&["status"]);
