@@ -78,9 +78,10 @@ fn destroy(cloud: &Cloud, before: &Snapshot) {
     assert!(own.exists(), "what the user wrote is kept");
     assert!(!cloud.config_dir.join("user_secrets.yml").exists());
     assert!(!cloud.state_dir.exists(), "the state directory is gone");
-    fs::remove_dir_all(cloud.state_dir.parent().unwrap()).unwrap();
+    fs::remove_dir_all(&cloud.config_dir).unwrap();
     let differences = Snapshot::take().differences(before);
     assert!(differences.is_empty(), "the host is not as before:\n{}", differences.join("\n"));
+    fs::remove_dir(cloud.state_dir.parent().unwrap()).unwrap();
     let again = cloud.run(&["status"]);
     assert_eq!(again.status, 6, "there is no such cloud: {}", again.all());
 }
