@@ -20,6 +20,8 @@ mod containers;
 mod host;
 mod services;
 
+pub use services::setup_command;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -9,11 +9,26 @@ use crate::engine::event::{Phase, Resource, StepKey};
 use crate::error::Result;
 use crate::host::Command;
 use crate::model::topology::Container;
+use crate::render::Renderer;
 use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::Setup;
 use crate::steps::shared::address;
+
+/// A set-up command as it runs in a container, secrets in its environment.
+pub fn setup_command(
+    renderer: &Renderer,
+    container: &Container,
+    command: &SetupCommand,
+) -> Result<Command> {
+    let mut environment = BTreeMap::new();
+    for (name, value) in &command.environment {
+        environment.insert(name.clone(), renderer.render_text(container, value)?);
+    }
+    let script = renderer.render_text(container, &command.script)?;
+    Ok(Command { environment, ..Command::shell(script) })
+}
 
 impl Builder<'_> {
     /// What must be there before a service can be prepared or started: its databases, and the
@@ -81,11 +96,7 @@ impl Builder<'_> {
         let Some(container) = cloud.members(&command.container).next().cloned() else {
             return Ok(());
         };
-        let mut environment = BTreeMap::new();
-        for (name, value) in &command.environment {
-            environment.insert(name.clone(), self.text(&container, value)?);
-        }
-        let script = self.text(&container, &command.script)?;
+        let rendered = setup_command(self.renderer, &container, command)?;
         let mut needs = vec![container_key(&container, "start")];
         needs.extend(self.foundations(service));
         // Commands of one service run in the order in which the profile lists them.
@@ -104,7 +115,7 @@ impl Builder<'_> {
             title: command.title.clone(),
             record: format!("setup/{}/{}", service.service, command.name),
             container,
-            command: Command { environment, ..Command::shell(script) },
+            command: rendered,
             done: command.done.clone(),
             shared: Arc::clone(&self.shared),
         };

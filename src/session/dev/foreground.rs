@@ -1,4 +1,4 @@
-//! While a swap lasts that ends with this command: its log, restarts, and the way back.
+//! While a swap lasts that ends with this command: its log, and restarts.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use crate::error::{Result, ResultExt};
 use crate::host::journal::{Query, read};
 use crate::model::swap::Swap;
 use crate::session::run::Options;
-use crate::state::swaps;
 use crate::state::topology::Topology;
 use crate::ui;
 use crate::ui::journal::Writer;
@@ -17,8 +16,7 @@ use crate::ui::journal::Writer;
 /// How often it is looked whether the swap is still this command's.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Shows the unit's log until Ctrl-C, then brings the package back. Ends early when somebody else
-/// undoes the swap or takes it over.
+/// Shows the unit's log until Ctrl-C. Ends early when somebody else undoes the swap or takes it over.
 pub async fn follow(options: &Options, swap: &Swap, mut watch: Option<Watch>) -> Result<()> {
     show_log(options, swap)?;
     let doing = || "wait for Ctrl-C".to_owned();
@@ -28,20 +26,18 @@ pub async fn follow(options: &Options, swap: &Swap, mut watch: Option<Watch>) ->
     ui::out::note("Ctrl-C brings the package back.");
     loop {
         tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            _ = hang_up.recv() => break,
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            _ = hang_up.recv() => return Ok(()),
             change = saved(watch.as_mut()) => super::watch::restart(options, swap, &change).await?,
             () = tokio::time::sleep(POLL) => {
-                let found = swaps::find(&options.paths, &swap.container, &swap.unit)?;
-                if found.is_none_or(|found| found.id != swap.id) {
+                if !super::is_recorded(&options.paths, swap)? {
                     ui::out::note(&format!("{} is somebody else's now.", swap.label()));
                     return Ok(());
                 }
             }
         }
     }
-    bring_back(options, swap).await
 }
 
 /// The next saved file; never without a watch.
@@ -50,15 +46,6 @@ async fn saved(watch: Option<&mut Watch>) -> String {
         Some(watch) => watch.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// Undoes the swap, if it is still this command's.
-pub async fn bring_back(options: &Options, swap: &Swap) -> Result<()> {
-    let found = swaps::find(&options.paths, &swap.container, &swap.unit)?;
-    if found.is_none_or(|found| found.id != swap.id) {
-        return Ok(());
-    }
-    super::restore(options, Some(&swap.unit), Some(swap.member), false).await
 }
 
 /// Prints what the unit says, on a thread that ends with the process.

@@ -13,6 +13,7 @@ mod target;
 mod terminal;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::dev::python::Delta;
 use crate::dev::python::debug::{Mapping, Target as DebugTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
+use crate::model::cloud::Cloud;
 use crate::model::swap::{Stage, Swap};
 use crate::plan;
 use crate::render::Renderer;
@@ -48,16 +50,14 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
             .because(format!("container `{name}` is not running"))
             .hint(format!("`aio start {name}` starts it.")));
     }
-    let former = swaps::find(&options.paths, name, &target.unit)?;
-    if let Some(former) = &former {
-        refuse_held(&options.paths, former, asked.take_over)?;
-    }
+    // Before anything is fetched, and again when nobody else can change it any more.
+    free(options, &target, asked.take_over)?;
     if asked.mode == Mode::Watch {
         watch::refuse_small_limits(Path::new(&asked.from))?;
     }
     let sources = prepare::sources(&session, asked, &target)?;
     let lock = run::lock(options, "dev")?;
-    if let Some(former) = former {
+    if let Some(former) = free(options, &target, asked.take_over)? {
         leftover(options, &session, former).await?;
     }
     let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
@@ -68,15 +68,32 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     drop(lock);
     report(&session, asked, &target, &sources, &into).await?;
     let swap = into.work.swap().await;
-    match asked.mode {
-        Mode::Detached => Ok(()),
+    let ended = match asked.mode {
+        Mode::Detached => return Ok(()),
         Mode::Foreground => foreground::follow(options, &swap, None).await,
-        Mode::Watch => {
-            let watch = watch::Watch::start(&swap)?;
-            foreground::follow(options, &swap, Some(watch)).await
-        }
+        Mode::Watch => match watch::Watch::start(&swap) {
+            Ok(watch) => foreground::follow(options, &swap, Some(watch)).await,
+            Err(error) => Err(error),
+        },
         Mode::Terminal => terminal::run(options, &target, &swap).await,
+    };
+    // However it ended.
+    bring_back(options, &session, &swap).await.and(ended)
+}
+
+/// Undoes a swap if it is still the one that is recorded: nobody undid it or took it over.
+async fn bring_back(options: &Options, session: &Session, swap: &Swap) -> Result<()> {
+    let _lock = run::lock(options, "dev --restore")?;
+    if !is_recorded(&options.paths, swap)? {
+        return Ok(());
     }
+    undo(options, session, swap, false).await
+}
+
+/// Whether the record of a unit is that of this swap.
+fn is_recorded(paths: &Paths, swap: &Swap) -> Result<bool> {
+    let found = swaps::find(paths, &swap.container, &swap.unit)?;
+    Ok(found.is_some_and(|found| found.id == swap.id))
 }
 
 /// Undoes swaps: that of one unit, or all.
@@ -91,6 +108,7 @@ pub async fn restore(
 ) -> Result<()> {
     require_root("dev")?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
+    let _lock = run::lock(options, "dev --restore")?;
     let mut swaps = swaps::load(&options.paths)?;
     if let Some(unit) = unit {
         let target = target::find(&session.shared.cloud, unit, member)?;
@@ -109,18 +127,8 @@ pub async fn restore(
     } else if swaps.is_empty() {
         ui::out::note("Everything runs as packaged.");
     }
-    let _lock = run::lock(options, "dev --restore")?;
     for swap in swaps {
         undo(options, &session, &swap, database).await?;
-        if let Some(dump) = dump(&session, &swap.service) {
-            ui::out::note(&format!(
-                "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
-                 --restore-db` brings back the data of before, from {2}.",
-                swap.service,
-                swap.label(),
-                dump.display()
-            ));
-        }
     }
     Ok(())
 }
@@ -188,26 +196,30 @@ pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool
     ui::prompt::confirm(&question, yes)?;
     let _lock = run::lock(options, "dev --restore")?;
     for swap in swaps {
-        undo(options, &session, &swap, false).await?;
+        if is_recorded(&options.paths, &swap)? {
+            undo(options, &session, &swap, false).await?;
+        }
     }
     Ok(())
 }
 
 /// A renderer of the cloud in which these members stand by.
-fn renderer(session: &Session, standby: &[String]) -> Result<Renderer> {
+fn renderer(session: &Session, standby: BTreeSet<String>) -> Result<Renderer> {
     let paths = &session.paths;
-    let mut cloud = session.shared.cloud.clone();
-    cloud.standby = standby.iter().cloned().collect();
+    let cloud = Cloud { standby, ..session.shared.cloud.clone() };
     let profiles = Profiles::load(&paths.config_dir)?;
     let overrides = Overrides::load(&paths.overrides_dir())?;
     Renderer::new(&cloud, &session.shared.secrets, &profiles, &overrides)
 }
 
-/// Another swap of the same unit is left alone unless it is to be taken over.
-fn refuse_held(paths: &Paths, swap: &Swap, take_over: bool) -> Result<()> {
-    if take_over || !is_alive(paths, swap) {
-        return Ok(());
-    }
+/// The swap of the unit that there is, if it may be replaced: one in force is left alone unless it is
+/// to be taken over.
+fn free(options: &Options, target: &target::Target, take_over: bool) -> Result<Option<Swap>> {
+    let paths = &options.paths;
+    let found = swaps::find(paths, &target.container.name, &target.unit)?;
+    let Some(swap) = found.as_ref().filter(|swap| !take_over && is_alive(paths, swap)) else {
+        return Ok(found);
+    };
     let path = swap.own().map(|own| own.path.display().to_string()).unwrap_or_default();
     let held = match swap.holder {
         Some(holder) => {
@@ -247,14 +259,23 @@ async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool)
     let name = dumped.then(|| self::database(session, &swap.service)).flatten();
     let work = Arc::new(prepare::back(session, swap, name)?);
     let steps = plan::swap::back(swap.label(), &work, true);
-    run::run(options, session, "dev --restore", steps).await.map(drop)
+    run::run(options, session, "dev --restore", steps).await?;
+    if let Some(dump) = dump(session, &swap.service) {
+        ui::out::note(&format!(
+            "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
+             --restore-db` brings back the data of before, from {2}.",
+            swap.service,
+            swap.label(),
+            dump.display()
+        ));
+    }
+    Ok(())
 }
 
 /// After a swap that failed: the package serves again, and the error says so.
 async fn undo_failed(options: &Options, session: &Session, into: &Into, error: Error) -> Error {
     let swap = into.work.swap().await;
-    let recorded = swaps::find(&options.paths, &swap.container, &swap.unit);
-    if !recorded.is_ok_and(|found| found.is_some_and(|found| found.id == swap.id)) {
+    if !is_recorded(&options.paths, &swap).unwrap_or(true) {
         return error.hint("Nothing was changed.");
     }
     match undo(options, session, &swap, false).await {

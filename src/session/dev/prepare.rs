@@ -1,7 +1,7 @@
 //! From what a user asks to a swap that can be carried out. Reads checkouts and configuration,
 //! changes nothing but clones of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,14 +20,13 @@ use crate::dev::source::clone::{self, Wanted};
 use crate::dev::source::git::Watch;
 use crate::dev::source::project::Project;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{Command, ContainerFile};
 use crate::model::swap::{Checkout, Stage, Swap};
-use crate::model::topology::Container;
+use crate::plan::build::setup_command;
 use crate::render::Renderer;
 use crate::session::Session;
 use crate::state::swaps;
 use crate::steps::shared::address;
-use crate::steps::swap::{Into, Schema, Work, is_published};
+use crate::steps::swap::{BalancerFile, Into, Schema, Work, is_published};
 use crate::ui;
 
 /// A checkout with what its project says about itself.
@@ -111,7 +110,9 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         environment: debug_environment(asked.debug, target)?,
         ..packaged(target)
     };
-    let renderer = super::renderer(session, &swap.standby)?;
+    let mut standby = swaps::standby(&session.paths)?;
+    standby.extend(swap.standby.iter().cloned());
+    let renderer = super::renderer(session, standby)?;
     let schema = if asked.schema { schema(target, &renderer)? } else { None };
     Ok(Into {
         request: request(cloud.release.met_by_packages.clone(), asked, target, sources)?,
@@ -270,15 +271,10 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
     let Some(setup) = target.service.setup.iter().find(|it| it.name == schema.setup) else {
         return Ok(None);
     };
-    let mut environment = BTreeMap::new();
-    for (name, value) in &setup.environment {
-        environment.insert(name.clone(), renderer.render_text(&target.container, value)?);
-    }
-    let script = renderer.render_text(&target.container, &setup.script)?;
     Ok(Some(Schema {
         database: schema.database.clone(),
         title: setup.title.clone(),
-        command: Command { environment, ..Command::shell(script) },
+        command: setup_command(renderer, &target.container, setup)?,
     }))
 }
 
@@ -288,8 +284,7 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
 /// When the configuration is wrong, or the cloud no longer has the container.
 pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
     let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
-    let standby: Vec<String> = others.flat_map(|other| other.standby).collect();
-    let renderer = super::renderer(session, &standby)?;
+    let renderer = super::renderer(session, others.flat_map(|other| other.standby).collect())?;
     let container = session.shared.cloud.container(&swap.container).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("undo the swap of {}", swap.label()))
             .because(format!("the cloud no longer has the container {}", swap.container))
@@ -307,31 +302,26 @@ pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -
     })
 }
 
-/// The load balancer's configuration with the members that stand by.
-fn balancer_files(
-    session: &Session,
-    renderer: &Renderer,
-) -> Result<Vec<(String, Vec<ContainerFile>)>> {
+/// The load balancer's files that change with who stands by: as the records want them now, and as
+/// `renderer` makes them.
+fn balancer_files(session: &Session, renderer: &Renderer) -> Result<Vec<BalancerFile>> {
     let cloud = &session.shared.cloud;
-    let kinds: BTreeSet<&str> = cloud
-        .services
-        .iter()
-        .filter_map(|service| service.load_balancer.as_ref())
-        .map(|balancer| balancer.kind.as_str())
-        .collect();
-    let members = cloud.containers.iter().filter(|it| kinds.contains(it.kind.as_str()));
-    members.map(|member| Ok((member.name.clone(), rendered(session, renderer, member)?))).collect()
-}
-
-fn rendered(
-    session: &Session,
-    renderer: &Renderer,
-    container: &Container,
-) -> Result<Vec<ContainerFile>> {
-    let Some((_, definition)) = session.shared.cloud.kind(&container.kind) else {
-        return Ok(Vec::new());
-    };
-    definition.files.iter().map(|file| renderer.render_file(container, file)).collect()
+    // Not those of the session: it may be older than the swap.
+    let present = super::renderer(session, swaps::standby(&session.paths)?)?;
+    let mut files = Vec::new();
+    for balancer in cloud.services.iter().filter_map(|service| service.load_balancer.as_ref()) {
+        let Some((_, definition)) = cloud.kind(&balancer.kind) else { continue };
+        for member in cloud.members(&balancer.kind) {
+            for file in &definition.files {
+                let before = present.render_file(member, file)?;
+                let after = renderer.render_file(member, file)?;
+                if before != after {
+                    files.push(BalancerFile { container: member.name.clone(), before, after });
+                }
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// Paths of the files that restart the unit.

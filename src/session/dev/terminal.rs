@@ -2,21 +2,18 @@
 
 use std::process::Stdio;
 
-use super::foreground::bring_back;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::swap::Swap;
 use crate::session::run::Options;
 use crate::ui;
 
-/// Runs it until it ends, then brings the package back.
+/// Runs it until it ends.
 pub async fn run(options: &Options, target: &Target, swap: &Swap) -> Result<()> {
     let label = swap.label();
     ui::out::note(&format!("{label} runs in this terminal; it ends with Ctrl-C or by itself."));
     let ended = process(options, target, swap)?.wait().await;
-    let back = bring_back(options, swap).await;
     let status = ended.doing(|| format!("run {label} in this terminal"))?;
-    back?;
     if status.success() || status.code() == Some(130) {
         return Ok(());
     }

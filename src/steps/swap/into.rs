@@ -12,6 +12,7 @@ use super::{Done, Schema, SwappedFiles, Work};
 use crate::dev::python::{Cache, Delta, Inspect, Inspection, Pip, Request};
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::accounts::Accounts;
 use crate::model::swap::Stage;
 use crate::state::swaps;
 
@@ -201,14 +202,11 @@ impl Into {
         let passwd = context.host.containers.read_file(name, "/etc/passwd").await?;
         let text = passwd.map(|file| file.content).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let found = text.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let is = fields.next() == Some(self.user.as_str());
-            fields.nth(1).filter(|_| is)?.parse().ok()
-        });
-        found.ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("find the user `{}` in `{name}`", self.user))
-                .because("its `/etc/passwd` has none of that name")
+        // Only the user matters.
+        let owner = Accounts::new(text, String::new()).resolve(&format!("{}:0", self.user));
+        owner.map(|(user, _)| user).map_err(|reason| {
+            Error::new(ErrorKind::Config, format!("find the user `{}` of `{name}`", self.user))
+                .because(reason)
         })
     }
 }

@@ -43,14 +43,24 @@ pub struct Work {
     pub container: Container,
     /// The swap as it is by now.
     pub swap: Mutex<Swap>,
-    /// The load balancer's files as they should be afterwards, by container.
-    pub balancer_files: Vec<(String, Vec<ContainerFile>)>,
+    /// The load balancer's files that change.
+    pub balancer_files: Vec<BalancerFile>,
     /// The unit's own files in the container: what a user edits in them meanwhile is left alone.
     pub files: Vec<String>,
     /// Whether the unit has something to be undone that a restart of it is part of.
     pub restarts: bool,
     /// The database to bring back as it was before its schema was changed.
     pub restored_database: Option<String>,
+}
+
+/// A file of the load balancer that changes with who stands by.
+pub struct BalancerFile {
+    /// The container's full name.
+    pub container: String,
+    /// As it should be now.
+    pub before: ContainerFile,
+    /// As it should be afterwards.
+    pub after: ContainerFile,
 }
 
 /// What a deed returns.
@@ -97,17 +107,14 @@ impl Work {
         self.shared.cloud.containers.iter().filter(|it| names.contains(&it.name))
     }
 
-    /// Nobody's sessions end by it: the new state is also what runs by now.
+    /// Writes what the load balancer was told at run time, so that a later reload keeps it. A file
+    /// that is to change for another reason too is left to `bootstrap`, which also reloads.
     async fn write_balancer_files(&self, context: &StepContext) -> Result<()> {
-        for (container, files) in &self.balancer_files {
-            let mut wrong = Vec::new();
-            for file in files {
-                let found = context.host.containers.read_file(container, &file.path).await?;
-                if found.as_ref() != Some(file) {
-                    wrong.push(file.clone());
-                }
+        let containers = &context.host.containers;
+        for BalancerFile { container, before, after } in &self.balancer_files {
+            if containers.read_file(container, &before.path).await?.as_ref() == Some(before) {
+                containers.write_files(container, std::slice::from_ref(after)).await?;
             }
-            context.host.containers.write_files(container, &wrong).await?;
         }
         Ok(())
     }
