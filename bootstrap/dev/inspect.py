@@ -10,7 +10,6 @@ import base64
 import email
 import functools
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -62,7 +61,6 @@ def inspect(request):
         "unreadable_requirements": needs.unreadable,
         "unsupported_python": unsupported,
         "syntax_errors": syntax_errors(request["sources"]),
-        "imports": {name: provider(name) for name in request["imports"]},
         "migrations": migrations(request["migrations"]),
     }
 
@@ -223,25 +221,6 @@ def syntax_errors(sources):
 def problem(path, line, text, reason):
     """A place in a file, and what is wrong there."""
     return {"path": path, "line": line, "text": text, "reason": reason}
-
-
-def provider(name):
-    """Where the container has a top-level package now, and the distribution that brings it."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
-        return None
-    where = spec.origin or next(iter(spec.submodule_search_locations or []), None)
-    owners = sorted(set(packages_distributions().get(name, [])))
-    return {"path": where, "distributions": owners}
-
-
-@functools.cache
-def packages_distributions():
-    """Top-level packages to distributions; once, since it reads every list of files."""
-    return importlib.metadata.packages_distributions()
 
 
 def migrations(request):

@@ -20,6 +20,19 @@ impl Interrupt {
     /// # Errors
     /// When the signals cannot be listened for.
     pub fn on_signals() -> Result<Self> {
+        Self::listening(false)
+    }
+
+    /// The same for what puts something back, which a lost terminal or one Ctrl-C too many would
+    /// leave half done: the first of them is let pass.
+    ///
+    /// # Errors
+    /// As [`Self::on_signals`].
+    pub fn patient() -> Result<Self> {
+        Self::listening(true)
+    }
+
+    fn listening(mut patient: bool) -> Result<Self> {
         let doing = || "listen for Ctrl-C".to_owned();
         let mut interrupt = signal(SignalKind::interrupt()).doing(doing)?;
         let mut terminate = signal(SignalKind::terminate()).doing(doing)?;
@@ -34,6 +47,10 @@ impl Interrupt {
                     // A lost terminal is reported once for each of its processes' groups.
                     _ = hangup.recv() => false,
                 };
+                if patient {
+                    patient = !insists;
+                    continue;
+                }
                 if told.cancel.is_cancelled() && insists {
                     told.kill.cancel();
                 }
@@ -61,11 +78,11 @@ mod tests {
         if std::env::var_os(ALONE).is_some() {
             return wait_for_signals();
         }
-        for signal in [Signal::INT, Signal::TERM] {
+        for (signal, patient) in [(Signal::INT, "no"), (Signal::TERM, "no"), (Signal::INT, "yes")] {
             let name = "engine::interrupt::tests::the_first_signal_asks_and_the_second_insists";
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", name, "--nocapture"])
-                .env(ALONE, "1")
+                .env(ALONE, patient)
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
@@ -74,6 +91,11 @@ mod tests {
                 BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
             assert!(said.any(|line| line.ends_with("listening")));
             kill_process(pid, Signal::HUP).unwrap();
+            if patient == "yes" {
+                kill_process(pid, Signal::INT).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                kill_process(pid, Signal::HUP).unwrap();
+            }
             assert!(said.any(|line| line == "asked, does not insist"));
             kill_process(pid, signal).unwrap();
             assert!(said.any(|line| line == "insists"));
@@ -83,7 +105,9 @@ mod tests {
 
     #[tokio::main(flavor = "current_thread")]
     async fn wait_for_signals() {
-        let interrupt = Interrupt::on_signals().unwrap();
+        let patient = std::env::var_os(ALONE).is_some_and(|value| value == "yes");
+        let listening = if patient { Interrupt::patient() } else { Interrupt::on_signals() };
+        let interrupt = listening.unwrap();
         say("listening");
         interrupt.cancel.cancelled().await;
         assert!(!interrupt.kill.is_cancelled());

@@ -79,4 +79,9 @@ impl Cloud {
             .iter()
             .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
     }
+
+    /// Whether the load balancer chooses who of a kind serves.
+    pub fn is_balanced(&self, kind: &str) -> bool {
+        self.frontends().any(|(_, frontend)| frontend.backend == kind)
+    }
 }

@@ -46,6 +46,9 @@ pub struct Swap {
     pub byte_code: PathBuf,
     /// Environment beside what every swap has: that of a debugger.
     pub environment: BTreeMap<String, String>,
+    /// Whether its process runs in a terminal, and the unit only keeps its place.
+    #[serde(default)]
+    pub in_terminal: bool,
     /// How far it came.
     pub stage: Stage,
 }
@@ -116,6 +119,11 @@ impl Swap {
         format!("{}/sitecustomize.py", name::GENERATED)
     }
 
+    /// The same in the container.
+    pub fn mark_path(&self) -> String {
+        self.path(&self.mark())
+    }
+
     /// What Python searches before the packaged code.
     pub fn python_path(&self) -> String {
         let roots = self.checkouts.iter().flat_map(|checkout| {
@@ -171,6 +179,12 @@ impl Swap {
         let mut drop_in = format!("# Made by `aio dev`: {} runs from a checkout.\n", self.label());
         // Whoever saves a file does not wait for a request that hangs: 10 s were seen.
         drop_in.push_str("[Service]\nTimeoutStopSec=2\n");
+        if self.in_terminal {
+            // Nobody else starts the unit meanwhile, and everybody sees for what it stands.
+            let mark = self.mark_path();
+            drop_in.push_str("Type=exec\nExecStartPre=\nExecStart=\n");
+            drop_in.push_str(&format!("ExecStart=/bin/sh -c 'exec sleep infinity 3<{mark}'\n"));
+        }
         for (name, value) in self.process_environment() {
             drop_in.push_str(&format!("Environment={}\n", quoted(&name, &value)));
         }
@@ -228,6 +242,7 @@ pub(crate) mod tests {
             packages: Some("/s/private/dev/packages/x".into()),
             byte_code: "/s/private/dev/bytecode/x".into(),
             environment: BTreeMap::from([("A".to_owned(), "100 % \"b\"".to_owned())]),
+            in_terminal: false,
             stage: Stage::Recorded,
         }
     }
@@ -252,5 +267,12 @@ pub(crate) mod tests {
         assert_eq!(own.access, Access::Read { owner: 1000, reader: 113 });
         let packages = &publication.directories["packages"];
         assert_eq!(packages.access, Access::Read { owner: 0, reader: 113 });
+    }
+
+    #[test]
+    fn a_unit_whose_process_is_in_a_terminal_keeps_its_place() {
+        let publication = Swap { in_terminal: true, ..swap() }.publication(113, BTreeMap::new());
+        let held = "3</dev/.aio/heat-engine.service/python/sitecustomize.py'";
+        assert!(publication.drop_in.contains(held), "{}", publication.drop_in);
     }
 }

@@ -73,6 +73,30 @@ pub async fn run_once(
     command: &str,
     steps: Vec<Step>,
 ) -> Result<Report> {
+    traced(options, session, command, steps, Interrupt::on_signals()?).await
+}
+
+/// As [`run`], for steps that put something back: see [`Interrupt::patient`].
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_patiently(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+) -> Result<Report> {
+    let done = traced(options, session, command, steps, Interrupt::patient()?).await;
+    done.map_err(|error| error.hint(again(command)))
+}
+
+async fn traced(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+    interrupt: Interrupt,
+) -> Result<Report> {
     let paths = &options.paths;
     let log = LogFile::create(paths, command)?;
     ui::trace::begin(options.wish.verbose, Some(&log));
@@ -80,7 +104,7 @@ pub async fn run_once(
         command: command.to_owned(),
         dry_run: false,
         slots: slots(&session.shared.cloud.sizing),
-        interrupt: Interrupt::on_signals()?,
+        interrupt,
         journal: Some(paths.steps_file()),
         durations: Some(paths.durations_file()),
     };

@@ -228,7 +228,6 @@ fn again(request: &Request, delta: Vec<String>) -> Request {
     Request {
         delta,
         sources: BTreeMap::new(),
-        imports: Vec::new(),
         migrations: Migrations::default(),
         ..request.clone()
     }

@@ -37,8 +37,6 @@ pub struct Request {
     pub delta: Vec<String>,
     /// Python files by path, to be compiled (nothing of them runs).
     pub sources: BTreeMap<String, String>,
-    /// Top-level packages of the checkouts: which of them the container has, and from where.
-    pub imports: Vec<String>,
     /// Migrations to compare.
     pub migrations: Migrations,
 }
@@ -93,8 +91,6 @@ pub struct Inspection {
     pub unsupported_python: Vec<Unsupported>,
     /// Files that do not compile.
     pub syntax_errors: Vec<Problem>,
-    /// Where the asked top-level packages come from now.
-    pub imports: BTreeMap<String, Option<Provider>>,
     /// One for each directory of the request.
     pub migrations: Vec<Migration>,
 }
@@ -141,15 +137,6 @@ pub struct Problem {
     pub text: String,
     /// What is wrong.
     pub reason: String,
-}
-
-/// Where a top-level package comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Provider {
-    /// The file that an import runs, or a directory.
-    pub path: Option<String>,
-    /// The distributions that bring it.
-    pub distributions: Vec<String>,
 }
 
 /// The migrations of one directory. Where packages and checkout agree, `added` and `removed` are

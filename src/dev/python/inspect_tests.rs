@@ -189,20 +189,6 @@ fn changed_files_are_compiled_with_their_real_lines() {
 }
 
 #[test]
-fn top_level_packages_are_found_where_they_are() {
-    let packages = packages();
-    std::fs::write(packages.path().join("aio_thing.py"), "raise SystemExit(9)").unwrap();
-    let request = Request {
-        imports: vec!["aio_thing".to_owned(), "aio_nothing".to_owned()],
-        ..Request::default()
-    };
-    let imports = inspect(packages.path(), &request).imports;
-    assert_eq!(imports["aio_nothing"], None);
-    let path = imports["aio_thing"].as_ref().unwrap().path.clone().unwrap();
-    assert!(path.ends_with("aio_thing.py"), "{path}");
-}
-
-#[test]
 fn migrations_of_several_branches_are_compared() {
     let packages = packages();
     let versions = packages.path().join("heat/versions/2025");

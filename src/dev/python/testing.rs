@@ -61,7 +61,6 @@ pub fn inspection() -> Inspection {
         unreadable_requirements: Vec::new(),
         unsupported_python: Vec::new(),
         syntax_errors: Vec::new(),
-        imports: BTreeMap::new(),
         migrations: Vec::new(),
     }
 }

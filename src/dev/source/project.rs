@@ -35,8 +35,6 @@ pub struct Project {
     pub version: String,
     /// What of the tree belongs on Python's path, relative to its root: `""` or `src`, mostly.
     pub import_roots: Vec<String>,
-    /// Top-level packages and modules that can be imported from there.
-    pub packages: Vec<String>,
     /// What it needs, as PEP 508 says it, without extras.
     pub requirements: Vec<String>,
     /// What each of its extras needs besides.
@@ -84,13 +82,12 @@ impl Project {
             all.requirements = requirements::file(root, Path::new("requirements.txt"))?;
         }
         all.complete(pkg_info);
-        let found = packages::find(root, &name, &all)?;
+        let import_roots = packages::import_roots(root, &name, &all)?;
         Ok(Self {
             normalized_name: normalize(&name),
             name,
             version: version.unwrap_or_else(|| "0.0.0".to_owned()),
-            import_roots: found.import_roots,
-            packages: found.packages,
+            import_roots,
             requirements: all.requirements.unwrap_or_default(),
             extras: all.extras,
             requires_python: all.requires_python,

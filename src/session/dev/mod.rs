@@ -51,12 +51,14 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
             .hint(format!("`aio start {name}` starts it.")));
     }
     // Before anything is fetched, and again when nobody else can change it any more.
+    alone(options, &session.shared.cloud, &target)?;
     free(options, &target, asked.take_over)?;
     if asked.mode == Mode::Watch {
         watch::refuse_small_limits(Path::new(&asked.from))?;
     }
     let sources = prepare::sources(&session, asked, &target)?;
     let lock = run::lock(options, "dev")?;
+    alone(options, &session.shared.cloud, &target)?;
     if let Some(former) = free(options, &target, asked.take_over)? {
         leftover(options, &session, former).await?;
     }
@@ -212,6 +214,22 @@ fn renderer(session: &Session, standby: BTreeSet<String>) -> Result<Renderer> {
     Renderer::new(&cloud, &session.shared.secrets, &profiles, &overrides)
 }
 
+/// One member of those that a frontend balances serves alone: two cannot.
+fn alone(options: &Options, cloud: &Cloud, target: &target::Target) -> Result<()> {
+    let kind = &target.container.kind;
+    let swaps = swaps::load(&options.paths)?;
+    let other = swaps.iter().find(|swap| {
+        swap.kind == *kind && swap.unit == target.unit && swap.container != target.container.name
+    });
+    let Some(other) = other.filter(|_| cloud.is_balanced(kind)) else { return Ok(()) };
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!("swap {} of {kind}/{}", target.label(), target.container.member),
+    )
+    .because(format!("{kind}/{} runs from a checkout and serves alone", other.member))
+    .hint(format!("`aio dev {} --restore` brings its package back.", target.label())))
+}
+
 /// The swap of the unit that there is, if it may be replaced: one in force is left alone unless it is
 /// to be taken over.
 fn free(options: &Options, target: &target::Target, take_over: bool) -> Result<Option<Swap>> {
@@ -259,7 +277,7 @@ async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool)
     let name = dumped.then(|| self::database(session, &swap.service)).flatten();
     let work = Arc::new(prepare::back(session, swap, name)?);
     let steps = plan::swap::back(swap.label(), &work, true);
-    run::run(options, session, "dev --restore", steps).await?;
+    run::run_patiently(options, session, "dev --restore", steps).await?;
     if let Some(dump) = dump(session, &swap.service) {
         ui::out::note(&format!(
             "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
@@ -307,6 +325,15 @@ async fn report(
             swap.service,
             dump.display()
         ));
+    }
+    let cloud = &session.shared.cloud;
+    if !cloud.is_balanced(&swap.kind) {
+        for sibling in cloud.members(&swap.kind).filter(|it| it.name != swap.container) {
+            let name = format!("{}/{}", sibling.kind, sibling.member);
+            ui::out::note(&format!(
+                "{name} works beside it, as packaged; `aio stop {name}` leaves all to the checkout."
+            ));
+        }
     }
     match asked.debug {
         Some(debug) => ui::out::text(&debugger(target, &swap, debug)?.explain()?),

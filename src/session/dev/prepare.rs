@@ -96,7 +96,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
     let cloud = &session.shared.cloud;
     let siblings = cloud.members(&target.container.kind);
     let siblings = siblings.filter(|it| it.name != target.container.name);
-    let balanced = cloud.frontends().any(|(_, it)| it.backend == target.container.kind);
+    let balanced = cloud.is_balanced(&target.container.kind);
     let standby = siblings.filter(|_| balanced).map(|it| it.name.clone()).collect();
     let own = sources.first().map(|source| source.tree.root.clone()).unwrap_or_default();
     let swap = Swap {
@@ -108,6 +108,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         standby,
         byte_code: Work::byte_code(&session.paths, &own, &target.dev.user),
         environment: debug_environment(asked.debug, target)?,
+        in_terminal: asked.mode == Mode::Terminal,
         ..packaged(target)
     };
     let mut standby = swaps::standby(&session.paths)?;
@@ -120,8 +121,11 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         generated: generated(sources),
         schema,
         add_packages: asked.packages,
-        waits_for_debugger: asked.debug.is_some_and(|debug| debug.wait),
-        in_terminal: asked.mode == Mode::Terminal,
+        waits_at: asked
+            .debug
+            .filter(|debug| debug.wait)
+            .map(|debug| debug_address(target, debug))
+            .transpose()?,
         inspection: Mutex::new(None),
         delta: Mutex::new(None),
         work: Arc::new(Work {
@@ -186,6 +190,7 @@ pub fn packaged(target: &Target) -> Swap {
         packages: None,
         byte_code: PathBuf::new(),
         environment: BTreeMap::new(),
+        in_terminal: false,
         stage: Stage::Recorded,
     }
 }
@@ -221,7 +226,6 @@ fn request(
         met_by_packages,
         delta: Vec::new(),
         sources: changed,
-        imports: sources.iter().flat_map(|source| source.project.packages.clone()).collect(),
         migrations: migrations(asked, target, sources)?,
     })
 }

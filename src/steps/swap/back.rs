@@ -18,11 +18,18 @@ impl Work {
         })
     }
 
-    /// Ends the checkout's process.
+    /// Ends the checkout's processes: the unit's, and one that a lost terminal may have left.
     pub fn stop<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             if self.restarts && self.is_running(context).await? {
-                self.systemctl(context, "systemctl stop $unit").await?;
+                let mark = self.swap().await.mark_path();
+                let script = format!(
+                    "systemctl stop $unit\n\
+                     for held in /proc/[0-9]*/fd/*; do\n\
+                     if [ \"$held\" -ef {mark} ]; then id=${{held#/proc/}}; kill -9 \"${{id%%/*}}\"; fi\n\
+                     done\n:"
+                );
+                self.systemctl(context, &script).await?;
             }
             Ok(())
         })

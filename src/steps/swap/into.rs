@@ -1,8 +1,8 @@
 //! From the package to the checkout.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -15,9 +15,6 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::accounts::Accounts;
 use crate::model::swap::Stage;
 use crate::state::swaps;
-
-/// How long a process that will wait for a debugger may take until it would have failed.
-const DEBUGGER_START: Duration = Duration::from_secs(2);
 
 /// What the way into a checkout knows beside what both ways do.
 pub struct Into {
@@ -33,10 +30,8 @@ pub struct Into {
     pub schema: Option<Schema>,
     /// Whether missing packages may be added.
     pub add_packages: bool,
-    /// Whether the process waits for a debugger before it serves.
-    pub waits_for_debugger: bool,
-    /// Whether the process runs in a terminal, and not as the unit.
-    pub in_terminal: bool,
+    /// Where the process waits for a debugger before it serves, if it does.
+    pub waits_at: Option<SocketAddrV4>,
     /// What the container's Python said.
     pub inspection: Mutex<Option<Inspection>>,
     /// The packages that were added.
@@ -140,9 +135,6 @@ impl Into {
         Box::pin(async move {
             let balancer = &self.work.shared.balancer;
             balancer.take_out(context, &self.work.container).await?;
-            if self.in_terminal {
-                return self.work.systemctl(context, "systemctl stop $unit").await;
-            }
             self.work
                 .systemctl(
                     context,
@@ -157,11 +149,11 @@ impl Into {
     /// Waits until it works, not just runs.
     pub fn healthy<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
-            if self.in_terminal {
+            if self.work.swap().await.in_terminal {
                 return Ok(());
             }
-            if self.waits_for_debugger {
-                return self.work.wait_running(context, DEBUGGER_START).await;
+            if let Some(address) = self.waits_at {
+                return self.work.wait_listening(context, address).await;
             }
             self.work.wait_healthy(context).await
         })
@@ -175,7 +167,7 @@ impl Into {
             balancer.put_back(context, &work.container).await?;
             let swap = work.swap().await;
             if !swap.standby.is_empty() {
-                if !self.in_terminal && !self.waits_for_debugger {
+                if !swap.in_terminal && self.waits_at.is_none() {
                     balancer.wait_up(context, &work.container).await?;
                 }
                 for sibling in work.siblings(&swap.standby) {

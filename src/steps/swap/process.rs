@@ -1,5 +1,6 @@
 //! What a unit's process really runs, as seen from the host.
 
+use std::net::SocketAddrV4;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -88,37 +89,53 @@ impl Work {
     /// Waits until the unit is healthy. A process that ends meanwhile is an error at once: systemd
     /// would start it again and again.
     pub(super) async fn wait_healthy(&self, context: &StepContext) -> Result<()> {
+        let probes = self.shared.cloud.probes(&self.container);
+        let look = || unhealthy(context, &self.shared, &self.container, probes);
+        self.wait_until(context, "is healthy", look).await
+    }
+
+    /// Waits until the process listens there, as [`Self::wait_healthy`] does. A connection would be
+    /// taken for the debugger.
+    pub(super) async fn wait_listening(
+        &self,
+        context: &StepContext,
+        address: SocketAddrV4,
+    ) -> Result<()> {
+        let script = format!("ss -Hltn 'src = {address}' | grep -q .");
+        let look = || async {
+            let looked = Command::shell(script.as_str());
+            let output = context.host.containers.run(&self.container.name, looked).await?;
+            Ok((!output.success()).then(|| format!("nothing listens on {address}")))
+        };
+        self.wait_until(context, "waits for a debugger", look).await
+    }
+
+    /// Waits until `look` finds nothing wrong.
+    async fn wait_until<F, R>(&self, context: &StepContext, state: &str, look: F) -> Result<()>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<Option<String>>>,
+    {
         let swap = self.swap().await;
         let definition = self.shared.cloud.kind(&swap.kind);
         let unit =
             definition.and_then(|(_, kind)| kind.units.iter().find(|unit| unit.name == swap.unit));
         let limit = Duration::from_secs(unit.map_or(60, |unit| unit.timeout_secs));
         let deadline = Instant::now() + limit;
-        let probes = self.shared.cloud.probes(&self.container);
+        let failed = || Error::failed(format!("wait until {} {state}", swap.label()));
         loop {
             self.refuse_ended(context).await?;
-            let reason = unhealthy(context, &self.shared, &self.container, probes).await?;
-            let Some(reason) = reason else { return Ok(()) };
+            let Some(reason) = look().await? else { return Ok(()) };
             if context.cancel.is_cancelled() {
-                return Err(Error::failed(format!("wait until {} is healthy", swap.label())));
+                return Err(failed());
             }
             if Instant::now() > deadline {
-                return Err(Error::failed(format!("wait until {} is healthy", swap.label()))
+                return Err(failed()
                     .because(format!("after {} s: {reason}", limit.as_secs()))
                     .output(self.last_words(context).await));
             }
             tokio::time::sleep(POLL).await;
         }
-    }
-
-    /// Waits that long; a process that ends meanwhile is an error.
-    pub(super) async fn wait_running(&self, context: &StepContext, time: Duration) -> Result<()> {
-        let deadline = Instant::now() + time;
-        while Instant::now() < deadline && !context.cancel.is_cancelled() {
-            self.refuse_ended(context).await?;
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
     }
 
     async fn refuse_ended(&self, context: &StepContext) -> Result<()> {

@@ -36,7 +36,6 @@ fn a_project_of_pbrs() {
     assert_eq!(project.normalized_name, "openstack-app");
     assert_eq!(project.version, "0.0.0");
     assert_eq!(project.import_roots, [""]);
-    assert_eq!(project.packages, ["app"]);
     assert_eq!(project.requirements, ["pbr>=3", "foo[bar]>=1 ; python_version>='3'"]);
     assert_eq!(project.extras["ldap"], ["python-ldap>=3.0.0", "old; (python_version<'3')"]);
     assert_eq!(project.requires_python.as_deref(), Some(">=3.9"));
@@ -75,7 +74,6 @@ fn pyproject_comes_before_setup_cfg_and_both_before_an_archives_facts() {
     let project = Project::read(directory.path()).unwrap();
     assert_eq!((project.name.as_str(), project.version.as_str()), ("app", "27.1.0"));
     assert_eq!(project.requirements, ["pbr"]);
-    assert_eq!(project.packages, ["app"]);
     let scripts = &project.entry_points["console_scripts"];
     assert_eq!(
         (scripts["app"].as_str(), scripts["more"].as_str()),
@@ -103,7 +101,6 @@ fn a_project_of_setuptools_below_src() {
     );
     let project = Project::read(directory.path()).unwrap();
     assert_eq!(project.import_roots, ["src"]);
-    assert_eq!(project.packages, ["lib"]);
     assert_eq!(project.requirements, ["one>=1", "two"]);
     assert_eq!(project.version, "0.0.0");
     assert_eq!(entries(&project, "lib.drivers"), pair("fake", "lib.fake:Driver"));
