@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -43,6 +44,11 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
         });
         checks.check("dev: a library and a debugger", || {
             library(packaged_again(cloud), &sources, &heat)
+        });
+        checks
+            .check("dev: in a terminal, which is lost", || terminal(packaged_again(cloud), &heat));
+        checks.check("dev: clones, refs and changes", || {
+            clones(packaged_again(cloud), &sources, &heat)
         });
         checks.check("dev: the newest heat", || newest(packaged_again(cloud), &sources));
         checks.check("dev: keystone under load", || redundant(packaged_again(cloud), &sources));
@@ -338,6 +344,73 @@ fn library(cloud: &Cloud, sources: &Sources, heat: &Path) {
     assert!(answer.starts_with(b"Content-Length: "), "{}", String::from_utf8_lossy(&answer));
     drop(debugger);
     restore(cloud, "heat-engine", &[]);
+}
+
+/// What was typed at a prompt, and who answered: the process in the terminal.
+fn terminal(cloud: &Cloud, heat: &Path) {
+    let aio = cloud.command(&["dev", "heat-engine", "--from", heat.to_str().unwrap(), "--pdb"]);
+    let words = std::iter::once(aio.get_program()).chain(aio.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--flush", "--command", &words.join(" "), "/dev/null"]);
+    let running = Running::start(script);
+    eventually(
+        Duration::from_secs(60),
+        || list(cloud).first().filter(|row| row["observed"]["runs"] == "checkout").map(|_| ()),
+        "the checkout in the terminal",
+    );
+    cloud.healthy_within(Duration::from_secs(30));
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0, "nobody starts the package beside it");
+    seeing::stack(cloud, "from-a-terminal");
+    // The terminal's program dies: nobody is there to press Ctrl-C.
+    running.signal("KILL");
+    running.finish(Duration::from_secs(60));
+    eventually(
+        Duration::from_secs(60),
+        || list(cloud).is_empty().then_some(()),
+        "the package without anybody's help",
+    );
+    cloud.healthy_within(Duration::from_secs(20));
+    let left =
+        cloud.inside("heat_engine", "pgrep --count --full '^/usr/bin/python3 .*heat-engine'");
+    assert_eq!(left.stdout.trim(), "1", "one engine: {}", left.all());
+}
+
+/// A repository that `aio` clones beside its state: branches, a change as Gerrit keeps it, and work
+/// in the clone that nobody has yet.
+fn clones(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let origin = sources.copy(heat, "origin");
+    shell(&format!(
+        "cd '{}' && chown -R root: . && git reset --quiet --hard
+         git checkout --quiet -b change
+         git -c user.name=test -c user.email=test@example.org commit --quiet --allow-empty -m change
+         git update-ref refs/changes/34/1234/2 change && git checkout --quiet -
+         git branch --quiet -D change",
+        origin.display()
+    ));
+    let url = format!("file://{}", origin.display());
+    let from = |options: &[&str]| {
+        let arguments = [&["dev", "heat-engine", "--from", &url, "--detach"], options].concat();
+        cloud.run(&arguments)
+    };
+    from(&[]).ok();
+    let row = list(cloud).remove(0);
+    let clone = PathBuf::from(row["checkouts"][0]["path"].as_str().unwrap());
+    assert!(clone.starts_with(&cloud.state_dir), "{row}");
+    let held = from(&["--change", "1234"]);
+    assert_eq!(held.status, 5, "{}", held.all());
+    from(&["--change", "1234", "--take-over"]).ok();
+    assert_eq!(list(cloud)[0]["checkouts"][0]["branch"], "change/1234/2");
+    let unknown = from(&["--ref", "no-such", "--take-over"]);
+    assert_eq!(unknown.status, 2, "{}", unknown.all());
+    assert_eq!(observed(cloud).0, "checkout", "what ran goes on");
+    fs::write(clone.join("mine.txt"), "work").unwrap();
+    let refused = cloud.run(&["destroy", "--yes"]);
+    assert_ne!(refused.status, 0, "{}", refused.all());
+    assert!(refused.stderr.contains(clone.to_str().unwrap()), "{}", refused.stderr);
+    fs::remove_file(clone.join("mine.txt")).unwrap();
+    restore(cloud, "heat-engine", &[]);
+    cloud.healthy_within(Duration::from_secs(20));
 }
 
 fn newest(cloud: &Cloud, sources: &Sources) {

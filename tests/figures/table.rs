@@ -65,7 +65,7 @@ impl Table {
     fn add(&mut self, what: &str, target: Target, unit: &'static str, sample: (f64, f64)) {
         let line = json!({"what": what, "value": sample.0, "against": sample.1, "unit": unit});
         writeln!(self.file, "{line}").unwrap();
-        println!("{what}: {}", shown(sample.0, unit));
+        println!("{what}: {}", shown(sample.0 / sample.1, unit));
         if let Some(row) = self.rows.iter_mut().find(|row| row.what == what) {
             row.samples.push(sample);
         } else {
