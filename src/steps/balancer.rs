@@ -18,7 +18,7 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server that was made again may take to pass its checks.
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// How often the state of a server is looked at.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(50);
 
 /// One frontend of one container kind.
 #[derive(Clone, Debug)]
@@ -170,7 +170,8 @@ impl Balancer {
     /// Makes a member a backup of its siblings (`standby`), or one that serves like them again. A
     /// server's role cannot be changed while it lives, so it is taken out, deleted and made again
     /// under its own name: no reload, which would end everybody's long-lived sessions. What a later
-    /// reload keeps stands in the configuration file.
+    /// reload keeps stands in the configuration file. It serves when it has passed its checks
+    /// ([`Self::wait_up`]).
     pub async fn set_standby(
         &self,
         context: &StepContext,
@@ -202,8 +203,7 @@ impl Balancer {
                 }
             }
         }
-        self.put_back(context, member).await?;
-        self.wait_up(context, member).await
+        self.put_back(context, member).await
     }
 
     /// Waits until a member has passed its checks: whoever is taken out next needs it.

@@ -11,10 +11,12 @@ impl Work {
     pub fn relieve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             let swap = self.swap().await;
+            let balancer = &self.shared.balancer;
             for sibling in self.siblings(&swap.standby) {
-                self.shared.balancer.set_standby(context, sibling, false).await?;
+                balancer.set_standby(context, sibling, false).await?;
+                balancer.wait_up(context, sibling).await?;
             }
-            self.shared.balancer.take_out(context, &self.container).await
+            balancer.take_out(context, &self.container).await
         })
     }
 
