@@ -16,6 +16,7 @@ Nothing here may keep the service from running: what fails is told on standard e
 
 import contextlib
 import functools
+import gc
 import importlib._bootstrap_external
 import importlib.machinery
 import importlib.util
@@ -182,6 +183,9 @@ def leave_a_mark():
 def main():
     """Does what the environment asks for."""
     leave_a_mark()
+    # Whoever saves a file waits for the start, and a fifth of it went into looking for garbage among
+    # what was just imported: heat-engine's 3.1 s of processor time became 2.5 s.
+    gc.set_threshold(400_000)
     roots = os.environ.get("AIO_DEV_ROOTS", "")
     directory = os.environ.get("AIO_DEV_PYC")
     if roots and directory:

@@ -32,8 +32,9 @@ impl Default for RealHttp {
 }
 
 impl RealHttp {
-    /// One for all services; connections are kept while it lives, those that the other side has
-    /// closed are not used again.
+    /// One for all services. Each request has a connection of its own, a fraction of a millisecond
+    /// here: one that was kept can be closed by the other side while a request is on its way, and
+    /// what that request made nobody knows.
     pub fn new() -> Self {
         let config = Agent::config_builder()
             .proxy(None)
@@ -41,6 +42,7 @@ impl RealHttp {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
+            .max_idle_connections(0)
             .allow_non_standard_methods(true)
             .user_agent("aio")
             .build();

@@ -1,5 +1,6 @@
 //! While a swap lasts that ends with this command: its log, and restarts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,8 +9,10 @@ use super::watch::Watch;
 use crate::error::{Result, ResultExt};
 use crate::host::journal::{Query, read};
 use crate::model::swap::Swap;
+use crate::session::Session;
 use crate::session::run::Options;
 use crate::state::topology::Topology;
+use crate::steps::swap::Work;
 use crate::ui;
 use crate::ui::journal::Writer;
 
@@ -17,7 +20,13 @@ use crate::ui::journal::Writer;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Shows the unit's log until Ctrl-C. Ends early when somebody else undoes the swap or takes it over.
-pub async fn follow(options: &Options, swap: &Swap, mut watch: Option<Watch>) -> Result<()> {
+pub async fn follow(
+    options: &Options,
+    session: &Session,
+    work: &Arc<Work>,
+    mut watch: Option<Watch>,
+) -> Result<()> {
+    let swap = &work.swap().await;
     show_log(options, swap)?;
     let doing = || "wait for Ctrl-C".to_owned();
     let mut interrupt = signal(SignalKind::interrupt()).doing(doing)?;
@@ -29,7 +38,9 @@ pub async fn follow(options: &Options, swap: &Swap, mut watch: Option<Watch>) ->
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             _ = hang_up.recv() => return Ok(()),
-            change = saved(watch.as_mut()) => super::watch::restart(options, swap, &change).await?,
+            change = saved(watch.as_mut()) => {
+                super::watch::restart(options, session, work, &change).await?;
+            }
             () = tokio::time::sleep(POLL) => {
                 if !super::is_recorded(&options.paths, swap)? {
                     ui::out::note(&format!("{} is somebody else's now.", swap.label()));

@@ -72,9 +72,9 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     let swap = into.work.swap().await;
     let ended = match asked.mode {
         Mode::Detached => return Ok(()),
-        Mode::Foreground => foreground::follow(options, &swap, None).await,
+        Mode::Foreground => foreground::follow(options, &session, &into.work, None).await,
         Mode::Watch => match watch::Watch::start(&swap) {
-            Ok(watch) => foreground::follow(options, &swap, Some(watch)).await,
+            Ok(watch) => foreground::follow(options, &session, &into.work, Some(watch)).await,
             Err(error) => Err(error),
         },
         Mode::Terminal => terminal::run(options, &target, &swap).await,

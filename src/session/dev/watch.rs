@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::swap::Swap;
 use crate::plan;
 use crate::session::Session;
-use crate::session::open::Access;
 use crate::session::run::{self, Options};
+use crate::steps::swap::Work;
 use crate::ui;
 
 /// What is saved within this time is one change: editors write several files, and rename them.
@@ -122,15 +122,21 @@ fn directories(root: &Path) -> u64 {
 
 /// Restarts the unit because a file was saved. A checkout that does not start is told of, and the
 /// next change tries again.
-pub async fn restart(options: &Options, swap: &Swap, saved: &str) -> Result<()> {
+pub async fn restart(
+    options: &Options,
+    session: &Session,
+    work: &Arc<Work>,
+    saved: &str,
+) -> Result<()> {
     let started = Instant::now();
+    let swap = work.swap().await;
     ui::out::note(&format!("{saved} was saved: restarting {}", swap.label()));
-    let session = Session::recorded(&options.paths, Access::Change).await?;
     let _lock = run::lock(options, "dev --watch")?;
-    let work = Arc::new(super::prepare::back(&session, swap, None)?);
+    if !super::is_recorded(&options.paths, &swap)? {
+        return Ok(());
+    }
     let quiet = Options { wish: ui::Wish { quiet: true, ..options.wish }, ..options.clone() };
-    match run::run_once(&quiet, &session, "dev --watch", plan::swap::again(swap.label(), &work))
-        .await
+    match run::run_once(&quiet, session, "dev --watch", plan::swap::again(swap.label(), work)).await
     {
         Ok(_) => {
             let seconds = started.elapsed().as_secs_f64();
