@@ -70,7 +70,9 @@ fn packaged_units(upper: &Path) -> Result<BTreeSet<String>> {
 /// Removes the links with which packages enabled their units.
 fn disable(upper: &Path, kept: &dyn Fn(&str) -> bool) -> Result<()> {
     for (name, path) in entries(&upper.join(CONFIGURED))? {
-        if name.ends_with(".wants") || name.ends_with(".requires") {
+        // One of a layer below from which a package took the last link is only a whiteout here.
+        let real = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+        if real && (name.ends_with(".wants") || name.ends_with(".requires")) {
             remove_links(&path, kept)?;
         }
     }
@@ -184,6 +186,8 @@ mod tests {
     #[test]
     fn every_packaged_unit_is_masked_and_disabled() {
         let dir = installed();
+        // Stands for the whiteout of a directory of the base, which only root can make.
+        fs::write(dir.path().join(CONFIGURED).join("getty.target.wants"), "").unwrap();
         quieten(dir.path(), &spec(Some("base-0"), &[], &[])).unwrap();
         assert_eq!(
             masked(dir.path()),
