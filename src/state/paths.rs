@@ -81,6 +81,11 @@ impl Paths {
         self.private_dir().join("downloads")
     }
 
+    /// The archives among the downloads.
+    pub fn packages_dir(&self) -> PathBuf {
+        self.downloads_dir().join("pool")
+    }
+
     /// The cloud's own directory.
     pub fn cloud_dir(&self) -> PathBuf {
         self.private_dir().join("clouds").join(&self.cloud)
@@ -181,6 +186,11 @@ impl Paths {
     /// be made again.
     pub fn dev_cache_dir(&self) -> PathBuf {
         self.private_dir().join("dev")
+    }
+
+    /// Wheels that were fetched for checkouts.
+    pub fn wheels_dir(&self) -> PathBuf {
+        self.dev_cache_dir().join("wheels")
     }
 
     /// Clones of repositories, made for `aio dev`: the user's work, so not under the private

@@ -9,6 +9,7 @@
 //! CACHE/ID/site/          the directory for PYTHONPATH
 //! CACHE/ID/manifest.json  what is in it, and why
 //! CACHE/wheels/           pip's cache
+//! WHEELS/                 every wheel that was fetched
 //! CACHE/.making-PID-*     one that is being made, or was when its maker died
 //! ```
 
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 
 pub use self::site::Distribution;
 use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
-use super::pip::Pip;
+use super::pip::{Pip, Places};
 use crate::error::{Error, Result, ResultExt};
 use crate::model::hash::sha256_hex;
 use crate::state::files::private_directory;
@@ -41,6 +42,7 @@ const MAKING: &str = ".making-";
 #[derive(Clone, Debug)]
 pub struct Cache {
     directory: PathBuf,
+    wheels: PathBuf,
 }
 
 /// A delta that is there.
@@ -72,9 +74,10 @@ pub struct Manifest {
 }
 
 impl Cache {
-    /// The deltas below a directory, which is made when it is needed.
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory }
+    /// The deltas below a directory, and a directory of all wheels that were ever fetched for them.
+    /// Both are made when they are needed.
+    pub fn new(directory: PathBuf, wheels: PathBuf) -> Self {
+        Self { directory, wheels }
     }
 
     /// The delta for what `found` says is missing for `request`: `None` when nothing is, the kept one
@@ -135,7 +138,9 @@ impl Cache {
             let site = staging.path().join("site");
             private_directory(&site)?;
             let texts = texts(&requirements);
-            pip.install(&texts, &site, &self.directory.join("wheels"), found).await?;
+            let cache = self.directory.join("wheels");
+            let places = Places { cache, wheels: self.wheels.clone() };
+            pip.install(&texts, &site, &places, found).await?;
             site::tidy(&site)?;
             let (distributions, delta) = site::read(&site)?;
             let missing = container.inspect(&again(request, delta)).await?.missing;

@@ -13,7 +13,7 @@ mod testing;
 
 pub use delta::{Cache, Delta};
 pub use inspect::{Inspect, Inspection, Project, Request};
-pub use pip::Pip;
+pub use pip::{Pip, Places};
 
 /// The `sitecustomize.py` of a swapped unit: its table says which environment variables it obeys.
 pub const SITECUSTOMIZE: &str = include_str!("../../../bootstrap/dev/sitecustomize.py");

@@ -2,7 +2,8 @@
 //! proxies and certificates apply; settings about where and how to install do not.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use tokio::process::Command;
@@ -12,6 +13,15 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// How much of what pip said is shown.
 const SHOWN_LINES: usize = 12;
+
+/// Where pip keeps what it fetched.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Its own cache.
+    pub cache: PathBuf,
+    /// Every wheel, as a file.
+    pub wheels: PathBuf,
+}
 
 /// The pip of a Python on the host.
 #[derive(Clone, Debug)]
@@ -31,7 +41,7 @@ impl Default for Pip {
 
 impl Pip {
     /// Puts the wheels of `requirements`, and nothing that those need in turn, into an empty
-    /// directory.
+    /// directory. The wheels themselves are left in `wheels`, whole.
     ///
     /// # Errors
     /// When the host has no pip, or no wheel fits.
@@ -39,13 +49,39 @@ impl Pip {
         &self,
         requirements: &[String],
         target: &Path,
-        wheels: &Path,
+        places: &Places,
+        platform: &Inspection,
+    ) -> Result<()> {
+        let fetched = target.with_file_name("fetched");
+        for directory in [&places.wheels, &fetched] {
+            let doing = || format!("make {}", directory.display());
+            fs::create_dir_all(directory).doing(doing)?;
+        }
+        let mut arguments = fetch_arguments(&fetched, &places.cache, platform);
+        arguments.extend(requirements.iter().map(Into::into));
+        self.run(requirements, &arguments, target, platform).await?;
+        let mut arguments = unpack_arguments(target, &fetched, platform);
+        arguments.extend(requirements.iter().map(Into::into));
+        self.run(requirements, &arguments, target, platform).await?;
+        for wheel in entries(&fetched)? {
+            let kept = places.wheels.join(wheel.file_name().unwrap_or_default());
+            fs::rename(&wheel, &kept).doing(|| format!("keep {}", kept.display()))?;
+        }
+        fs::remove_dir(&fetched).doing(|| format!("remove {}", fetched.display()))
+    }
+
+    /// Runs pip, in the first Python that has it.
+    async fn run(
+        &self,
+        requirements: &[String],
+        arguments: &[OsString],
+        directory: &Path,
         platform: &Inspection,
     ) -> Result<()> {
         for python in &self.pythons {
             let mut command = Command::new(python);
-            command.args(arguments(requirements, target, wheels, platform));
-            self.isolate(&mut command, target);
+            command.args(arguments);
+            self.isolate(&mut command, directory);
             let output = match command.output().await {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 output => output.doing(|| format!("run {}", Path::new(python).display()))?,
@@ -84,21 +120,14 @@ impl Pip {
     }
 }
 
-fn arguments(
-    requirements: &[String],
-    target: &Path,
-    wheels: &Path,
-    platform: &Inspection,
-) -> Vec<OsString> {
+/// Both of pip's runs: which wheels are meant, and no questions.
+fn arguments(subcommand: &str, platform: &Inspection) -> Vec<OsString> {
     let version = platform.python_minor();
     let mut arguments: Vec<OsString> =
-        ["-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        ["-m", "pip", subcommand, "--disable-pip-version-check", "--no-input"]
             .map(Into::into)
             .to_vec();
-    // What a user's configuration may say about the place must not.
-    arguments.extend(["--no-user", "--prefix=", "--root=/"].map(Into::into));
-    arguments.extend(["--root-user-action", "ignore", "--progress-bar", "off"].map(Into::into));
-    arguments.extend(["--no-deps", "--no-compile", "--only-binary=:all:"].map(Into::into));
+    arguments.extend(["--progress-bar", "off", "--no-deps", "--only-binary=:all:"].map(Into::into));
     arguments.extend(["--python-version".into(), version.clone().into()]);
     arguments.extend(["--implementation", "cp"].map(Into::into));
     for abi in [format!("cp{}", version.replace('.', "")), "abi3".into(), "none".into()] {
@@ -107,10 +136,36 @@ fn arguments(
     for tag in &platform.platforms {
         arguments.extend(["--platform".into(), tag.into()]);
     }
-    arguments.extend(["--cache-dir".into(), wheels.into()]);
-    arguments.extend(["--target".into(), target.into(), "--".into()]);
-    arguments.extend(requirements.iter().map(Into::into));
     arguments
+}
+
+fn fetch_arguments(target: &Path, cache: &Path, platform: &Inspection) -> Vec<OsString> {
+    let mut arguments = arguments("download", platform);
+    arguments.extend(["--cache-dir".into(), cache.into()]);
+    arguments.extend(["--dest".into(), target.into(), "--".into()]);
+    arguments
+}
+
+/// By requirement, not by file: pip would note in the target where each file stood.
+fn unpack_arguments(target: &Path, fetched: &Path, platform: &Inspection) -> Vec<OsString> {
+    let mut arguments = arguments("install", platform);
+    // What a user's configuration may say about the place must not.
+    arguments.extend(["--no-user", "--prefix=", "--root=/"].map(Into::into));
+    arguments.extend(["--root-user-action", "ignore", "--no-compile"].map(Into::into));
+    arguments.extend(["--no-index", "--no-cache-dir"].map(Into::into));
+    arguments.extend(["--find-links".into(), fetched.into()]);
+    arguments.extend(["--target".into(), target.into(), "--".into()]);
+    arguments
+}
+
+/// What is in a directory, in order.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let doing = || format!("look into {}", directory.display());
+    let entries = fs::read_dir(directory).doing(doing)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()).doing(doing));
+    let mut paths = paths.collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Names the requirement for which there is no wheel, if it is that.

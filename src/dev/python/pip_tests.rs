@@ -19,8 +19,9 @@ fn place() -> TempDir {
 
 async fn install(pip: &Pip, place: &TempDir, requirements: &[&str]) -> Result<Vec<String>> {
     let requirements: Vec<String> = requirements.iter().map(ToString::to_string).collect();
-    let (target, cache) = (place.path().join("target"), place.path().join("cache"));
-    pip.install(&requirements, &target, &cache, &inspection()).await?;
+    let target = place.path().join("target");
+    let places = Places { cache: place.path().join("cache"), wheels: place.path().join("kept") };
+    pip.install(&requirements, &target, &places, &inspection()).await?;
     let mut names: Vec<String> = fs::read_dir(target)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -49,6 +50,10 @@ async fn the_wheels_are_those_of_the_container_and_nothing_else_comes_along() {
         install(&offline(&place), &place, &wanted).await.unwrap(),
         ["aio_built-1.0.dist-info", "aio_plain-1.0.dist-info", "aio_stable-1.0.dist-info"]
     );
+    let kept = entries(&place.path().join("kept")).unwrap();
+    let names: Vec<_> = kept.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names[1].starts_with("aio_plain-1.0-") && names[1].ends_with(".whl"), "{names:?}");
 }
 
 #[tokio::test]

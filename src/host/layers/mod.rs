@@ -168,7 +168,7 @@ impl Shared {
             .map_err(|error| error.context(what()))?;
         let prepared = self.preparations.of(id)?;
         let index = &prepared.index;
-        let pool = Pool::open(&self.paths.downloads_dir())?;
+        let pool = Pool::open(&self.paths.packages_dir())?;
 
         let status = chain.first().map(|top| self.status_file(top));
         let archives = index
@@ -277,7 +277,7 @@ fn wanted_packages(spec: &LayerSpec) -> Vec<String> {
 
 /// Bytes of downloaded packages.
 pub fn downloads_size(paths: &Paths) -> u64 {
-    Pool::open(&paths.downloads_dir()).map_or(0, |pool| pool.size())
+    Pool::open(&paths.packages_dir()).map_or(0, |pool| pool.size())
 }
 
 /// Removes all downloaded packages.
@@ -285,7 +285,7 @@ pub fn downloads_size(paths: &Paths) -> u64 {
 /// # Errors
 /// When one cannot be removed.
 pub fn remove_downloads(paths: &Paths) -> Result<()> {
-    Pool::open(&paths.downloads_dir())?.clear()
+    Pool::open(&paths.packages_dir())?.clear()
 }
 
 const MIB: u64 = 1 << 20;

@@ -142,7 +142,7 @@ impl Shared {
         progress: &Arc<dyn BuildProgress>,
     ) -> Result<()> {
         self.prepare(layers, progress.as_ref())?;
-        let pool = Pool::open(&self.paths.downloads_dir())?;
+        let pool = Pool::open(&self.paths.packages_dir())?;
         let missing = self.missing(layers);
         let Some((first, _)) = missing.first() else { return Ok(()) };
         let total = pool.missing_bytes(&self.preparations.of(first)?.archives);

@@ -30,12 +30,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The pool below `downloads`.
+    /// The pool at `dir`.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(downloads: &Path) -> Result<Self> {
-        let dir = downloads.join("pool");
+    pub fn open(dir: &Path) -> Result<Self> {
+        let dir = dir.to_owned();
         let partial = dir.join("partial");
         fs::create_dir_all(&partial).doing(|| format!("make {}", partial.display()))?;
         Ok(Self { dir })
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_build_gets_all_and_gives_back_what_it_fetched_itself() {
         let dir = tempfile::tempdir().unwrap();
-        let pool = Pool::open(dir.path()).unwrap();
+        let pool = Pool::open(&dir.path().join("pool")).unwrap();
         fs::write(pool.dir.join("a.deb"), b"a").unwrap();
         let build = dir.path().join("build");
         fs::create_dir(&build).unwrap();

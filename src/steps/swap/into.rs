@@ -67,7 +67,8 @@ impl Into {
                     .warn(format!("{label} lacks {}: not added, as you said.", missing.join(", ")));
                 return Ok(());
             }
-            let cache = Cache::new(self.work.paths.dev_cache_dir().join("packages"));
+            let paths = &self.work.paths;
+            let cache = Cache::new(paths.dev_cache_dir().join("packages"), paths.wheels_dir());
             let python = self.python(context);
             let delta =
                 cache.provide(&self.request, &inspection, &Pip::default(), &python).await.map_err(

@@ -50,7 +50,8 @@ impl Place {
         wheel(&wheels, "oslo.service", "4.8.0", "py3-none-any", &["aio-futurist>=3"]);
         wheel(&wheels, "aio_futurist", "3.1", "py3-none-any", &[]);
         wheel(&wheels, "aio_futurist", "4.0", "py3-none-any", &[]);
-        let cache = Cache::new(directory.path().join("state/deltas"));
+        let cache =
+            Cache::new(directory.path().join("state/deltas"), directory.path().join("kept"));
         Self { cache, pip: Pip::of_directory(&wheels), directory }
     }
 
