@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
+use super::ceph;
 use super::spec::{Kind, Secret};
 
 /// What is wrong with `value`; nothing when it is of the secret's kind.
@@ -19,6 +20,9 @@ pub fn check(secret: &Secret, value: &str) -> Option<String> {
                     .to_owned()
             })
         }
+        Kind::CephKey => (!ceph::is_key(value)).then(|| {
+            "is not a key of cephx, as `ceph-authtool --gen-print-key` prints them".to_owned()
+        }),
     }
 }
 

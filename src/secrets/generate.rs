@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use rand::{CryptoRng, RngExt as _};
 use secrecy::SecretString;
 
+use super::ceph;
 use super::spec::{Kind, Secret};
 
 /// Letters and digits alone pass unharmed through URLs, INI files, shells and YAML.
@@ -24,6 +25,10 @@ pub fn generate(secret: &Secret, random: &mut impl CryptoRng) -> SecretString {
         Kind::FernetKey => {
             let bytes: [u8; 32] = random.random();
             URL_SAFE.encode(bytes).into()
+        }
+        Kind::CephKey => {
+            let bytes: [u8; 16] = random.random();
+            ceph::encode(bytes).into()
         }
     }
 }

@@ -10,6 +10,7 @@
 //! quotes one: errors name the secret, the line and what is wrong with it.
 
 pub mod applied;
+mod ceph;
 pub mod check;
 pub mod file;
 pub mod generate;

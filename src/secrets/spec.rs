@@ -26,6 +26,8 @@ pub enum Kind {
     Uuid,
     /// 32 bytes in URL-safe Base64, as the `cryptography` library's Fernet wants them.
     FernetKey,
+    /// A key of cephx in Base64: an AES key of 16 bytes, in the encoding of Ceph's `CryptoKey`.
+    CephKey,
 }
 
 /// How an edit is treated once the secret is in use.
@@ -168,7 +170,7 @@ impl Secret {
             return Some(if has_length {
                 "a password, token or hex key needs a `length`"
             } else {
-                "a UUID or Fernet key has no `length`"
+                "a UUID, Fernet key or Ceph key has no `length`"
             });
         }
         if self.length == Some(0) {

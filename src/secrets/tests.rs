@@ -139,6 +139,9 @@ fn specification_mistakes_name_file_and_secret() {
     assert!(unknown.contains("secrets/x.yml") && unknown.contains("passwort"), "{unknown}");
     let no_length = load("service: x\nsecrets: {a: {use: U, kind: token, rotation: apply}}\n");
     assert!(no_length.contains("`a`") && no_length.contains("`length`"), "{no_length}");
+    let length =
+        load("service: x\nsecrets: {a: {use: U, kind: ceph_key, length: 1, rotation: apply}}\n");
+    assert!(length.contains("`a`") && length.contains("has no `length`"), "{length}");
     let no_reason = load("service: x\nsecrets: {a: {use: U, kind: uuid, rotation: refuse}}\n");
     assert!(no_reason.contains("`reason`"), "{no_reason}");
     let twice = "service: x\nsecrets: {a: {use: U, kind: uuid, rotation: apply}}\n";
@@ -157,6 +160,12 @@ fn generated_values_are_of_their_kind() {
     }
     let uuid = generate(&secret(Kind::Uuid, None, &[]), &mut random);
     assert_eq!(uuid::Uuid::parse_str(uuid.expose_secret()).unwrap().get_version_num(), 4);
+    let ceph = secret(Kind::CephKey, None, &[]);
+    let values = [generate(&ceph, &mut random), generate(&ceph, &mut random)];
+    assert_ne!(values[0].expose_secret(), values[1].expose_secret());
+    assert!(values.iter().all(|value| check(&ceph, value.expose_secret()).is_none()));
+    let wrong = check(&ceph, "bm90IGEga2V5").unwrap();
+    assert!(wrong.contains("ceph-authtool") && !wrong.contains("bm90"), "{wrong}");
 }
 
 #[test]
