@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use super::global::{Choices, Global};
 use super::{block_on, options};
-use crate::config::cloud::CloudOptions;
 use crate::error::Result;
 use crate::session::bootstrap::{self, Wanted};
 use crate::session::run::Options;
@@ -18,6 +17,7 @@ Examples:
   aio bootstrap                              the largest scenario that fits this host
   aio bootstrap --scenario minimal           one member of everything, 4 GiB of memory
   aio bootstrap --set galera.members=1       as before, but one database
+  aio bootstrap --without heat               the same scenario, less a service
   aio bootstrap --prepare-only               write the files to edit, then stop
 
 Run it again at any time: it changes only what is not as it should be.")]
@@ -51,17 +51,12 @@ pub struct PlanArgs {
     pub choices: Choices,
 }
 
-fn cloud_options(global: &Global, choices: Choices) -> CloudOptions {
-    let Choices { scenario, set, expose } = choices;
-    CloudOptions { name: global.name.clone(), scenario, set, expose }
-}
-
 /// Runs `aio bootstrap`.
 ///
 /// # Errors
 /// When the host or a file is not fit, or a step failed.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
-    let choices = cloud_options(global, args.choices);
+    let choices = args.choices.options(&global.name);
     let wanted = Wanted { choices: &choices, prepare_only: args.prepare_only, yes: args.yes };
     let options = Options { timings: args.timings, ..options(global) };
     let report = block_on(bootstrap::bootstrap(&options, wanted))?;
@@ -76,7 +71,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
 /// # Errors
 /// When the host or a file is not fit, or a step could not be looked at: what could is printed.
 pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
-    let choices = cloud_options(global, args.choices);
+    let choices = args.choices.options(&global.name);
     let report = block_on(bootstrap::plan(&options(global), &choices))?;
     if global.json() {
         ui::out::json(&report)?;

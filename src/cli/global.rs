@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::config::cloud::CloudOptions;
 use crate::state::paths::Paths;
 use crate::ui::Wish;
 
@@ -140,6 +141,14 @@ pub struct Choices {
     /// Without it: what `cloud.yml` says, or, for a new cloud, the largest that fits this host.
     #[arg(long, value_name = "SCENARIO")]
     pub scenario: Option<String>,
+    /// Add a service to the scenario, with all that it needs
+    ///
+    /// What is added is written to `cloud.yml` and kept by later runs, as what is left out is.
+    #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
+    pub with: Vec<String>,
+    /// Leave a service out of the scenario, with all that needs it
+    #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
+    pub without: Vec<String>,
     /// Set a value: members of a kind (`galera.members=1`) or a service's variable
     ///
     /// May be given several times. What is set is written to `cloud.yml` and kept by later runs.
@@ -151,6 +160,14 @@ pub struct Choices {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
     #[arg(default_missing_value = "auto")]
     pub expose: Option<String>,
+}
+
+impl Choices {
+    /// The same for the cloud of that name.
+    pub fn options(self, name: &str) -> CloudOptions {
+        let Self { scenario, set, with, without, expose } = self;
+        CloudOptions { name: name.to_owned(), scenario, set, with, without, expose }
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::block_on;
 use super::global::{Choices, Global};
-use crate::config::cloud::{CloudFile, CloudOptions};
+use crate::config::cloud::CloudFile;
 use crate::config::load::Profiles;
 use crate::error::{ErrorKind, Result};
 use crate::host::facts::{self, Depth};
@@ -37,15 +37,10 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let paths = global.paths();
     let profiles = Profiles::load(&paths.config_dir)?;
     let mut cloud = CloudFile::load(&paths.cloud_file())?;
-    let options = CloudOptions {
-        name: global.name.clone(),
-        scenario: args.choices.scenario,
-        set: args.choices.set,
-        expose: args.choices.expose,
-    };
+    let options = args.choices.options(&global.name);
     cloud.apply(&options, &profiles)?;
     let facts = block_on(async { Ok(facts::read(&paths.state_dir, Depth::Thorough).await) })?;
-    let survey = survey(&paths.cloud, &facts, &profiles, &cloud)?;
+    let survey = survey(&paths.cloud, &facts, &profiles, &cloud, &options)?;
     let obstacles = obstacles::sentences(
         &paths.cloud,
         &survey.networks.networks,

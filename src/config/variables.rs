@@ -1,5 +1,8 @@
 //! The values of variables: profiles' defaults, then the scenario's, then `user_variables.yml`,
 //! then what `--set` wrote to `cloud.yml`. A later one wins. Each value's origin is kept.
+//!
+//! `user_variables.yml` may also name packages that a container kind gets besides its own:
+//! `packages.KIND: [NAME…]`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +26,12 @@ pub struct Variables {
     pub values: BTreeMap<String, Value>,
     /// By name.
     pub origins: BTreeMap<String, Origin>,
+    /// Packages of the distribution, by container kind, besides those of its profile.
+    pub packages: BTreeMap<String, Vec<String>>,
 }
+
+/// What the names of values that are packages begin with.
+const PACKAGES: &str = "packages.";
 
 /// Values that a user wrote, not yet checked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,6 +98,11 @@ pub fn resolve_variables(
         variables.put(name, value.clone(), Origin::Scenario { place });
     }
     for entry in &user.entries {
+        if let Some(kind) = entry.name.strip_prefix(PACKAGES) {
+            let packages = packages(profiles, kind, entry)?;
+            variables.packages.insert(kind.to_owned(), packages);
+            continue;
+        }
         check(profiles, &entry.name, &entry.value, &entry.place)?;
         let place = entry.place.clone();
         let origin =
@@ -109,6 +122,38 @@ impl Variables {
 /// The variable of that name, of whatever service.
 pub fn find<'a>(profiles: &'a Profiles, name: &str) -> Option<&'a Variable> {
     profiles.services.values().find_map(|service| service.variables.get(name))
+}
+
+/// The packages that an entry gives to a container kind.
+fn packages(profiles: &Profiles, kind: &str, entry: &UserValue) -> Result<Vec<String>> {
+    let place = &entry.place;
+    let wrong = |why: &str| Error::new(ErrorKind::Config, format!("{place}: {why}"));
+    if profiles.kind(kind).is_none() {
+        let error = wrong(&format!("there is no container kind `{kind}`"));
+        return Err(match suggestion(kind, profiles.kinds().map(|(kind, ..)| kind)) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
+    }
+    let names: Option<Vec<&str>> =
+        entry.value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
+    let complete = entry.value.as_array().map(Vec::len) == names.as_ref().map(Vec::len);
+    let Some(names) = names.filter(|_| complete) else {
+        return Err(wrong(&format!(
+            "`{}` must be a list of packages, as [vim, gdb] is",
+            entry.name
+        )));
+    };
+    // A name as Debian's policy has it: nothing that APT would take for an option, a version or a
+    // pattern.
+    let is_name = |name: &str| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        name.starts_with(plain) && name.chars().all(|c| plain(c) || "+-.".contains(c))
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(wrong(&format!("`{name}` is not a package's name"))),
+        None => Ok(names.into_iter().map(str::to_owned).collect()),
+    }
 }
 
 fn check(profiles: &Profiles, name: &str, value: &Value, place: &str) -> Result<()> {

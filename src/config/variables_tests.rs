@@ -11,7 +11,8 @@ variables:
   ratio: {description: how much, default: 1.5}
   colour: {description: of the shed, default: red, choices: [red, blue]}
   plugins: {description: which, default: []}
-containers: {}
+containers:
+  shed: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
 ";
 
 const SCENARIO: &str =
@@ -79,4 +80,26 @@ fn values_of_the_command_line_have_the_variables_type() {
 #[test]
 fn a_missing_file_has_no_values() {
     assert_eq!(UserVariables::load(Path::new("/nonexistent")).unwrap(), UserVariables::default());
+}
+
+#[test]
+fn a_container_kind_gets_packages_besides_its_own() {
+    let variables = resolve("packages.shed: [vim, g++]\ndebug: true\n").unwrap();
+    assert_eq!(variables.packages["shed"], ["vim", "g++"]);
+    assert!(!variables.values.keys().any(|name| name.contains("shed")));
+    let error = resolve("debug: true\npackages.shde: [vim]\n").unwrap_err();
+    assert_eq!(error.message, "user_variables.yml:2: there is no container kind `shde`");
+    assert_eq!(error.hints, ["did you mean `shed`?"]);
+    for (text, reason) in [
+        ("packages.shed: vim\n", "must be a list of packages"),
+        ("packages.shed: [1]\n", "must be a list of packages"),
+        ("packages.shed: [--yes]\n", "`--yes` is not a package's name"),
+        ("packages.shed: [vim=2]\n", "`vim=2` is not a package's name"),
+    ] {
+        let message = resolve(text).unwrap_err().message;
+        assert!(
+            message.starts_with("user_variables.yml:1: ") && message.contains(reason),
+            "{message}"
+        );
+    }
 }

@@ -41,6 +41,9 @@ pub struct Bind {
     pub source: PathBuf,
     /// In the container.
     pub target: PathBuf,
+    /// Whether nothing is written to it there.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 impl Root {
@@ -184,7 +187,10 @@ fn clone(path: &Path, attributes: u64, namespace: Option<BorrowedFd<'_>>) -> Res
 
 /// Data is never a way to a set-user-ID program or a device.
 fn clone_bind(bind: &Bind, namespace: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
-    let attributes = syscall::ATTRIBUTE_NO_SUID | syscall::ATTRIBUTE_NO_DEVICES;
+    let mut attributes = syscall::ATTRIBUTE_NO_SUID | syscall::ATTRIBUTE_NO_DEVICES;
+    if bind.read_only {
+        attributes |= syscall::ATTRIBUTE_READ_ONLY;
+    }
     clone(&bind.source, attributes, namespace)
 }
 

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use sha2::{Digest, Sha256};
 
 use super::network::{Network, NetworkRole};
-use super::ranges::first_container_number;
+use super::ranges::{first_container_number, last_container_number};
 use super::topology::{Interface, Networks};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,6 +26,8 @@ pub struct Member {
     pub member: u32,
     /// Networks beside the NAT network.
     pub networks: Vec<NetworkRole>,
+    /// Those of them whose interface comes without its address.
+    pub unaddressed: Vec<NetworkRole>,
     /// Whether the virtual address stands on its management interface.
     pub virtual_address: bool,
 }
@@ -144,6 +146,7 @@ fn interface(
         host_name: veth_name(name, role),
         mac: macs.get(&(name.to_owned(), role)).cloned().ok_or_else(missing)?,
         addresses: all,
+        configured: !member.unaddressed.contains(&role),
         gateway: (role == NetworkRole::Nat).then_some(network.host_address),
     })
 }
@@ -157,8 +160,7 @@ fn allocate_network(
     recorded: &BTreeMap<String, Recorded>,
 ) -> Result<BTreeMap<String, Ipv4Addr>> {
     let first = first_container_number(network.role);
-    // The last address of a range is its broadcast address.
-    let last = u32::try_from(network.range.size() - 2).unwrap_or(u32::MAX - 1);
+    let last = last_container_number(network.role, network.range);
     let usable = |address: Ipv4Addr| {
         let number = u32::from(address).wrapping_sub(u32::from(network.range.base));
         network.range.contains(address)

@@ -9,8 +9,8 @@ use super::facts::{CgroupLayout, HostFacts};
 use super::layers;
 use super::network::NetworkRole;
 use super::sizing::Sizing;
-use super::topology::{Container, Data, Networks};
-use crate::config::profile::{ContainerKind, ServiceProfile};
+use super::topology::{Container, Data, Networks, Shared};
+use crate::config::profile::{ContainerKind, HostDirectory, ServiceProfile};
 use crate::config::release::Release;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::paths::Paths;
@@ -39,6 +39,8 @@ pub struct Inputs<'a> {
     pub sizing: Sizing,
     /// Values of all variables.
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// Packages by kind besides those of the profiles.
+    pub packages: &'a BTreeMap<String, Vec<String>>,
     /// What the host's package sources are, as one text: part of every layer's id.
     pub sources: &'a str,
 }
@@ -67,6 +69,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
     let stack = layers::stack(
         inputs.release,
         kinds.iter().map(|(_, kind, definition)| (*kind, *definition)),
+        inputs.packages,
         inputs.sources,
     )?;
     let mut wanted = Vec::new();
@@ -75,7 +78,8 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
             wanted.push(Member {
                 kind: (*kind).to_owned(),
                 member,
-                networks: roles(definition)?,
+                networks: roles(&definition.networks)?,
+                unaddressed: roles(&definition.unaddressed)?,
                 virtual_address: definition.virtual_address,
             });
         }
@@ -110,9 +114,8 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
 }
 
 /// The network roles that a profile names.
-fn roles(definition: &ContainerKind) -> Result<Vec<NetworkRole>> {
-    definition
-        .networks
+fn roles(names: &[String]) -> Result<Vec<NetworkRole>> {
+    names
         .iter()
         .map(|name| {
             NetworkRole::ALL.into_iter().find(|role| role.name() == name).ok_or_else(|| {
@@ -159,6 +162,15 @@ fn container(
         keep: directory.keep,
         source: inputs.paths.data_dir(&identity.name, &directory.path).display().to_string(),
     });
+    let shared = definition.shared.iter().map(|shared| Shared {
+        path: shared.path.clone(),
+        source: match shared.directory {
+            HostDirectory::Packages => inputs.paths.packages_dir(),
+            HostDirectory::Wheels => inputs.paths.wheels_dir(),
+        }
+        .display()
+        .to_string(),
+    });
     let units = definition.units.iter().chain(&inputs.release.units);
     let floor = definition.memory.limit_mib;
     let limit = inputs.sizing.memory_limit_mib.get(&identity.kind).copied().unwrap_or(floor);
@@ -169,8 +181,11 @@ fn container(
         layers,
         privileged: definition.privileged.clone().or_else(|| inputs.facts.privileged_reason()),
         interfaces: identity.interfaces,
+        devices: definition.devices.clone(),
+        nesting: definition.nesting,
         memory_limit_mib: limit,
         data: data.collect(),
+        shared: shared.collect(),
         environment: definition.environment.clone(),
         units: units.map(|unit| unit.name.clone()).collect(),
         identity_files: BTreeMap::from([

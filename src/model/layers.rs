@@ -1,7 +1,8 @@
 //! From a release and the container kinds of a cloud to its image layers.
 //!
-//! A kind's chain is the base, the shared layers that its profile names, and one layer of its own
-//! packages. Two kinds with the same chain and the same packages share that one too.
+//! A kind's chain is the base, the shared layers that its profile names, one layer of its own
+//! packages, and one of those that the user wants besides. Two kinds with the same chain and the same
+//! packages share them too.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +22,14 @@ pub struct Stack {
 }
 
 /// The layers of these kinds. `sources` says where the host gets packages from: it is part of every
-/// id.
+/// id. `extra` are packages by kind that the user wants besides.
 ///
 /// # Errors
 /// When a kind names a layer that the release does not define.
 pub fn stack<'a>(
     release: &Release,
     kinds: impl IntoIterator<Item = (&'a str, &'a ContainerKind)>,
+    extra: &BTreeMap<String, Vec<String>>,
     sources: &str,
 ) -> Result<Stack> {
     let mut builder = Builder { suite: &release.suite, sources, stack: Stack::default() };
@@ -37,12 +39,11 @@ pub fn stack<'a>(
             let shared = release.layers.get(name).ok_or_else(|| unknown(release, kind, name))?;
             chain.push(builder.add(name, shared, chain.last()));
         }
-        if !definition.packages.is_empty() {
-            let own = LayerDefinition {
-                packages: definition.packages.clone(),
-                ..LayerDefinition::default()
-            };
-            chain.push(builder.add(kind, &own, chain.last()));
+        let more = extra.get(kind).cloned().unwrap_or_default();
+        let own = [(kind.to_owned(), definition.packages.clone()), (format!("{kind}_extra"), more)];
+        for (name, packages) in own.into_iter().filter(|(_, packages)| !packages.is_empty()) {
+            let layer = LayerDefinition { packages, ..LayerDefinition::default() };
+            chain.push(builder.add(&name, &layer, chain.last()));
         }
         chain.reverse();
         builder.stack.chains.insert(kind.to_owned(), chain);
@@ -132,6 +133,10 @@ layers:
         serde_yaml::from_str(&text).unwrap()
     }
 
+    fn none() -> BTreeMap<String, Vec<String>> {
+        BTreeMap::new()
+    }
+
     fn names<'a>(stack: &'a Stack, kind: &str) -> Vec<&'a str> {
         let name = |id: &String| {
             let (_, spec) = stack.layers.iter().find(|(there, _)| there == id).unwrap();
@@ -143,7 +148,7 @@ layers:
     #[test]
     fn a_chain_is_listed_topmost_first_and_parents_come_before_children() {
         let engine = kind(&["openstack"], &["heat-engine"]);
-        let stack = stack(&release(), [("heat_engine", &engine)], "s").unwrap();
+        let stack = stack(&release(), [("heat_engine", &engine)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "heat_engine"), ["heat_engine", "openstack", "base"]);
         let order: Vec<&str> = stack.layers.iter().map(|(_, spec)| spec.name.as_str()).collect();
         assert_eq!(order, ["base", "openstack", "heat_engine"]);
@@ -164,7 +169,7 @@ layers:
         let engine = kind(&["openstack"], &["heat-engine", "heat-api"]);
         let other = kind(&[], &["heat-engine", "heat-api"]);
         let kinds = [("apis", &apis), ("engine", &engine), ("other", &other)];
-        let stack = stack(&release(), kinds, "s").unwrap();
+        let stack = stack(&release(), kinds, &none(), "s").unwrap();
         assert_eq!(stack.chains["apis"], stack.chains["engine"]);
         assert_eq!(names(&stack, "other"), ["other", "base"]);
         assert_eq!(stack.layers.len(), 4);
@@ -173,14 +178,26 @@ layers:
     #[test]
     fn a_kind_without_packages_has_no_layer_of_its_own() {
         let log = kind(&[], &[]);
-        let stack = stack(&release(), [("rsyslog", &log)], "s").unwrap();
+        let stack = stack(&release(), [("rsyslog", &log)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "rsyslog"), ["base"]);
+    }
+
+    #[test]
+    fn what_the_user_wants_besides_lies_on_top() {
+        let (engine, log) = (kind(&["openstack"], &["heat-engine"]), kind(&[], &[]));
+        let extra =
+            ["engine", "log", "other"].map(|kind| (kind.to_owned(), vec!["vim".to_owned()]));
+        let kinds = [("engine", &engine), ("log", &log), ("plain", &engine)];
+        let stack = stack(&release(), kinds, &extra.into(), "s").unwrap();
+        assert_eq!(names(&stack, "engine"), ["engine_extra", "engine", "openstack", "base"]);
+        assert_eq!(names(&stack, "log"), ["log_extra", "base"]);
+        assert_eq!(stack.chains["plain"], stack.chains["engine"][1..], "the rest is shared");
     }
 
     #[test]
     fn a_shared_layer_on_two_parents_has_two_names() {
         let (one, two) = (kind(&["compute"], &[]), kind(&["openstack", "compute"], &[]));
-        let stack = stack(&release(), [("one", &one), ("two", &two)], "s").unwrap();
+        let stack = stack(&release(), [("one", &one), ("two", &two)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "one"), ["compute", "base"]);
         assert_eq!(names(&stack, "two"), ["compute_2", "openstack", "base"]);
     }
@@ -188,7 +205,8 @@ layers:
     #[test]
     fn other_sources_give_other_ids() {
         let log = kind(&[], &[]);
-        let ids = |sources: &str| stack(&release(), [("k", &log)], sources).unwrap().chains;
+        let ids =
+            |sources: &str| stack(&release(), [("k", &log)], &none(), sources).unwrap().chains;
         assert_ne!(ids("one"), ids("two"));
         assert_eq!(ids("one"), ids("one"));
     }
@@ -196,7 +214,7 @@ layers:
     #[test]
     fn an_unknown_layer_names_the_nearest() {
         let wrong = kind(&["openstak"], &[]);
-        let error = stack(&release(), [("keystone", &wrong)], "s").unwrap_err();
+        let error = stack(&release(), [("keystone", &wrong)], &none(), "s").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Config);
         assert!(error.to_string().contains("`openstak`"), "{error}");
         assert!(error.hints[0].contains("openstack"), "{:?}", error.hints);

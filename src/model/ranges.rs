@@ -108,6 +108,22 @@ pub fn first_container_number(role: NetworkRole) -> u32 {
     }
 }
 
+/// The last host number that a container may get. The upper half of the provider network belongs to
+/// what runs in the cloud: see [`pool`].
+pub fn last_container_number(role: NetworkRole, range: Range) -> u32 {
+    let size = if role == NetworkRole::Provider { range.size() / 2 } else { range.size() };
+    // The last address of a range is its broadcast address.
+    u32::try_from(size - 2).unwrap_or(u32::MAX - 1)
+}
+
+/// The first and the last address of a range that neither the host nor a container ever gets: for
+/// guests of the cloud.
+pub fn pool(role: NetworkRole, range: Range) -> Option<(Ipv4Addr, Ipv4Addr)> {
+    let first = u32::try_from(range.size() / 2).ok()?;
+    let last = u32::try_from(range.size() - 2).ok()?;
+    (role == NetworkRole::Provider).then(|| (range.address(first), range.address(last)))
+}
+
 /// Chooses a range for every role. `named` are the ranges from the user's files, which include
 /// those that an earlier run recorded there.
 pub fn choose(

@@ -16,7 +16,8 @@ use crate::config::profile::ContainerKind;
 use demand::Demand;
 
 pub use fit::{
-    Chosen, Refusal, choose_scenario, notes, permit, refusals, size, smallest, taken_ports,
+    Alternatives, Chosen, Refusal, choose_scenario, fewer_services, notes, permit, refusals, size,
+    smallest, taken_ports,
 };
 
 /// What sizing decides. Every number follows from a host fact.

@@ -10,9 +10,9 @@ use super::facts::HostFacts;
 use super::network::NetworkRole;
 use super::ranges;
 use super::sizing::demand::Demand;
-use super::sizing::{self, Chosen, Refusal, Sizing, choose_scenario};
+use super::sizing::{self, Alternatives, Chosen, Refusal, Sizing, choose_scenario};
 use super::topology::Networks;
-use crate::config::cloud::{CloudFile, Expose};
+use crate::config::cloud::{CloudFile, CloudOptions, Expose};
 use crate::config::load::Profiles;
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
@@ -46,7 +46,8 @@ pub struct Survey {
     pub notes: Vec<String>,
 }
 
-/// Surveys a host for the cloud `name`. `cloud` is its file with all options applied.
+/// Surveys a host for the cloud `name`. `cloud` is its file with options applied, all but the
+/// services that they add to the scenario or leave out of it.
 ///
 /// # Errors
 /// When the files contradict themselves or the host: an unknown scenario, a range that is taken.
@@ -55,13 +56,16 @@ pub fn survey(
     facts: &HostFacts,
     profiles: &Profiles,
     cloud: &CloudFile,
+    options: &CloudOptions,
 ) -> Result<Survey> {
     let release = release(profiles, cloud.release())?;
     let services: Vec<&ServiceProfile> = profiles.services.values().collect();
     let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
+    let members_of = |scenario: &Scenario| cloud.members_with(options, scenario, profiles);
+    let alternatives = Alternatives { scenarios: &scenarios, members: &members_of };
     let chosen = match cloud.scenario() {
         Some(named) => Chosen { scenario: named.to_owned(), reason: String::new() },
-        None => match choose_scenario(facts, &scenarios, release, &services) {
+        None => match choose_scenario(facts, &alternatives, release, &services) {
             Err(error) if error.kind == ErrorKind::Host => not_even_the_smallest(&scenarios)?,
             chosen => chosen?,
         },
@@ -69,7 +73,9 @@ pub fn survey(
     let scenario = profiles.scenarios.get(&chosen.scenario).ok_or_else(|| {
         Error::new(ErrorKind::Config, format!("find the scenario `{}`", chosen.scenario))
     })?;
-    let members = cloud.members(scenario, profiles)?;
+    let mut file = cloud.clone();
+    file.change_services(options, scenario, profiles)?;
+    let members = file.members(scenario, profiles)?;
     let existing = facts.holds(name);
     let demand = Demand { release, services: &services, members: &members, existing };
 
@@ -84,6 +90,14 @@ pub fn survey(
         Expose::Address(address) => Some(address),
     };
     let mut refusals = sizing::refusals(facts, &demand);
+    if let Some(first) = refusals.first_mut() {
+        let members_of = |with: &[String]| {
+            let options = CloudOptions { with: with.to_vec(), ..options.clone() };
+            cloud.members_with(&options, scenario, profiles)
+        };
+        let fewer = sizing::fewer_services(facts, &demand, &options.with, &members_of);
+        first.advice.extend(fewer.map(|sentence| format!(" {sentence}")));
+    }
     if let Some(address) = exposed {
         refusals.extend(sizing::taken_ports(facts, &demand, address));
     }
@@ -139,7 +153,8 @@ mod tests {
 
     fn look(facts: &HostFacts, cloud: &str) -> Result<Survey> {
         let profiles = Profiles::load(Path::new("/nonexistent")).unwrap();
-        survey("aio1", facts, &profiles, &CloudFile::parse(cloud, "cloud.yml").unwrap())
+        let cloud = CloudFile::parse(cloud, "cloud.yml").unwrap();
+        survey("aio1", facts, &profiles, &cloud, &CloudOptions::default())
     }
 
     #[test]
@@ -175,6 +190,34 @@ mod tests {
             assert_eq!(survey.refusals[0].what, "memory");
         }
         assert_eq!(look(&facts, "").unwrap().scenario, "minimal");
+    }
+
+    #[test]
+    fn services_on_top_are_refused_with_those_that_fit() {
+        let own = |name: &str, limit_mib: u32| {
+            let kind = format!("{{summary: x, memory: {{idle_mib: 1, limit_mib: {limit_mib}}}}}");
+            format!("{{service: {name}, summary: x, containers: {{{name}: {kind}}}}}\n")
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let services = directory.path().join("profiles/services");
+        std::fs::create_dir_all(&services).unwrap();
+        for (name, limit_mib) in [("small", 64), ("huge", 400_000)] {
+            std::fs::write(services.join(format!("{name}.yml")), own(name, limit_mib)).unwrap();
+        }
+        let profiles = Profiles::load(directory.path()).unwrap();
+        let look = |with: &[&str]| {
+            let cloud = CloudFile::parse("scenario: minimal\n", "cloud.yml").unwrap();
+            let with = with.iter().map(|name| (*name).to_owned()).collect();
+            let options = CloudOptions { with, ..CloudOptions::default() };
+            survey("aio1", &host(), &profiles, &cloud, &options).unwrap()
+        };
+        let fits = look(&["small"]);
+        assert_eq!((fits.members["small"], fits.refusals.len()), (1, 0));
+        let refused = look(&["small", "huge"]).refusals;
+        assert_eq!(refused[0].what, "memory");
+        let advice = &refused[0].advice;
+        assert!(advice.ends_with(" Fewer services fit: --with small"), "{advice}");
+        assert!(look(&["huge"]).refusals[0].advice.ends_with(" Without huge it fits."));
     }
 
     #[test]

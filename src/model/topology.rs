@@ -30,10 +30,19 @@ pub struct Container {
     pub privileged: Option<String>,
     /// Network interfaces, `eth0` first.
     pub interfaces: Vec<Interface>,
+    /// Devices of the host that appear in it, if the host has them: absolute paths.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// Whether it may make network namespaces and mount file systems of the kernel's.
+    #[serde(default)]
+    pub nesting: bool,
     /// Memory limit in MiB.
     pub memory_limit_mib: u64,
     /// Directories that outlive a rebuild.
     pub data: Vec<Data>,
+    /// Directories of the host that it may read.
+    #[serde(default)]
+    pub shared: Vec<Shared>,
     /// Environment of commands run in it.
     pub environment: BTreeMap<String, String>,
     /// Units that may run; every other unit that packages bring is masked in the layers.
@@ -56,8 +65,16 @@ pub struct Interface {
     pub mac: String,
     /// Addresses with the prefix length of the network; the first is the member's own.
     pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Whether the interface comes with them. Else the service takes the interface over, and the
+    /// addresses are reserved for it.
+    #[serde(default = "yes")]
+    pub configured: bool,
     /// Default gateway, on one interface only.
     pub gateway: Option<Ipv4Addr>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A directory bind-mounted into a container.
@@ -75,6 +92,15 @@ pub struct Data {
     pub precious: bool,
     /// Whether `rebuild --data` leaves it alone.
     pub keep: bool,
+    /// The directory on the host, absolute.
+    pub source: String,
+}
+
+/// A directory of the host that a container sees, read-only.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Shared {
+    /// Absolute path in the container.
+    pub path: String,
     /// The directory on the host, absolute.
     pub source: String,
 }
@@ -127,8 +153,11 @@ pub(crate) mod tests {
             layers: Vec::new(),
             privileged: None,
             interfaces: Vec::new(),
+            devices: Vec::new(),
+            nesting: false,
             memory_limit_mib: 64,
             data: Vec::new(),
+            shared: Vec::new(),
             environment: BTreeMap::new(),
             units: Vec::new(),
             identity_files: BTreeMap::new(),

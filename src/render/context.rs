@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::load::Profiles;
 use crate::model::cloud::Cloud;
 use crate::model::network::NetworkRole;
+use crate::model::ranges::pool;
 use crate::model::topology::Container;
 
 /// The names that every template may use, beside functions and filters.
@@ -51,6 +52,14 @@ struct NetworkValue<'a> {
     prefix: u8,
     host_address: String,
     bridge: &'a str,
+    /// Addresses that neither the host nor a container ever gets; the provider network alone has some.
+    pool: Option<PoolValue>,
+}
+
+#[derive(Serialize)]
+struct PoolValue {
+    first: String,
+    last: String,
 }
 
 #[derive(Serialize)]
@@ -150,6 +159,10 @@ fn network_values(cloud: &Cloud) -> IndexMap<&'static str, NetworkValue<'_>> {
             prefix: network.range.prefix,
             host_address: network.host_address.to_string(),
             bridge: &network.bridge,
+            pool: pool(network.role, network.range).map(|(first, last)| PoolValue {
+                first: first.to_string(),
+                last: last.to_string(),
+            }),
         };
         (network.role.name(), network_value)
     });

@@ -23,8 +23,8 @@ use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
 use crate::model::ranges;
 use crate::model::sizing;
-use crate::model::sizing::Sizing;
 use crate::model::sizing::demand::Demand;
+use crate::model::sizing::{Alternatives, Sizing};
 use crate::model::topology::Networks;
 use crate::plan;
 use crate::render::Renderer;
@@ -90,10 +90,12 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     let depth = if former.is_some() { Depth::Quick } else { Depth::Thorough };
     let facts = facts::read(&paths.state_dir, depth).await;
     let release = release(&mut written)?;
-    let scenario = scenario(&mut written, &release, &facts)?;
+    let scenario = scenario(&mut written, choices, &release, &facts)?;
     let Written { profiles, specification, mut cloud_file, overrides, user_variables } = written;
     cloud_file.decide(Key::Name, &paths.cloud, "")?;
     cloud_file.decide(Key::Region, DEFAULT_REGION, "OpenStack's own default")?;
+    let before = cloud_file.clone();
+    cloud_file.change_services(choices, &scenario, &profiles)?;
     let members = cloud_file.members(&scenario, &profiles)?;
     let present = former.as_ref().map(count_members).unwrap_or_default();
     refuse_fixed(&profiles, &present, &members)?;
@@ -105,12 +107,26 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     if let Some(address) = networks.exposed_address {
         sizing::permit(&sizing::taken_ports(&facts, &demand, address))?;
     }
+    let members_of = |scenario: &Scenario| before.members_with(choices, scenario, &profiles);
+    let alternatives = Alternatives { scenarios: &scenarios, members: &members_of };
+    let size = || {
+        sizing::size(&facts, &demand, &alternatives).map_err(|error| {
+            let members_of = |with: &[String]| {
+                let choices = CloudOptions { with: with.to_vec(), ..choices.clone() };
+                before.members_with(&choices, &scenario, &profiles)
+            };
+            match sizing::fewer_services(&facts, &demand, &choices.with, &members_of) {
+                Some(sentence) => error.hint(sentence),
+                None => error,
+            }
+        })
+    };
     let sizing = match &former {
         // What the first run measured stays: else a busy moment would change every file.
         Some(former) if present == members => former.sizing.clone(),
         // So do the limits of the kinds that are there: a changed one restarts a container.
         Some(former) => {
-            let mut sizing = sizing::size(&facts, &demand, &scenarios)?;
+            let mut sizing = size()?;
             sizing.memory_limit_mib.extend(former.sizing.memory_limit_mib.clone());
             Sizing {
                 predicted_memory_mib: sizing.predicted_memory_mib,
@@ -119,7 +135,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
                 ..former.sizing.clone()
             }
         }
-        None => sizing::size(&facts, &demand, &scenarios)?,
+        None => size()?,
     };
     let variables = resolve_variables(&profiles, &scenario, &user_variables)?;
     let sources = layers::sources::fingerprint(&release.suite)?;
@@ -135,6 +151,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
         facts: &facts,
         sizing,
         variables: variables.values,
+        packages: &variables.packages,
         sources: &sources,
     })?;
     cloud.standby = swaps::standby(paths)?;
@@ -170,14 +187,22 @@ fn release(written: &mut Written) -> Result<Release> {
     Ok(release)
 }
 
-fn scenario(written: &mut Written, release: &Release, facts: &HostFacts) -> Result<Scenario> {
+fn scenario(
+    written: &mut Written,
+    choices: &CloudOptions,
+    release: &Release,
+    facts: &HostFacts,
+) -> Result<Scenario> {
     let name = match written.cloud_file.scenario() {
         Some(name) => name.to_owned(),
         None => {
             let profiles = &written.profiles;
             let services: Vec<&ServiceProfile> = profiles.services.values().collect();
             let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
-            let choice = sizing::choose_scenario(facts, &scenarios, release, &services)?;
+            let file = &written.cloud_file;
+            let members = |scenario: &Scenario| file.members_with(choices, scenario, profiles);
+            let alternatives = Alternatives { scenarios: &scenarios, members: &members };
+            let choice = sizing::choose_scenario(facts, &alternatives, release, &services)?;
             written.cloud_file.decide(Key::Scenario, &choice.scenario, &choice.reason)?;
             choice.scenario
         }

@@ -1,6 +1,7 @@
 //! Commands of a profile that prepare a service: schemas, first accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,6 +14,9 @@ use crate::host::Command;
 use crate::model::hash::sha256_hex;
 use crate::model::topology::Container;
 
+/// How long a look from inside the container may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(60);
+
 /// One command.
 pub struct Setup {
     /// For people.
@@ -23,7 +27,7 @@ pub struct Setup {
     pub container: Container,
     /// The script with its rendered environment.
     pub command: Command,
-    /// How it is observed.
+    /// How it is observed, rendered.
     pub done: Done,
     /// What several steps share.
     pub shared: Arc<Shared>,
@@ -38,12 +42,26 @@ impl Setup {
             self.command.argv.join(" ")
         ))
     }
+
+    /// Whether a look from inside the container finds the result.
+    async fn holds(&self, context: &StepContext, script: &str) -> bool {
+        let command = Command {
+            environment: self.command.environment.clone(),
+            timeout: Some(LOOK_LIMIT),
+            ..Command::shell(script)
+        };
+        let output = context.host.containers.run(&self.container.name, command).await;
+        output.is_ok_and(|output| output.success())
+    }
 }
 
 #[async_trait]
 impl Action for Setup {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        let known = context.host.records.get(&self.record).await? == Some(self.fingerprint());
         let missing = match &self.done {
+            // What is going to run anyhow need not be asked.
+            Done::Run { .. } if !known => false,
             Done::Sql { query } => match self.shared.sql(context, query).await {
                 Ok(rows) => {
                     let first = rows.into_iter().next().and_then(|row| row.into_iter().next());
@@ -52,12 +70,13 @@ impl Action for Setup {
                 Err(_) => true,
             },
             Done::AdminToken => Session::open(context, &self.shared).await.is_err(),
+            Done::Run { script } => !self.holds(context, script).await,
         };
         if missing {
             return Ok(Observation::Wrong("its result is not there".to_owned()));
         }
-        if context.host.records.get(&self.record).await? != Some(self.fingerprint()) {
-            return Ok(Observation::Wrong("it last ran with other software".to_owned()));
+        if !known {
+            return Ok(Observation::Wrong("it did not run with this software yet".to_owned()));
         }
         Ok(Observation::Right)
     }
@@ -67,5 +86,77 @@ impl Action for Setup {
         // A password that was set anew has ended every token of its user.
         *self.shared.admin_token.lock().await = None;
         context.host.records.set(&self.record, &self.fingerprint()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::engine::event::StepKey;
+    use crate::host::fake::absent;
+    use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::records::FakeRecords;
+    use crate::host::{Containers, Host, Output};
+    use crate::model::topology::tests::container;
+    use crate::render::testing;
+
+    /// `make` in the container c/1, done when `look` says so. `there` tells whether it does.
+    async fn setup(there: bool) -> (Setup, StepContext) {
+        let containers = Arc::new(FakeContainers::default());
+        let container = container("c/1");
+        containers.define(&container).await.unwrap();
+        containers.start(&container.name).await.unwrap();
+        containers.answer(move |_, command| {
+            let look = command.argv.last().is_some_and(|script| script == "look");
+            let knows = command.environment.get("WORD").is_some_and(|word| word == "x");
+            Some(Output { status: i32::from(look && !(there && knows)), ..Output::default() })
+        });
+        let host = Host {
+            containers: containers as Arc<_>,
+            records: Arc::new(FakeRecords::default()),
+            ..absent()
+        };
+        let (events, _) = unbounded_channel();
+        let (host, cancel) = (Arc::new(host), CancellationToken::new());
+        let cloud = testing::cloud(&testing::profiles(&[]));
+        let environment = BTreeMap::from([("WORD".to_owned(), "x".to_owned())]);
+        let setup = Setup {
+            title: "x".to_owned(),
+            record: "setup/c/x".to_owned(),
+            container,
+            command: Command { environment, ..Command::shell("make") },
+            done: Done::Run { script: "look".to_owned() },
+            shared: Arc::new(Shared::new(cloud, BTreeMap::new())),
+        };
+        (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
+    }
+
+    #[tokio::test]
+    async fn a_script_is_done_when_it_ran_and_its_result_is_found() {
+        let (setup, context) = setup(true).await;
+        let first = setup.observe(&context).await.unwrap();
+        let reason = "it did not run with this software yet".to_owned();
+        assert_eq!(first, Observation::Wrong(reason), "though the result is found");
+        setup.act(&context).await.unwrap();
+        assert_eq!(setup.observe(&context).await.unwrap(), Observation::Right);
+        let other = Setup { command: Command::shell("make anew"), ..setup };
+        assert_ne!(other.observe(&context).await.unwrap(), Observation::Right);
+    }
+
+    #[tokio::test]
+    async fn a_script_whose_result_is_lost_runs_again() {
+        let (setup, context) = setup(false).await;
+        setup.act(&context).await.unwrap();
+        let reason = "its result is not there".to_owned();
+        assert_eq!(setup.observe(&context).await.unwrap(), Observation::Wrong(reason.clone()));
+        // A container that is not there cannot be asked.
+        let gone = Setup { container: container("gone/1"), ..setup };
+        context.host.records.set("setup/c/x", &gone.fingerprint()).await.unwrap();
+        assert_eq!(gone.observe(&context).await.unwrap(), Observation::Wrong(reason));
     }
 }

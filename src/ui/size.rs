@@ -178,7 +178,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::cloud::CloudFile;
+    use crate::config::cloud::{CloudFile, CloudOptions};
     use crate::config::load::Profiles;
     use crate::model::survey::survey;
 
@@ -189,7 +189,7 @@ mod tests {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let profiles = Profiles::load(Path::new("/nonexistent")).unwrap();
         let cloud = CloudFile::parse(cloud, "cloud.yml").unwrap();
-        let survey = survey("aio1", &facts, &profiles, &cloud).unwrap();
+        let survey = survey("aio1", &facts, &profiles, &cloud, &CloudOptions::default()).unwrap();
         report(&facts, &survey, obstacles)
     }
 

@@ -117,8 +117,11 @@ impl Bench {
             layers: self.layers.clone(),
             privileged: None,
             interfaces: Vec::new(),
+            devices: Vec::new(),
+            nesting: false,
             memory_limit_mib: 256,
             data: Vec::new(),
+            shared: Vec::new(),
             environment: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
             units: vec!["memcached.service".to_owned()],
             identity_files: BTreeMap::from([
@@ -151,6 +154,7 @@ impl Bench {
             host_name: addresses::veth_name(&container.name, NetworkRole::Management),
             mac: format!("00:16:3e:7a:00:{number:02x}"),
             addresses: vec![(address(number), 24)],
+            configured: true,
             gateway: Some(address(1)),
         }
     }

@@ -173,6 +173,42 @@ fn containers_reach_the_world_and_nobody_but_the_host_reaches_them() {
 }
 
 #[test]
+fn a_guest_on_the_provider_network_is_reached_from_the_host_and_from_containers() {
+    if !in_own_namespace(
+        "a_guest_on_the_provider_network_is_reached_from_the_host_and_from_containers",
+    ) {
+        return;
+    }
+    let world = World::new();
+    let spec = spec("aio1", &[]);
+    world.apply(&spec);
+    world.route_from_outside(&spec);
+    let (container, own) = container(&spec, 20, 120);
+    let provider = spec.networks.iter().find(|it| it.role == NetworkRole::Provider).unwrap();
+    let (first, _) = ranges::pool(NetworkRole::Provider, provider.range).unwrap();
+    let guest = Machine::new();
+    let address = format!("{first}/{}", provider.range.prefix);
+    guest.plug_into(&provider.bridge, "eth0", "guest", &address);
+    guest.sh(&format!("ip route add default via {}", provider.host_address));
+    let server = guest.serve(&format!("{first}:80"));
+    let target = format!("{first}:80");
+
+    assert_eq!(connect_here(&target).unwrap(), provider.host_address.to_string());
+    assert_eq!(
+        container.connect(&target).unwrap(),
+        "10.0.4.20",
+        "by its default route, untranslated"
+    );
+    assert_eq!(guest.connect(OUTSIDE).unwrap(), "198.51.100.1", "under the host's address");
+    let inside = container.serve(&format!("{own}:5000"));
+    assert_eq!(guest.connect(&format!("{own}:5000")).unwrap(), first.to_string());
+    assert!(world.outside.connect(&target).is_err());
+
+    drop((server, inside, container, guest));
+    world.remove(&spec);
+}
+
+#[test]
 fn exposed_ports_and_nothing_else_lead_inside() {
     if !in_own_namespace("exposed_ports_and_nothing_else_lead_inside") {
         return;

@@ -19,10 +19,22 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     for network in &kind.networks {
         file.known("network", network, NetworkRole::ALL.iter().map(|role| role.name()));
     }
+    check_unaddressed(file, name, kind);
+    for device in &kind.devices {
+        let fine = device.starts_with("/dev/") && !device.contains("/../");
+        file.expect(fine, device, || {
+            format!(
+                "the device `{device}` of `{name}` must be a path below /dev, as /dev/net/tun is"
+            )
+        });
+    }
     check_layers(file, kind);
     for directory in &kind.data {
         absolute(file, &directory.path);
         permissions(file, &directory.path, &directory.owner, &directory.mode);
+    }
+    for shared in &kind.shared {
+        absolute(file, &shared.path);
     }
     let mut seen = BTreeSet::new();
     for unit in &kind.units {
@@ -41,6 +53,19 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     check_files(file, name, kind);
     if let Some(cluster) = &kind.cluster {
         check_cluster(file, name, kind, cluster);
+    }
+}
+
+fn check_unaddressed(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
+    let what = format!("network of `{name}`");
+    for network in &kind.unaddressed {
+        file.known(&what, network, kind.networks.iter().map(String::as_str));
+        let needed = [NetworkRole::Nat, NetworkRole::Management]
+            .into_iter()
+            .any(|role| role.name() == network);
+        file.expect(!needed, network, || {
+            format!("`{name}` is reached on the {network} network, so it needs its address there")
+        });
     }
 }
 

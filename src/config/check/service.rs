@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::profile::{Frontend, Identity, ServiceProfile, Variable};
+use crate::config::profile::{Done, Frontend, Identity, ServiceProfile, SetupPhase, Variable};
 use crate::config::variables::type_of;
 
 use super::{FileCheck, kind};
@@ -101,15 +101,20 @@ fn check_frontend(file: &mut FileCheck<'_, '_>, frontend: &Frontend) {
 fn check_setup(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     let mut seen = BTreeSet::new();
     for command in &service.setup {
-        file.known(
-            "container kind",
-            &command.container,
-            service.containers.keys().map(String::as_str),
-        );
+        if command.before == SetupPhase::Cloud {
+            // What uses the cloud as a user does runs where its clients are.
+            file.known_kind(&command.container);
+        } else {
+            let own = service.containers.keys().map(String::as_str);
+            file.known("container kind", &command.container, own);
+        }
         file.expect(seen.insert(&command.name), &command.name, || {
             format!("there are two set-up commands `{}`", command.name)
         });
         file.no_secret_in(&command.script, &command.name);
+        if let Done::Run { script } = &command.done {
+            file.no_secret_in(script, &command.name);
+        }
     }
 }
 

@@ -21,6 +21,9 @@ containers:
     summary: x
     layers: [openstack]
     networks: [management, storage]
+    unaddressed: [storage]
+    devices: [/dev/net/tun]
+    nesting: true
     memory: {idle_mib: 1, limit_mib: 2}
     data:
       - {path: /var/lib/heat, owner: "heat:heat", mode: "0750"}
@@ -48,6 +51,7 @@ frontends:
   - {name: heat_api, port: 8004, mode: http, backend: heat_engine, server_options: check}
 setup:
   - {name: schema, title: x, container: heat_engine, script: x, done: {observe: admin_token}}
+  - {name: image, title: x, container: balancer, before: cloud, script: y, done: {observe: run, script: z}}
 "#;
 
 const RELEASE: &str = "
@@ -132,7 +136,25 @@ fn names_of_other_profiles_must_exist() {
         "no layer in release r1 `opnstack`",
         Some("did you mean `openstack`?"),
     );
-    heat("storage", "stroage", "there is no network `stroage`", Some("did you mean `storage`?"));
+    heat(
+        "[management, storage]",
+        "[management, stroage]",
+        "there is no network `stroage`",
+        Some("did you mean `storage`?"),
+    );
+    heat(
+        "unaddressed: [storage]",
+        "unaddressed: [storag]",
+        "there is no network of `heat_engine` `storag`",
+        Some("did you mean `storage`?"),
+    );
+    heat(
+        "container: balancer",
+        "container: balancr",
+        "no container kind `balancr`",
+        Some("did you mean `balancer`?"),
+    );
+    heat("before: cloud, ", "", "no container kind `balancer`", None);
     heat(
         "heat/plain.conf",
         "heat/plan.conf",
@@ -226,6 +248,14 @@ fn a_kind_must_make_sense() {
     heat("default: false", "default: null", "cannot be null", None);
     heat("default: false", "default: false, choices: [true]", "is not among its choices", None);
     heat("script: x", "script: 'x {{ secrets.heat_password }}'", "names a secret", None);
+    heat("script: z", "script: 'z {{ secrets.heat_password }}'", "names a secret", None);
+    heat("/dev/net/tun", "net/tun", "must be a path below /dev", None);
+    heat(
+        "unaddressed: [storage]",
+        "unaddressed: [management]",
+        "`heat_engine` is reached on the management network",
+        None,
+    );
 }
 
 #[test]

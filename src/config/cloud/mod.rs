@@ -10,6 +10,7 @@
 mod document;
 mod members;
 mod options;
+mod services;
 mod values;
 
 use std::collections::BTreeMap;

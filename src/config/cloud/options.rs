@@ -18,6 +18,10 @@ pub struct CloudOptions {
     pub scenario: Option<String>,
     /// `--set KEY=VALUE`.
     pub set: Vec<(String, String)>,
+    /// `--with SERVICE`: see [`CloudFile::change_services`].
+    pub with: Vec<String>,
+    /// `--without SERVICE`.
+    pub without: Vec<String>,
     /// `--expose [ADDRESS]`.
     pub expose: Option<String>,
 }
@@ -175,7 +179,7 @@ fn known<'a>(
     Err(unknown(option, what, name, known.map(String::as_str)))
 }
 
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     option: &str,
     what: &str,
     name: &str,

@@ -269,3 +269,85 @@ fn a_users_link_and_mode_stay() {
     assert_eq!(target.metadata().unwrap().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "scenario: minimal\nregion: RegionOne\n");
 }
+
+const EXTRA: &str = "
+service: extra
+summary: x
+needs: [more]
+containers:
+  extra_api: {summary: x, members: 2, memory: {idle_mib: 1, limit_mib: 2}}
+  extra_fake: {summary: x, members: 0, memory: {idle_mib: 1, limit_mib: 2}}
+";
+
+const MORE: &str = "
+service: more
+summary: x
+needs: [galera]
+containers:
+  more: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+";
+
+/// The file after these options on top of the scenario `control`, and its members.
+fn changed(
+    file: &CloudFile,
+    with: &[&str],
+    without: &[&str],
+) -> Result<(CloudFile, BTreeMap<String, u32>)> {
+    let profiles = Profiles::from_texts([
+        ("services/base.yml", BASE),
+        ("services/galera.yml", GALERA),
+        ("services/extra.yml", EXTRA),
+        ("services/more.yml", MORE),
+        ("scenarios/control.yml", CONTROL),
+        ("releases/2025.1.yml", RELEASE),
+    ])?;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let options = CloudOptions { with: names(with), without: names(without), ..options(&[]) };
+    let mut file = file.clone();
+    let scenario = &profiles.scenarios["control"];
+    file.change_services(&options, scenario, &profiles)?;
+    let members = file.members(scenario, &profiles)?;
+    Ok((file, members))
+}
+
+#[test]
+fn a_service_comes_with_all_that_it_needs_and_stays() {
+    let (file, members) = changed(&first_run(), &["extra"], &[]).unwrap();
+    let deployed =
+        [("balancer", 1), ("extra_api", 2), ("galera", 3), ("heat_engine", 1), ("more", 1)];
+    let expected: BTreeMap<String, u32> =
+        deployed.map(|(kind, count)| (kind.to_owned(), count)).into();
+    assert_eq!(members, expected);
+    let text = text(&file);
+    assert!(text.contains("  extra_api: 2  # --with extra\n"), "{text}");
+    assert!(text.contains("  more: 1  # --with extra, which needs it\n"), "{text}");
+    // A later run is not told again, and being told again changes nothing.
+    let read = CloudFile::parse(&text, "cloud.yml").unwrap();
+    assert_eq!(changed(&read, &[], &[]).unwrap().1, members);
+    assert_eq!(super::tests::text(&changed(&read, &["extra"], &[]).unwrap().0), text);
+}
+
+#[test]
+fn a_service_goes_with_all_that_needs_it_and_comes_back() {
+    let (file, _) = changed(&first_run(), &["extra"], &[]).unwrap();
+    let (file, members) = changed(&file, &[], &["more"]).unwrap();
+    assert!(!members.contains_key("extra_api") && !members.contains_key("more"), "{members:?}");
+    let text = text(&file);
+    assert!(text.contains("  more: 0  # --without more\n"), "{text}");
+    assert!(text.contains("  extra_api: 0  # --without more, which it needs\n"), "{text}");
+    assert_eq!(changed(&file, &["extra"], &[]).unwrap().1["extra_api"], 2);
+    // What the scenario has comes back as the scenario has it.
+    let (file, members) = changed(&first_run(), &[], &["galera"]).unwrap();
+    assert_eq!(members, BTreeMap::from([("balancer".to_owned(), 1)]));
+    assert_eq!(changed(&file, &["galera"], &[]).unwrap().1["galera"], 3);
+}
+
+#[test]
+fn services_that_exclude_each_other_or_are_unknown_are_refused() {
+    let error = changed(&first_run(), &["extra"], &["galera"]).unwrap_err();
+    assert_eq!(error.message, "`--with extra` and `--without galera` exclude each other");
+    let error = changed(&first_run(), &["extar"], &[]).unwrap_err();
+    assert_eq!(error.message, "`--with extar`: there is no service `extar`");
+    assert_eq!(error.hints, ["did you mean `extra`?"]);
+    assert_eq!(changed(&first_run(), &[], &["mroe"]).unwrap_err().kind, ErrorKind::Usage);
+}

@@ -14,6 +14,10 @@ use super::unit::Unit;
 pub struct ContainerKind {
     /// One line for tables.
     pub summary: String,
+    /// How many members `--with` gives it where the scenario has none: 1 unless it says otherwise,
+    /// 0 for a kind that must be asked for by its own name.
+    #[serde(default = "one")]
+    pub members: u32,
     /// Named layers of the release file (`profiles/releases`) that lie below the kind's own,
     /// lowest first, without the base: `[openstack]`.
     #[serde(default)]
@@ -24,6 +28,19 @@ pub struct ContainerKind {
     /// Networks beside the NAT network that every container has: `[management]`.
     #[serde(default = "management_only")]
     pub networks: Vec<String>,
+    /// Those of `networks` whose interface comes without its address: the service itself takes it
+    /// over, and puts the address where it wants it (a switch's own port, say). Templates see it in
+    /// `container.addresses` all the same.
+    #[serde(default)]
+    pub unaddressed: Vec<String>,
+    /// Devices of the host that it may open, where the host has them: `[/dev/net/tun]`. In an
+    /// unprivileged container those alone that everybody may open.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// Whether it makes network namespaces, or mounts file systems of the kernel's. In an
+    /// unprivileged container the kernel allows that only where whole ones stand already.
+    #[serde(default)]
+    pub nesting: bool,
     /// Whether the internal virtual address stands on this kind's management interface.
     #[serde(default)]
     pub virtual_address: bool,
@@ -35,6 +52,9 @@ pub struct ContainerKind {
     /// Directories that outlive a rebuild.
     #[serde(default)]
     pub data: Vec<DataDirectory>,
+    /// Directories of the host, shared by all clouds, that it may read.
+    #[serde(default)]
+    pub shared: Vec<SharedDirectory>,
     /// Environment of commands run with `aio attach`.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -50,6 +70,10 @@ pub struct ContainerKind {
     /// Set for kinds whose members form one cluster.
     #[serde(default)]
     pub cluster: Option<Cluster>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn management_only() -> Vec<String> {
@@ -90,6 +114,26 @@ pub struct DataDirectory {
     /// Whether `rebuild --data` leaves it alone (logs).
     #[serde(default)]
     pub keep: bool,
+}
+
+/// A directory of the host in a container, read-only.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedDirectory {
+    /// Which.
+    pub directory: HostDirectory,
+    /// Absolute path in the container.
+    pub path: String,
+}
+
+/// What the host keeps for all clouds of a state directory.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostDirectory {
+    /// Packages of the distribution, of which layers are built.
+    Packages,
+    /// Python wheels that checkouts needed.
+    Wheels,
 }
 
 fn mode_0755() -> String {

@@ -20,7 +20,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Cluster, ClusterSize};
-pub use container::{ContainerKind, DataDirectory, Memory, Probe};
+pub use container::{ContainerKind, DataDirectory, HostDirectory, Memory, Probe, SharedDirectory};
 pub use dev::{SchemaDev, ServiceDev, UnitDev};
 pub use file::{File, Merge};
 pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer, ServerDefaults};

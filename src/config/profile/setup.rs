@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A command that prepares a service before its units start.
+/// A command that prepares a service, before its units start unless `before` says otherwise.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetupCommand {
@@ -12,7 +12,8 @@ pub struct SetupCommand {
     pub name: String,
     /// Shown while it runs: "schema of heat".
     pub title: String,
-    /// The container kind in whose first member it runs.
+    /// The container kind in whose first member it runs: one of the service's own, or with `before:
+    /// cloud` any. Where the cloud has no member of it, the command is left out.
     pub container: String,
     /// A shell script run as root. Secrets come by `environment`, never here.
     pub script: String,
@@ -21,7 +22,7 @@ pub struct SetupCommand {
     pub environment: BTreeMap<String, String>,
     /// How it is observed to be done already.
     pub done: Done,
-    /// `units`: before the service's units start (the default). `service`: after they are healthy.
+    /// What waits for it: the service's units (the default), the service, or nothing of the cloud.
     #[serde(default)]
     pub before: SetupPhase,
 }
@@ -35,6 +36,9 @@ pub enum SetupPhase {
     Units,
     /// After the units are healthy, before the service counts as ready.
     Ready,
+    /// After every service of the cloud is ready and the catalog is complete, before the cloud
+    /// counts as built; after such commands of services that this one needs.
+    Cloud,
 }
 
 /// How a set-up command is observed to be done.
@@ -49,4 +53,11 @@ pub enum Done {
     },
     /// The identity service issues a token to the user `admin` with the present secret.
     AdminToken,
+    /// A shell script in the same container, with the same environment, exits with 0, and the
+    /// command and the container's layers are those of the last time. Every run of `aio bootstrap`
+    /// waits for it: it should take a moment only.
+    Run {
+        /// *Template*, without secrets.
+        script: String,
+    },
 }

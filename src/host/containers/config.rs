@@ -19,6 +19,8 @@ pub(super) struct Definition<'a> {
     /// What of the host appears in it while it runs.
     pub(super) shared: &'a Path,
     pub(super) features: &'a HostFeatures,
+    /// What the control group of a privileged container must let through: `c 10:200 rwm`.
+    pub(super) device_rules: &'a [String],
     /// The record that hooks read.
     pub(super) record: &'a Path,
     /// The binary that hooks call.
@@ -50,15 +52,18 @@ pub(super) fn render(definition: &Definition<'_>) -> String {
         lines.add("lxc.include", format!("{INCLUDES}/userns.conf"));
         lines.add("lxc.idmap", format!("u 0 {first} {count}"));
         lines.add("lxc.idmap", format!("g 0 {first} {count}"));
-        // `ip netns exec` mounts a sysfs of its own, which the kernel only allows in a user
-        // namespace that can see a whole one.
-        lines.add("lxc.mount.entry", "proc dev/.lxc/proc proc create=dir,optional 0 0");
-        lines.add("lxc.mount.entry", "sys dev/.lxc/sys sysfs create=dir,optional 0 0");
+        if container.nesting {
+            // `ip netns exec` mounts a sysfs of its own, which the kernel only allows in a user
+            // namespace that can see a whole one.
+            lines.add("lxc.mount.entry", "proc dev/.lxc/proc proc create=dir,optional 0 0");
+            lines.add("lxc.mount.entry", "sys dev/.lxc/sys sysfs create=dir,optional 0 0");
+        }
     }
     lines.add("lxc.uts.name", &container.hostname);
     lines.add("lxc.rootfs.path", format!("dir:{}", root.merged.display()));
     add_hooks(&mut lines, definition);
     add_publications(&mut lines, definition.shared);
+    add_devices(&mut lines, definition);
     // Started by `aio start` alone, which makes bridges first: not by the distribution's unit, which
     // starts what is in no group or in `onboot`.
     lines.add("lxc.start.auto", 1);
@@ -101,6 +106,20 @@ fn add_publications(lines: &mut Lines, shared: &Path) {
     lines.add("lxc.environment", format!("SYSTEMD_UNIT_PATH={IN_CONTAINER}/{UNITS}:"));
 }
 
+/// Devices of the host appear as they are there. A user namespace is ruled by their permissions
+/// alone; without one the control group must let them through too.
+fn add_devices(lines: &mut Lines, definition: &Definition<'_>) {
+    for device in &definition.container.devices {
+        let path = escaped(Path::new(device));
+        let target = path.trim_start_matches('/');
+        lines.add("lxc.mount.entry", format!("{path} {target} none bind,create=file,optional 0 0"));
+    }
+    let group = if definition.features.unified_cgroups { "cgroup2" } else { "cgroup" };
+    for rule in definition.device_rules {
+        lines.add(&format!("lxc.{group}.devices.allow"), rule);
+    }
+}
+
 /// For a line in the form of fstab(5).
 fn escaped(path: &Path) -> String {
     path.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
@@ -134,7 +153,7 @@ fn add_interface(lines: &mut Lines, index: usize, interface: &Interface) {
     // Fixed: with a random one a restarted container stays unreachable until the neighbours' ARP
     // entries age.
     lines.add(&key("hwaddr"), &interface.mac);
-    for (address, prefix) in &interface.addresses {
+    for (address, prefix) in interface.addresses.iter().filter(|_| interface.configured) {
         lines.add(&key("ipv4.address"), format!("{address}/{prefix}"));
     }
     if let Some(gateway) = interface.gateway {

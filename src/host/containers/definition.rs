@@ -6,7 +6,7 @@
 //! that are no longer the container's.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -58,11 +58,16 @@ impl Inner {
         let journal = Bind {
             source: self.paths.journal_dir().join(&container.machine_id),
             target: Path::new("/var/log/journal").join(&container.machine_id),
+            read_only: false,
         };
-        let data = container.data.iter();
-        let mut binds: Vec<Bind> = data
-            .map(|data| Bind { source: (&data.source).into(), target: (&data.path).into() })
-            .collect();
+        let bind = |source: &str, target: &str, read_only: bool| Bind {
+            source: source.into(),
+            target: target.into(),
+            read_only,
+        };
+        let data = container.data.iter().map(|data| bind(&data.source, &data.path, false));
+        let shared = container.shared.iter().map(|shared| bind(&shared.source, &shared.path, true));
+        let mut binds: Vec<Bind> = data.chain(shared).collect();
         binds.push(journal);
         binds.sort_by_key(|bind| bind.target.components().count());
         Root {
@@ -93,6 +98,7 @@ impl Inner {
             root,
             shared: &self.place(container).shared(),
             features: &self.features,
+            device_rules: &device_rules(container),
             record: &self.paths.spec_file(&container.name),
             binary: &self.paths.binary(),
             directory: &Paths::lxc_dir(&container.name),
@@ -146,6 +152,9 @@ impl Inner {
             (Paths::lxc_dir(name), 0o750),
         ] {
             make_missing(&directory, mode).doing(doing)?;
+        }
+        for shared in &container.shared {
+            make_missing(Path::new(&shared.source), 0o755).doing(doing)?;
         }
         let wanted: BTreeSet<&String> = container.units.iter().collect();
         let before = previous.map(|record| record.container.units).unwrap_or_default();
@@ -252,6 +261,24 @@ impl Inner {
             _ => Ok(()),
         }
     }
+}
+
+/// Rules for the devices of a privileged container that the host has.
+fn device_rules(container: &Container) -> Vec<String> {
+    if container.privileged.is_none() {
+        return Vec::new();
+    }
+    let rule = |path: &String| {
+        let found = std::fs::metadata(path).ok()?;
+        let kind = match found.file_type() {
+            kind if kind.is_char_device() => 'c',
+            kind if kind.is_block_device() => 'b',
+            _ => return None,
+        };
+        let number = found.rdev();
+        Some(format!("{kind} {}:{} rwm", libc::major(number), libc::minor(number)))
+    };
+    container.devices.iter().filter_map(rule).collect()
 }
 
 /// LXC's configuration of a container; `None` when there is none.

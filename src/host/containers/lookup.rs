@@ -139,7 +139,11 @@ mod tests {
             writable: directory.path().to_owned(),
             merged: at("merged"),
             id_range: None,
-            binds: vec![Bind { source: at("data"), target: "/var/lib/app".into() }],
+            binds: vec![Bind {
+                source: at("data"),
+                target: "/var/lib/app".into(),
+                read_only: false,
+            }],
         };
         Tree { directory, root }
     }

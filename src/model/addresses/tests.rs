@@ -13,6 +13,7 @@ fn member(kind: &str, member: u32) -> Member {
         kind: kind.to_owned(),
         member,
         networks: vec![NetworkRole::Management],
+        unaddressed: Vec::new(),
         virtual_address: kind == "haproxy",
     }
 }
@@ -66,6 +67,42 @@ fn every_container_has_a_way_out_and_the_load_balancer_the_virtual_address() {
     assert_eq!(management.gateway, None);
     assert_eq!(management.addresses[1], (networks.virtual_address, 22));
     assert!(management.mac.starts_with("00:16:3e:"));
+}
+
+#[test]
+fn an_interface_that_a_service_takes_over_has_its_address_reserved() {
+    let networks = networks();
+    let roles = vec![NetworkRole::Management, NetworkRole::Tunnel, NetworkRole::Provider];
+    let unaddressed = vec![NetworkRole::Tunnel, NetworkRole::Provider];
+    let wanted = Member { networks: roles, unaddressed, ..member("switch", 1) };
+    let all = allocate("aio1", &networks, &[wanted], &nothing()).unwrap();
+    let configured: Vec<_> =
+        all[0].interfaces.iter().map(|one| (one.role.interface(), one.configured)).collect();
+    assert_eq!(configured, [("eth0", true), ("eth1", true), ("eth10", false), ("eth12", false)]);
+    for interface in &all[0].interfaces {
+        let range = networks.get(interface.role).unwrap().range;
+        assert!(range.contains(interface.addresses[0].0), "{interface:?}");
+    }
+}
+
+#[test]
+fn the_pool_of_the_provider_network_is_nobodys() {
+    let networks = networks();
+    let provider = networks.get(NetworkRole::Provider).unwrap();
+    let (first, last) = ranges::pool(NetworkRole::Provider, provider.range).unwrap();
+    assert_eq!(
+        (first.to_string(), last.to_string()),
+        ("172.29.250.0".into(), "172.29.251.254".into())
+    );
+    assert_eq!(ranges::pool(NetworkRole::Management, provider.range), None);
+    let wanted: Vec<Member> = (1..=200)
+        .map(|number| Member { networks: vec![NetworkRole::Provider], ..member("x", number) })
+        .collect();
+    let all = allocate("aio1", &networks, &wanted, &nothing()).unwrap();
+    let addresses = all.iter().map(|one| one.interfaces[1].addresses[0].0);
+    assert!(
+        addresses.into_iter().all(|address| address < first && address != provider.host_address)
+    );
 }
 
 #[test]

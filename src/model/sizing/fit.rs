@@ -46,17 +46,30 @@ pub struct Chosen {
     pub reason: String,
 }
 
+/// What else could be built.
+#[derive(Clone, Copy)]
+pub struct Alternatives<'a> {
+    /// All scenarios.
+    pub scenarios: &'a [&'a Scenario],
+    /// Members by kind of the cloud that each would be, with all that the user wants besides.
+    pub members: &'a dyn Fn(&Scenario) -> BTreeMap<String, u32>,
+}
+
 /// Sizes a cloud.
 ///
 /// # Errors
 /// When the host cannot carry it: every number found, every number needed, and what of
 /// `alternatives` would fit.
-pub fn size(facts: &HostFacts, demand: &Demand<'_>, alternatives: &[&Scenario]) -> Result<Sizing> {
+pub fn size(
+    facts: &HostFacts,
+    demand: &Demand<'_>,
+    alternatives: &Alternatives<'_>,
+) -> Result<Sizing> {
     let Err(error) = permit(&refusals(facts, demand)) else {
         return Ok(predict(facts, demand));
     };
-    let smaller = candidates(alternatives).into_iter().find(|scenario| {
-        let members = members(scenario);
+    let smaller = candidates(alternatives.scenarios).into_iter().find(|scenario| {
+        let members = (alternatives.members)(scenario);
         let demand = Demand { members: &members, existing: false, ..*demand };
         self::refusals(facts, &demand).is_empty()
     });
@@ -66,6 +79,24 @@ pub fn size(facts: &HostFacts, demand: &Demand<'_>, alternatives: &[&Scenario]) 
             fits.scenario, fits.scenario
         )),
         None => error,
+    })
+}
+
+/// Which of the services that were added to a scenario fit, if the host cannot carry them all: a
+/// sentence. `members` gives the cloud's members with the services that are named.
+pub fn fewer_services(
+    facts: &HostFacts,
+    demand: &Demand<'_>,
+    added: &[String],
+    members: &dyn Fn(&[String]) -> BTreeMap<String, u32>,
+) -> Option<String> {
+    let fits = |added: &[String]| {
+        refusals(facts, &Demand { members: &members(added), ..*demand }).is_empty()
+    };
+    let kept = (0..added.len()).rev().map(|count| &added[..count]).find(|kept| fits(kept))?;
+    Some(match kept {
+        [] => format!("Without {} it fits.", added.join(", ")),
+        some => format!("Fewer services fit: --with {}", some.join(",")),
     })
 }
 
@@ -139,11 +170,12 @@ pub fn smallest<'a>(scenarios: &[&'a Scenario]) -> Option<&'a Scenario> {
 /// As [`size`], when not even the smallest fits.
 pub fn choose_scenario(
     facts: &HostFacts,
-    scenarios: &[&Scenario],
+    alternatives: &Alternatives<'_>,
     release: &Release,
     services: &[&ServiceProfile],
 ) -> Result<Chosen> {
-    let candidates = candidates(scenarios);
+    let members = alternatives.members;
+    let candidates = candidates(alternatives.scenarios);
     let mut larger: Option<String> = None;
     for scenario in &candidates {
         let members = members(scenario);
@@ -169,7 +201,8 @@ pub fn choose_scenario(
             .hint("Name one: --scenario NAME."));
     };
     let members = members(smallest);
-    size(facts, &Demand { release, services, members: &members, existing: false }, &[])?;
+    let nothing = Alternatives { scenarios: &[], ..*alternatives };
+    size(facts, &Demand { release, services, members: &members, existing: false }, &nothing)?;
     Ok(Chosen {
         scenario: smallest.scenario.clone(),
         reason: larger.map_or_else(String::new, |why| format!("the smallest, and tight: {why}")),

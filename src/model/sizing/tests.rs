@@ -24,6 +24,8 @@ fn host(name: &str) -> HostFacts {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+const NOTHING: Alternatives<'_> = Alternatives { scenarios: &[], members: &members };
+
 struct World {
     profiles: &'static Profiles,
 }
@@ -52,11 +54,15 @@ impl World {
     }
 
     fn size(&self, facts: &HostFacts, scenario: &str) -> crate::error::Result<Sizing> {
-        self.with(scenario, |demand| size(facts, demand, &self.scenarios()))
+        let scenarios = self.scenarios();
+        let alternatives = Alternatives { scenarios: &scenarios, members: &members };
+        self.with(scenario, |demand| size(facts, demand, &alternatives))
     }
 
     fn choose(&self, facts: &HostFacts) -> crate::error::Result<Chosen> {
-        choose_scenario(facts, &self.scenarios(), self.release(), &self.services())
+        let scenarios = self.scenarios();
+        let alternatives = Alternatives { scenarios: &scenarios, members: &members };
+        choose_scenario(facts, &alternatives, self.release(), &self.services())
     }
 }
 
@@ -155,9 +161,9 @@ fn a_cloud_that_is_there_is_not_asked_to_be_free_again() {
     facts.memory.available_mib = 200;
     facts.storage.free_mib = 100;
     world.with("minimal", |demand| {
-        assert!(size(&facts, demand, &[]).is_err());
+        assert!(size(&facts, demand, &NOTHING).is_err());
         let existing = Demand { existing: true, ..*demand };
-        assert!(size(&facts, &existing, &[]).is_ok());
+        assert!(size(&facts, &existing, &NOTHING).is_ok());
     });
 }
 

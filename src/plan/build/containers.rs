@@ -150,10 +150,8 @@ impl Builder<'_> {
         if service.containers.get(&container.kind).is_some_and(|kind| kind.cluster.is_some()) {
             return Vec::new();
         }
-        let mut needs: Vec<StepKey> = service
-            .setup
-            .iter()
-            .filter(|command| command.before == SetupPhase::Units)
+        let mut needs: Vec<StepKey> = self
+            .setup_commands(service, SetupPhase::Units)
             .map(|command| setup_key(&service.service, &command.name))
             .collect();
         needs.extend(self.foundations(service));

@@ -12,7 +12,7 @@
 //! | `container/KIND/MEMBER/forget`, `…/grow` | a member whose data was dropped |
 //! | `container/KIND/MEMBER/rejoin` | a member is back, before [`super::rolling`] lets the next go |
 //! | `database/access`, `database/NAME` | accounts and schemas |
-//! | `setup/SERVICE/NAME` | a profile's own commands |
+//! | `setup/SERVICE/NAME` | a profile's own commands; those `before: cloud` after all services |
 //! | `identity/catalog` | domains, projects, users, roles, endpoints |
 //! | `service/NAME/ready`, `cloud/verify` | the last looks |
 
@@ -50,6 +50,11 @@ pub fn container_key(container: &Container, what: &str) -> StepKey {
 /// The key of a service's last look.
 pub(super) fn ready_key(service: &str) -> StepKey {
     StepKey::new(format!("service/{service}/ready"))
+}
+
+/// The key of the identity service's contents.
+fn catalog_key() -> StepKey {
+    StepKey::new("identity/catalog")
 }
 
 /// The key of a set-up command.
@@ -134,3 +139,6 @@ impl Builder<'_> {
         self.renderer.render_text(container, text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Builder, container_key, form_key, ready_key, setup_key};
-use crate::config::profile::{ServiceProfile, SetupCommand, SetupPhase};
+use super::{Builder, catalog_key, container_key, form_key, ready_key, setup_key};
+use crate::config::profile::{Done, ServiceProfile, SetupCommand, SetupPhase};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::error::Result;
 use crate::host::Command;
@@ -97,26 +97,31 @@ impl Builder<'_> {
             return Ok(());
         };
         let rendered = setup_command(self.renderer, &container, command)?;
+        let done = match &command.done {
+            Done::Run { script } => Done::Run { script: self.text(&container, script)? },
+            other => other.clone(),
+        };
         let mut needs = vec![container_key(&container, "start")];
         needs.extend(self.foundations(service));
         // Commands of one service run in the order in which the profile lists them.
-        let earlier = service.setup.iter().take_while(|other| other.name != command.name);
-        needs.extend(
-            earlier
-                .filter(|other| other.before == command.before)
-                .map(|other| setup_key(&service.service, &other.name)),
-        );
-        if command.before == SetupPhase::Ready {
-            let kinds = service.containers.keys();
-            let members = kinds.flat_map(|kind| cloud.members(kind));
-            needs.extend(members.map(|member| container_key(member, "units")));
+        let own = self.setup_commands(service, command.before);
+        let earlier = own.take_while(|other| other.name != command.name);
+        needs.extend(earlier.map(|other| setup_key(&service.service, &other.name)));
+        match command.before {
+            SetupPhase::Units => {}
+            SetupPhase::Ready => {
+                let kinds = service.containers.keys();
+                let members = kinds.flat_map(|kind| cloud.members(kind));
+                needs.extend(members.map(|member| container_key(member, "units")));
+            }
+            SetupPhase::Cloud => needs.extend(self.whole_cloud(service)),
         }
         let setup = Setup {
             title: command.title.clone(),
             record: format!("setup/{}/{}", service.service, command.name),
             container,
             command: rendered,
-            done: command.done.clone(),
+            done,
             shared: Arc::clone(&self.shared),
         };
         self.add(
@@ -129,6 +134,39 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The set-up commands of one phase for which the cloud has a container, in order.
+    pub(super) fn setup_commands<'a>(
+        &'a self,
+        service: &'a ServiceProfile,
+        phase: SetupPhase,
+    ) -> impl Iterator<Item = &'a SetupCommand> {
+        let commands = service.setup.iter().filter(move |command| command.before == phase);
+        commands
+            .filter(move |command| self.shared.cloud.members(&command.container).next().is_some())
+    }
+
+    /// What a command of that service waits for that uses the cloud as a user does: every service,
+    /// the catalog, and what services that it needs, near or far, make in this way themselves.
+    fn whole_cloud(&self, service: &ServiceProfile) -> Vec<StepKey> {
+        let services = &self.shared.cloud.services;
+        let mut keys: Vec<StepKey> =
+            services.iter().map(|other| ready_key(&other.service)).collect();
+        if services.iter().any(|other| other.identity_server.is_some()) {
+            keys.push(catalog_key());
+        }
+        let mut needed: BTreeSet<&str> = BTreeSet::new();
+        let mut waiting = vec![service];
+        while let Some(next) = waiting.pop() {
+            let new = services.iter().filter(|other| next.needs.contains(&other.service));
+            waiting.extend(new.filter(|other| needed.insert(&other.service)));
+        }
+        for other in services.iter().filter(|other| needed.contains(other.service.as_str())) {
+            let commands = self.setup_commands(other, SetupPhase::Cloud);
+            keys.extend(commands.map(|command| setup_key(&other.service, &command.name)));
+        }
+        keys
+    }
+
     pub(super) fn ready(&mut self, service: &ServiceProfile) {
         let cloud = &self.shared.cloud;
         let mut needs: Vec<StepKey> = Vec::new();
@@ -138,7 +176,10 @@ impl Builder<'_> {
                 needs.push(form_key(kind));
             }
         }
-        needs.extend(service.setup.iter().map(|it| setup_key(&service.service, &it.name)));
+        for phase in [SetupPhase::Units, SetupPhase::Ready] {
+            let commands = self.setup_commands(service, phase);
+            needs.extend(commands.map(|command| setup_key(&service.service, &command.name)));
+        }
         let balancers = cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
         for definition in balancers {
             let members = cloud.members(&definition.kind);
@@ -182,14 +223,18 @@ impl Builder<'_> {
                 .map(|needed| ready_key(needed)),
         );
         self.add(
-            StepKey::new("identity/catalog"),
+            catalog_key(),
             "users, roles and the catalog".to_owned(),
             (Phase::Services, Resource::Light, 1_500),
             needs,
             Catalog { shared: Arc::clone(&shared) },
         );
-        let mut needs = vec![StepKey::new("identity/catalog")];
-        needs.extend(shared.cloud.services.iter().map(|service| ready_key(&service.service)));
+        let mut needs = vec![catalog_key()];
+        for service in &shared.cloud.services {
+            needs.push(ready_key(&service.service));
+            let commands = self.setup_commands(service, SetupPhase::Cloud);
+            needs.extend(commands.map(|command| setup_key(&service.service, &command.name)));
+        }
         self.add(
             StepKey::new("cloud/verify"),
             "a token, and every endpoint of the catalog".to_owned(),

@@ -20,6 +20,7 @@ fn container() -> Container {
                 host_name: "aio1v0a1b0".to_owned(),
                 mac: "00:16:3e:01:02:03".to_owned(),
                 addresses: vec![("10.0.3.10".parse().unwrap(), 24)],
+                configured: true,
                 gateway: Some("10.0.3.1".parse().unwrap()),
             },
             Interface {
@@ -31,11 +32,15 @@ fn container() -> Container {
                     ("172.29.236.10".parse().unwrap(), 22),
                     ("172.29.236.101".parse().unwrap(), 22),
                 ],
+                configured: true,
                 gateway: None,
             },
         ],
+        devices: Vec::new(),
+        nesting: false,
         memory_limit_mib: 1024,
         data: Vec::new(),
+        shared: Vec::new(),
         environment: BTreeMap::new(),
         units: Vec::new(),
         identity_files: BTreeMap::new(),
@@ -43,6 +48,15 @@ fn container() -> Container {
 }
 
 fn rendered(id_range: Option<(u32, u32)>, features: &HostFeatures) -> String {
+    rendered_of(&container(), &[], id_range, features)
+}
+
+fn rendered_of(
+    container: &Container,
+    device_rules: &[String],
+    id_range: Option<(u32, u32)>,
+    features: &HostFeatures,
+) -> String {
     let root = Root {
         layers: Vec::new(),
         writable: PathBuf::from("/s/private/x"),
@@ -51,10 +65,11 @@ fn rendered(id_range: Option<(u32, u32)>, features: &HostFeatures) -> String {
         binds: Vec::new(),
     };
     render(&Definition {
-        container: &container(),
+        container,
         root: &root,
         shared: Path::new("/s/shared/x"),
         features,
+        device_rules,
         record: Path::new("/s/it's/x.json"),
         binary: Path::new("/s/bin/aio"),
         directory: Path::new("/var/lib/lxc/x"),
@@ -78,4 +93,44 @@ fn an_unprivileged_container_on_a_legacy_host() {
 fn a_privileged_container_on_a_host_as_users_have_it() {
     let features = HostFeatures { unified_cgroups: true, apparmor: true, ..legacy_host() };
     insta::assert_snapshot!(rendered(None, &features));
+}
+
+/// A container that takes an interface over, opens a device and makes namespaces.
+fn switch() -> Container {
+    let mut switch = container();
+    switch.interfaces[1].configured = false;
+    switch.devices = vec!["/dev/net/tun".to_owned()];
+    switch.nesting = true;
+    switch
+}
+
+#[test]
+fn a_service_that_switches_packets_gets_a_device_and_an_interface_without_address() {
+    let text = rendered_of(&switch(), &[], Some((100_000, 65_536)), &legacy_host());
+    let plain = rendered(Some((100_000, 65_536)), &legacy_host());
+    let more: Vec<&str> = text.lines().filter(|line| !plain.contains(line)).collect();
+    let less: Vec<&str> = plain.lines().filter(|line| !text.contains(line)).collect();
+    assert_eq!(
+        more,
+        [
+            "lxc.mount.entry = proc dev/.lxc/proc proc create=dir,optional 0 0",
+            "lxc.mount.entry = sys dev/.lxc/sys sysfs create=dir,optional 0 0",
+            "lxc.mount.entry = /dev/net/tun dev/net/tun none bind,create=file,optional 0 0",
+        ]
+    );
+    assert_eq!(
+        less,
+        ["lxc.net.1.ipv4.address = 172.29.236.10/22", "lxc.net.1.ipv4.address = 172.29.236.101/22",]
+    );
+}
+
+#[test]
+fn the_control_group_of_a_privileged_container_lets_its_devices_through() {
+    let rules = ["c 10:200 rwm".to_owned()];
+    let text = rendered_of(&switch(), &rules, None, &legacy_host());
+    assert!(text.contains("\nlxc.cgroup.devices.allow = c 10:200 rwm\n"), "{text}");
+    assert!(!text.contains("dev/.lxc"), "{text}");
+    let features = HostFeatures { unified_cgroups: true, ..legacy_host() };
+    let text = rendered_of(&switch(), &rules, None, &features);
+    assert!(text.contains("\nlxc.cgroup2.devices.allow = c 10:200 rwm\n"), "{text}");
 }

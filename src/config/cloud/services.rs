@@ -1,0 +1,161 @@
+//! Services that `--with` and `--without` put on top of a scenario.
+//!
+//! They become lines of `members`, so that the next run, which is not told again, keeps them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::load::Profiles;
+use crate::config::profile::ServiceProfile;
+use crate::config::scenario::Scenario;
+use crate::error::{Error, ErrorKind, Result};
+
+use super::options::unknown;
+use super::{CloudFile, CloudOptions};
+
+impl CloudFile {
+    /// Makes the services that the options name part of the cloud, or leaves them out: those that a
+    /// service needs come with it, and those that need it go with it.
+    ///
+    /// # Errors
+    /// A name that no profile defines, or two options that exclude each other.
+    pub fn change_services(
+        &mut self,
+        options: &CloudOptions,
+        scenario: &Scenario,
+        profiles: &Profiles,
+    ) -> Result<()> {
+        let mut left_out = BTreeSet::new();
+        for name in &options.without {
+            let option = format!("--without {name}");
+            let service = find(profiles, name, &option)?;
+            for other in closure(service, |one| dependents(profiles, one)) {
+                left_out.insert(other.service.as_str());
+                self.leave_out(other, scenario, &because(&option, name, other))?;
+            }
+        }
+        for name in &options.with {
+            let option = format!("--with {name}");
+            let service = find(profiles, name, &option)?;
+            for other in closure(service, |one| needed(profiles, one)) {
+                if left_out.contains(other.service.as_str()) {
+                    return Err(contradiction(&option, options, other, profiles));
+                }
+                if other.service == service.service || !self.has_service(other, scenario) {
+                    self.take_in(other, scenario, &because(&option, name, other))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The members of that scenario's cloud with the services that the options name; the scenario's
+    /// own where they contradict it.
+    pub fn members_with(
+        &self,
+        options: &CloudOptions,
+        scenario: &Scenario,
+        profiles: &Profiles,
+    ) -> BTreeMap<String, u32> {
+        let mut file = self.clone();
+        let changed = file.change_services(options, scenario, profiles);
+        let members = changed.and_then(|()| file.members(scenario, profiles));
+        members.unwrap_or_else(|_| scenario.members.clone().into_iter().collect())
+    }
+
+    fn count(&self, kind: &str, scenario: &Scenario) -> u32 {
+        let own = self.own_members().get(kind).copied();
+        own.or_else(|| scenario.members.get(kind).copied()).unwrap_or(0)
+    }
+
+    fn has_service(&self, service: &ServiceProfile, scenario: &Scenario) -> bool {
+        service.containers.keys().any(|kind| self.count(kind, scenario) > 0)
+    }
+
+    /// Gives every kind of the service that has no member as many as the scenario has, or the
+    /// profile says.
+    fn take_in(&mut self, service: &ServiceProfile, scenario: &Scenario, why: &str) -> Result<()> {
+        for (kind, definition) in &service.containers {
+            if self.count(kind, scenario) == 0 {
+                let usual = scenario.members.get(kind).copied().filter(|members| *members > 0);
+                let members = usual.unwrap_or(definition.members);
+                if members > 0 {
+                    self.put_child("members", kind, &members.to_string(), why)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(
+        &mut self,
+        service: &ServiceProfile,
+        scenario: &Scenario,
+        why: &str,
+    ) -> Result<()> {
+        for kind in service.containers.keys() {
+            if self.count(kind, scenario) > 0 {
+                self.put_child("members", kind, "0", why)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `--with trove`, or for a service that comes along: `--with trove, which needs it`.
+fn because(option: &str, named: &str, service: &ServiceProfile) -> String {
+    let needs = if option.starts_with("--without") { "which it needs" } else { "which needs it" };
+    if service.service == named { option.to_owned() } else { format!("{option}, {needs}") }
+}
+
+fn find<'a>(profiles: &'a Profiles, name: &str, option: &str) -> Result<&'a ServiceProfile> {
+    profiles.services.get(name).ok_or_else(|| {
+        let known = profiles.services.keys().map(String::as_str);
+        unknown(option, "service", name, known)
+    })
+}
+
+fn needed<'a>(profiles: &'a Profiles, service: &ServiceProfile) -> Vec<&'a ServiceProfile> {
+    service.needs.iter().filter_map(|name| profiles.services.get(name)).collect()
+}
+
+fn dependents<'a>(profiles: &'a Profiles, service: &ServiceProfile) -> Vec<&'a ServiceProfile> {
+    profiles.services.values().filter(|other| other.needs.contains(&service.service)).collect()
+}
+
+/// A service and all that `next` leads to from it, near or far, itself first.
+fn closure<'a>(
+    service: &'a ServiceProfile,
+    next: impl Fn(&ServiceProfile) -> Vec<&'a ServiceProfile>,
+) -> Vec<&'a ServiceProfile> {
+    let mut all = vec![service];
+    let mut place = 0;
+    while let Some(one) = all.get(place).copied() {
+        for other in next(one) {
+            if !all.iter().any(|known| known.service == other.service) {
+                all.push(other);
+            }
+        }
+        place += 1;
+    }
+    all
+}
+
+/// `--with` needs what `--without` leaves out.
+fn contradiction(
+    option: &str,
+    options: &CloudOptions,
+    service: &ServiceProfile,
+    profiles: &Profiles,
+) -> Error {
+    let culprit = options.without.iter().find(|name| {
+        profiles.services.get(*name).is_some_and(|left_out| {
+            closure(left_out, |one| dependents(profiles, one))
+                .iter()
+                .any(|other| other.service == service.service)
+        })
+    });
+    let without = culprit.map(|name| format!("--without {name}")).unwrap_or_default();
+    Error::new(ErrorKind::Usage, format!("`{option}` and `{without}` exclude each other"))
+        .because(format!("the one needs service `{}`, the other leaves it out", service.service))
+        .hint("Give one of the two.")
+}
