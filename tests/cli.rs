@@ -72,6 +72,8 @@ fn every_command_of_the_manual_is_there_with_help_and_a_page() {
         "ls",
         "attach",
         "openstack",
+        "verify",
+        "tempest",
         "logs",
         "config",
         "rebuild",

@@ -86,7 +86,7 @@ impl Global {
 
     /// How much of a run is shown, and how.
     pub fn wish(&self) -> Wish {
-        Wish { json: self.json(), quiet: self.quiet, verbose: self.verbose }
+        Wish { json: self.json(), quiet: self.quiet, verbose: self.verbose, lines: false }
     }
 
     /// How long to wait for the lock.

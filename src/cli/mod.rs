@@ -16,6 +16,8 @@ pub mod openstack;
 pub mod rebuild;
 pub mod size;
 pub mod status;
+pub mod tempest;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,7 @@ Examples:
   aio bootstrap                  build the cloud, or bring it back to what it should be
   aio ls                         the containers
   aio openstack token issue      the OpenStack client, as admin
+  aio verify                     use every service, and say what works
   aio attach utility             a shell in a container
   aio gateway --detach           ssh, scp and editors into all containers
   aio logs heat_engine -f        what its units say
@@ -96,6 +99,10 @@ pub enum Command {
     Gateway(gateway::Args),
     /// Run the OpenStack client, as administrator.
     Openstack(openstack::Args),
+    /// Use every service as its users do, and say what works.
+    Verify(verify::Args),
+    /// Run the release's Tempest against the cloud.
+    Tempest(tempest::Args),
     /// Show what the containers' units say.
     Logs(logs::Args),
     /// Show a container's configuration files, and what set each line.
@@ -130,6 +137,8 @@ impl Command {
             Self::Attach(args) => attach::run(global, &args),
             Self::Gateway(args) => gateway::run(global, &args),
             Self::Openstack(args) => openstack::run(global, args),
+            Self::Verify(args) => verify::run(global, &args),
+            Self::Tempest(args) => tempest::run(global, args),
             Self::Logs(args) => logs::run(global, args),
             Self::Config(args) => config::run(global, &args),
             Self::Dev(args) => dev::run(global, *args),

@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use super::attach;
 use super::global::Global;
+use crate::config::profile::CLIENT_KIND;
 use crate::error::Result;
-
-/// The container kind that holds the client and the administrator's credentials.
-const CLIENT_KIND: &str = "utility";
 
 /// Arguments of `aio openstack`.
 #[derive(clap::Args, Clone, Debug)]

@@ -97,6 +97,9 @@ pub struct Summary {
     pub command: String,
     /// Whether the run only looked.
     pub dry_run: bool,
+    /// Whether the command itself says how it ended, in words of its own.
+    #[serde(skip)]
+    pub told_by_command: bool,
     /// Whether Ctrl-C or SIGTERM ended it.
     pub interrupted: bool,
     /// Steps that changed something.

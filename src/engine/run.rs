@@ -45,6 +45,8 @@ pub struct RunOptions {
     pub command: String,
     /// Only look: what would be done, and why.
     pub dry_run: bool,
+    /// The command itself says how the run ended.
+    pub told_by_command: bool,
     /// Steps that act at the same time.
     pub slots: Slots,
     /// How the run is told to end.

@@ -54,6 +54,7 @@ impl Dispatcher<'_> {
         let mut summary = Summary {
             command: self.options.command.clone(),
             dry_run: self.options.dry_run,
+            told_by_command: self.options.told_by_command,
             interrupted: self.cancelling,
             elapsed: self.now(),
             ..Summary::default()

@@ -27,6 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Result, ResultExt};
 use crate::lxc::publication::Publication;
@@ -80,6 +81,8 @@ pub struct Command {
     pub stdin: Vec<u8>,
     /// Killed after this; none: when the step is cancelled.
     pub timeout: Option<Duration>,
+    /// How long it may take to clean up when it is told to end; none: two seconds.
+    pub grace: Option<Duration>,
 }
 
 impl Command {
@@ -87,6 +90,27 @@ impl Command {
     pub fn shell(script: impl Into<String>) -> Self {
         Self { argv: vec!["sh".to_owned(), "-euc".to_owned(), script.into()], ..Self::default() }
     }
+}
+
+/// One of the two streams of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// What becomes of each line of a command, without its newline, as it comes.
+pub type Heard = Arc<dyn Fn(Stream, &str) + Send + Sync>;
+
+/// How a command that runs for long is listened to, and told to end.
+#[derive(Clone)]
+pub struct Listen {
+    /// Called with each line.
+    pub heard: Heard,
+    /// When it is cancelled the command is asked to end.
+    pub cancel: CancellationToken,
 }
 
 /// What a command left.
@@ -171,6 +195,18 @@ pub trait Containers: Send + Sync {
 
     /// Runs a command in a running container.
     async fn run(&self, name: &str, command: Command) -> Result<Output>;
+
+    /// As [`Containers::run`], listened to. When it is cancelled or its time is over it is asked to
+    /// end, and waited for: it can clean up after itself.
+    async fn follow(&self, name: &str, command: Command, listen: &Listen) -> Result<Output> {
+        let output = self.run(name, command).await?;
+        for (stream, bytes) in [(Stream::Out, &output.stdout), (Stream::Err, &output.stderr)] {
+            for line in String::from_utf8_lossy(bytes).lines() {
+                (listen.heard)(stream, line);
+            }
+        }
+        Ok(output)
+    }
 
     /// Reads a file of a container, running or stopped; `None` when there is none. The owner is
     /// resolved to names.

@@ -1,7 +1,8 @@
 //! `aio __helper`: one request, one reply, one thread. See [`super::protocol`].
 //!
 //! `aio` starts it in a process group of its own. When `aio` goes away or closes the socket, the
-//! group gets SIGTERM and two seconds later SIGKILL: no command outlives the run that wanted it.
+//! group gets SIGTERM and, by default two seconds later, SIGKILL: no command outlives the run that
+//! wanted it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -17,8 +18,8 @@ use super::protocol::{Reply, Request, receive, send};
 use super::{attach, log, prepare, syscall};
 use crate::error::{Error, Result, ResultExt};
 
-/// How long a cancelled command may take to clean up.
-const GRACE_SECS: i64 = 2;
+/// How long a cancelled command may take to clean up, unless its request says so.
+pub const GRACE_SECS: u32 = 2;
 
 /// Serves one request.
 pub fn main() -> ExitCode {
@@ -70,17 +71,17 @@ fn execute(request: &Request, control: &File) -> Result<i32> {
     match request {
         Request::Start { name, log } => start(name, log).map(|()| 0),
         Request::Stop { name, log, orderly_secs } => stop(name, log, *orderly_secs).map(|()| 0),
-        Request::Run { name, log, argv, environment, .. } => {
+        Request::Run { name, log, argv, environment, grace_secs, .. } => {
             log_to(name, log)?;
             let handle = Handle::open(name)?;
             let program = argv.first().ok_or_else(|| Error::failed("run an empty command"))?;
             let pid = attach::command(&handle, program, argv, environment, false)?;
-            supervise(pid, control)
+            supervise(pid, control, *grace_secs)
         }
         Request::WriteFiles { name, log, files } => {
             log_to(name, log)?;
             let pid = attach::write_files(&Handle::open(name)?, files)?;
-            supervise(pid, control)
+            supervise(pid, control, GRACE_SECS)
         }
         Request::Prepare(preparation) => prepare::prepare(preparation).map(|()| 0),
         Request::Publish { place, publication } => place.publish(publication).map(|()| 0),
@@ -108,7 +109,7 @@ fn stop(name: &str, file: &Path, orderly_secs: u32) -> Result<()> {
 }
 
 /// Waits for the command, or kills it when nobody waits for the reply any more.
-fn supervise(pid: Pid, control: &File) -> Result<i32> {
+fn supervise(pid: Pid, control: &File, grace_secs: u32) -> Result<i32> {
     let doing = || "watch a command".to_owned();
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty()).doing(doing)?;
     let gone = rustix::io::retry_on_intr(|| {
@@ -122,17 +123,17 @@ fn supervise(pid: Pid, control: &File) -> Result<i32> {
     })
     .doing(doing)?;
     if gone {
-        cancel(&process)?;
+        cancel(&process, grace_secs)?;
     }
     attach::wait(pid)
 }
 
-fn cancel(process: &OwnedFd) -> Result<()> {
+fn cancel(process: &OwnedFd, grace_secs: u32) -> Result<()> {
     let doing = || "end a cancelled command".to_owned();
     // This process is of the group too, and must live to send the second signal.
     syscall::ignore_termination();
     rustix::process::kill_current_process_group(Signal::TERM).doing(doing)?;
-    let timeout = Timespec { tv_sec: GRACE_SECS, tv_nsec: 0 };
+    let timeout = Timespec { tv_sec: i64::from(grace_secs), tv_nsec: 0 };
     let mut watched = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
     let _ = poll(&mut watched, Some(&timeout));
     // Also for what the command left in the background; ends this process as well.

@@ -46,6 +46,8 @@ pub enum Request {
         environment: BTreeMap<String, String>,
         /// How many bytes of standard input follow the request.
         stdin_length: u64,
+        /// How long it may take to clean up when nobody waits for it any more.
+        grace_secs: u32,
     },
     /// Writes files in a running container.
     WriteFiles {

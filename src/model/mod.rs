@@ -13,4 +13,5 @@ pub mod ranges;
 pub mod sizing;
 pub mod survey;
 pub mod swap;
+pub mod tap;
 pub mod topology;

@@ -5,3 +5,4 @@ pub mod change;
 pub mod graph;
 pub mod rolling;
 pub mod swap;
+pub mod verify;

@@ -9,9 +9,10 @@ use super::Renderer;
 use super::testing::builtin_cloud;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
-use crate::config::profile::{File, Merge, Probe};
+use crate::config::profile::{File, Merge, Probe, ServiceProfile};
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
+use crate::plan;
 use crate::secrets::spec::SecretSpec;
 
 fn profiles() -> Profiles {
@@ -103,6 +104,35 @@ fn every_other_text_of_a_profile_is_rendered() {
                 "hostname": "x", "name": "x", "address": "x", "member": 1, "kind": "x"}});
             for text in texts {
                 renderer.render_text_with(container, text, &extra).unwrap();
+            }
+        }
+    });
+}
+
+/// What a shell would say to a script, if it cannot read it.
+fn complaint(script: &str) -> Option<String> {
+    let bash = std::process::Command::new("bash").args(["-n", "-c", script]).output().unwrap();
+    (!bash.status.success()).then(|| String::from_utf8_lossy(&bash.stderr).into_owned())
+}
+
+#[test]
+fn every_check_and_suite_is_a_script_that_a_shell_reads() {
+    each_scenario(|cloud, renderer| {
+        let services: Vec<&ServiceProfile> = cloud.services.iter().collect();
+        // Rendering is part of it.
+        plan::verify::checks(cloud, renderer, &services, 1).unwrap();
+        for service in services {
+            let container = cloud.members("utility").next().unwrap();
+            let parts = service.verify.iter().flat_map(|it| it.then.iter().map(|it| &it.script));
+            let scripts = service.verify.iter().map(|it| &it.script).chain(parts);
+            for script in scripts.chain(service.suites.iter().map(|it| &it.script)) {
+                let script = renderer.render_text(container, script).unwrap();
+                assert_eq!(complaint(&script), None, "{}: {script}", service.service);
+            }
+            for suite in &service.suites {
+                for value in suite.environment.values() {
+                    renderer.render_text(container, value).unwrap();
+                }
             }
         }
     });

@@ -16,6 +16,8 @@ pub mod rebuild;
 pub mod recorded;
 pub mod run;
 pub mod secrets;
+pub mod suite;
+pub mod verify;
 
 use std::sync::Arc;
 

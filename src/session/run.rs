@@ -103,6 +103,7 @@ async fn traced(
     let run_options = RunOptions {
         command: command.to_owned(),
         dry_run: false,
+        told_by_command: false,
         slots: slots(&session.shared.cloud.sizing),
         interrupt,
         journal: Some(paths.steps_file()),
@@ -124,6 +125,7 @@ pub async fn run_without_trace(
     let run_options = RunOptions {
         command: command.to_owned(),
         dry_run: false,
+        told_by_command: false,
         slots: slots(&session.shared.cloud.sizing),
         interrupt: Interrupt::on_signals()?,
         journal: None,
@@ -147,6 +149,7 @@ pub async fn look(
     let run_options = RunOptions {
         command: command.to_owned(),
         dry_run: true,
+        told_by_command: false,
         slots: slots(&session.shared.cloud.sizing),
         interrupt: Interrupt::on_signals()?,
         journal: None,
@@ -154,6 +157,36 @@ pub async fn look(
     };
     let host = Arc::clone(&session.host);
     Ok(crate::engine::run::run(&graph, host, run_options, Vec::new()).await)
+}
+
+/// Runs steps that change nothing of what `aio` keeps: no journal, which belongs to whoever holds
+/// the cloud's lock, and how it ended is the caller's to say. `durations` is where those of earlier
+/// runs stand, if they tell anything about this one.
+///
+/// # Errors
+/// When the steps make no graph, or the log cannot be written.
+pub async fn check(
+    options: &Options,
+    session: &Session,
+    command: &str,
+    steps: Vec<Step>,
+    durations: Option<PathBuf>,
+) -> Result<Report> {
+    let log = LogFile::create(&options.paths, command)?;
+    ui::trace::begin(options.wish.verbose, Some(&log));
+    let run_options = RunOptions {
+        command: command.to_owned(),
+        dry_run: false,
+        told_by_command: true,
+        slots: slots(&session.shared.cloud.sizing),
+        interrupt: Interrupt::on_signals()?,
+        journal: None,
+        durations,
+    };
+    let graph = Graph::new(steps)?;
+    let listeners = ui::listeners(options.wish, Some(&log));
+    let host = Arc::clone(&session.host);
+    Ok(crate::engine::run::run(&graph, host, run_options, listeners).await)
 }
 
 async fn finish(

@@ -152,6 +152,11 @@ impl Paths {
         self.private_dir().join("durations.json")
     }
 
+    /// How long checks took.
+    pub fn check_durations_file(&self) -> PathBuf {
+        self.cloud_dir().join("check-durations.json")
+    }
+
     /// The lock.
     pub fn lock_file(&self) -> PathBuf {
         self.cloud_dir().join("lock")

@@ -2,6 +2,7 @@
 
 pub mod balancer;
 pub mod catalog;
+pub mod check;
 pub mod cluster;
 pub mod container;
 pub mod database;
@@ -17,6 +18,7 @@ pub mod remove;
 pub mod service;
 pub mod setup;
 pub mod shared;
+pub mod suite;
 pub mod swap;
 pub mod units;
 pub mod wait;

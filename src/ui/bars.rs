@@ -137,7 +137,9 @@ impl Listener for Bars {
             if let Some(drawn) = self.drawn.take() {
                 drawn.clear();
             }
-            out::note(&format::summary(summary));
+            if !summary.told_by_command {
+                out::note(&format::summary(summary));
+            }
         } else {
             self.update(at);
         }

@@ -14,9 +14,11 @@ pub mod plain;
 pub mod plan;
 pub mod prompt;
 pub mod size;
+pub mod suite;
 pub mod table;
 pub mod timings;
 pub mod trace;
+pub mod verify;
 
 use std::io::IsTerminal;
 
@@ -31,6 +33,8 @@ pub struct Wish {
     pub quiet: bool,
     /// 0: what changed; 1: every step; 2: every line of output too.
     pub verbose: u8,
+    /// Every line of output where no bars can show how far it is.
+    pub lines: bool,
 }
 
 /// The listeners of a run that changes something or looks whether it would.
@@ -47,7 +51,8 @@ pub fn listeners(wish: Wish, log: Option<&logfile::LogFile>) -> Vec<Box<dyn List
         if wish.verbose == 0 && can_redraw() {
             listeners.push(Box::new(bars::Bars::new()));
         } else {
-            listeners.push(Box::new(plain::Plain::new(wish.verbose)));
+            let verbose = if wish.lines { 2 } else { wish.verbose };
+            listeners.push(Box::new(plain::Plain::new(verbose)));
         }
     }
     listeners

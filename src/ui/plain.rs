@@ -65,7 +65,9 @@ impl<W> Plain<W> {
             Event::Cancelling { running } => {
                 Some(cancelling(running.iter().map(|key| self.title(key))))
             }
-            Event::RunFinished(summary) => Some(format::summary(summary)),
+            Event::RunFinished(summary) if !summary.told_by_command => {
+                Some(format::summary(summary))
+            }
             _ => None,
         }
     }

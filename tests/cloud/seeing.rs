@@ -12,6 +12,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
     checks.check("see: status", || status(cloud));
     checks.check("see: token and users", || tokens(cloud));
     checks.check("see: a stack", || stack(cloud, "first"));
+    checks.check("see: verify", || verify(cloud));
     checks.check("see: bootstrap again changes nothing", || nothing_to_do(cloud));
     checks.check("see: plan and size without root", || without_root(cloud));
     checks.check("see: attach", || attach(cloud));
@@ -78,6 +79,33 @@ pub fn stack(cloud: &Cloud, name: &str) {
     cloud.ok(&["openstack", "stack", "delete", "--yes", "--wait", name]);
     let left = cloud.openstack(&["stack", "list"]);
     assert!(!left.to_string().contains(&format!("\"{name}\"")), "{left}");
+}
+
+fn verify(cloud: &Cloud) {
+    let run = cloud.run(&["verify", "--output", "json"]);
+    let verified: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    for check in verified["checks"].as_array().unwrap() {
+        assert_ne!(check["result"], "fail", "{check}");
+        println!("  {}/{} took {} s", check["service"], check["check"], check["seconds"]);
+    }
+    assert_eq!(run.status, 0, "{}", run.all());
+    let table = cloud.ok(&["verify", "galera"]);
+    assert!(table.contains("row/3") && table.contains("3 passed"), "{table}");
+    let wrong = cloud.run(&["verify", "kyestone"]);
+    assert_eq!(wrong.status, 6);
+    assert!(wrong.stderr.contains("did you mean `keystone`?"), "{}", wrong.stderr);
+    // Nothing is left, and what fails is told.
+    let users = cloud.openstack(&["user", "list"]).to_string();
+    assert!(!users.contains("aio-verify"), "{users}");
+    let balancer = cloud.container("haproxy", 1);
+    let socket = "socat - /run/haproxy/admin.sock";
+    let server = format!("keystone_service/{}", cloud.container("keystone", 2));
+    cloud.inside(&balancer, &format!("echo 'set server {server} state maint' | {socket}")).ok();
+    let failed = cloud.run(&["verify", "haproxy"]);
+    cloud.inside(&balancer, &format!("echo 'set server {server} state ready' | {socket}")).ok();
+    assert_eq!(failed.status, 1, "{}", failed.all());
+    assert!(failed.stdout.contains("is MAINT"), "{}", failed.all());
+    cloud.healthy_within(Duration::from_secs(10));
 }
 
 fn nothing_to_do(cloud: &Cloud) {

@@ -1,11 +1,13 @@
 //! Commands in containers.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aio::error::ErrorKind;
-use aio::host::{Command, Containers};
+use aio::host::{Command, Containers, Listen};
 use aio::state::topology::Topology;
+use tokio_util::sync::CancellationToken;
 
 use crate::bench::{bench, binary, run, sh};
 
@@ -92,6 +94,48 @@ fn a_cancelled_command_leaves_no_process() {
         let begun = bench.containers.run(&container.name, stubborn);
         assert!(tokio::time::timeout(Duration::from_millis(300), begun).await.is_err());
         gone("4712").await;
+        bench.kill(&container).await;
+    });
+}
+
+#[test]
+fn a_followed_command_tells_its_lines_and_cleans_up_when_told_to_end() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("followed");
+        bench.up(&container).await;
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let cancel = CancellationToken::new();
+        let listen = {
+            let (told, ends) = (Arc::clone(&told), cancel.clone());
+            Listen {
+                heard: Arc::new(move |_, line| {
+                    told.lock().unwrap().push(line.to_owned());
+                    if line == "end me" {
+                        ends.cancel();
+                    }
+                }),
+                cancel: cancel.clone(),
+            }
+        };
+        let script = |word: &str| Command {
+            grace: Some(Duration::from_secs(20)),
+            // Longer than a command may take that is merely dropped.
+            ..command(&[
+                "bash",
+                "-c",
+                &format!("trap 'sleep 3; echo clean' EXIT; echo {word}; sleep 60"),
+            ])
+        };
+        let limited = Command { timeout: Some(Duration::from_secs(1)), ..script("begun") };
+        let begun = Instant::now();
+        let error = bench.containers.follow(&container.name, limited, &listen).await.unwrap_err();
+        assert!(error.to_string().contains("more than 1 s"), "{error}");
+        let ended = bench.containers.follow(&container.name, script("'end me'"), &listen).await;
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        assert_eq!(*told.lock().unwrap(), ["begun", "clean", "end me", "clean"]);
         bench.kill(&container).await;
     });
 }

@@ -24,6 +24,7 @@ pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     }
     check_setup(file, service);
     check_roles(file, service);
+    check_verify(file, service);
 }
 
 fn check_variable(file: &mut FileCheck<'_, '_>, name: &str, variable: &Variable) {
@@ -131,5 +132,30 @@ fn check_roles(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     if let Some(server) = &service.identity_server {
         file.known_frontend(&server.frontend);
         file.known_secret(&server.secret);
+    }
+}
+
+fn check_verify(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
+    let mut seen = BTreeSet::new();
+    for check in &service.verify {
+        file.known_kind(&check.container);
+        file.expect(seen.insert(&check.name), &check.name, || {
+            format!("there are two checks `{}`", check.name)
+        });
+        for needed in &check.needs {
+            file.known_service(needed);
+        }
+        file.expect(check.timeout_secs > 0, &check.name, || {
+            format!("the check `{}` has no time at all", check.name)
+        });
+        file.no_secret_in(&check.script, &check.name);
+        for part in &check.then {
+            file.known_kind(&part.container);
+            file.no_secret_in(&part.script, &check.name);
+        }
+    }
+    for suite in &service.suites {
+        file.known_kind(&suite.container);
+        file.no_secret_in(&suite.script, &suite.name);
     }
 }

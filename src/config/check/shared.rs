@@ -15,6 +15,7 @@ pub fn check(check: &mut Check<'_>) {
     });
     unique(check, "database", |service| names(service.databases.iter().map(|it| &it.name)));
     unique(check, "virtual host", |service| names(service.queues.iter().map(|it| &it.vhost)));
+    unique(check, "test suite", |service| names(service.suites.iter().map(|it| &it.name)));
     single(check, "virtual_address", |service| {
         service.containers.values().any(|kind| kind.virtual_address)
     });

@@ -39,6 +39,11 @@ databases:
   - {name: heat, user: heat, secret: heat_password, direct_from: [balancer]}
 queues:
   - {vhost: /heat, user: heat, secret: heat_password}
+verify:
+  - {name: stack, title: x, container: heat_engine, needs: [base], script: check,
+     then: [{container: balancer, script: part}]}
+suites:
+  - {name: scenario, title: x, container: balancer, script: suite}
 identity:
   domains: [{name: stacks}]
   projects: [{name: work, domain: stacks}]
@@ -254,6 +259,48 @@ fn a_kind_must_make_sense() {
         "unaddressed: [storage]",
         "unaddressed: [management]",
         "`heat_engine` is reached on the management network",
+        None,
+    );
+}
+
+#[test]
+fn a_check_must_make_sense() {
+    heat(
+        "container: heat_engine, needs",
+        "container: heat_engne, needs",
+        "no container kind `heat_engne`",
+        Some("did you mean `heat_engine`?"),
+    );
+    heat(
+        "needs: [base], script",
+        "needs: [bsae], script",
+        "no service `bsae`",
+        Some("did you mean `base`?"),
+    );
+    heat("name: stack, title: x", "name: stack, title: x, timeout_secs: 0", "no time", None);
+    heat(
+        "script: check",
+        "script: 'check {{ secrets.heat_password }}'",
+        "`stack` names a secret",
+        None,
+    );
+    heat("script: suite", "script: 'suite {{ secrets.heat_password }}'", "names a secret", None);
+    heat(
+        "container: balancer, script: suite",
+        "container: balancr, script: suite",
+        "`balancr`",
+        None,
+    );
+    heat(
+        "script: part",
+        "script: 'part {{ secrets.heat_password }}'",
+        "`stack` names a secret",
+        None,
+    );
+    heat(
+        "verify:",
+        "verify:\n  - {name: stack, title: x, container: balancer, script: y}",
+        "two checks `stack`",
         None,
     );
 }

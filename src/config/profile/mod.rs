@@ -15,6 +15,7 @@ mod identity;
 mod setup;
 mod stores;
 mod unit;
+mod verify;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub use identity::{
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Database, Queue, SqlServer};
 pub use unit::{Unit, UnitStart};
+pub use verify::{CLIENT_KIND, Check, Part, Suite};
 
 /// One file of `profiles/services/`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -74,6 +76,12 @@ pub struct ServiceProfile {
     /// How a checkout runs in place of the packaged code; absent where none can.
     #[serde(default)]
     pub dev: Option<ServiceDev>,
+    /// Its functional round: what `aio verify` does.
+    #[serde(default)]
+    pub verify: Vec<Check>,
+    /// Test suites that come with the software.
+    #[serde(default)]
+    pub suites: Vec<Suite>,
 }
 
 /// A value that a user may set.

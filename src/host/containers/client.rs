@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::Output;
+use crate::host::{Heard, Listen, Output, Stream};
 use crate::lxc::protocol::{Reply, Request, encode};
 
 /// After the command has ended, a daemon that it left may hold the pipes open for ever.
@@ -28,15 +28,63 @@ pub(super) async fn call(
     stdin: &[u8],
     timeout: Option<Duration>,
 ) -> Result<Output> {
-    let (mut helper, control) = Helper::spawn(binary)?;
-    let (stdout, stderr) = helper.pipes();
-    let (stdout, stderr) = (Drain::start(stdout), Drain::start(stderr));
-    let reply = match timeout {
-        None => talk(control, request, stdin).await,
-        Some(limit) => tokio::time::timeout(limit, talk(control, request, stdin))
-            .await
-            .unwrap_or_else(|_| Err(timed_out(limit))),
+    let (helper, control) = Helper::spawn(binary)?;
+    let talked = async {
+        match timeout {
+            None => talk(control, request, stdin, std::future::pending()).await,
+            Some(limit) => {
+                let talk = talk(control, request, stdin, std::future::pending());
+                let talked = tokio::time::timeout(limit, talk).await;
+                talked.unwrap_or_else(|_| Err(timed_out(limit)))
+            }
+        }
     };
+    exchange(helper, talked, None).await
+}
+
+/// As [`call`], with each line told as it comes. A command that is told to end is waited for.
+pub(super) async fn follow(
+    binary: &Path,
+    request: &Request,
+    stdin: &[u8],
+    timeout: Option<Duration>,
+    listen: &Listen,
+) -> Result<Output> {
+    let (helper, control) = Helper::spawn(binary)?;
+    let talked = talk(control, request, stdin, told_to_end(listen, timeout));
+    exchange(helper, talked, Some(&listen.heard)).await
+}
+
+/// Why a command has to end now.
+async fn told_to_end(listen: &Listen, timeout: Option<Duration>) -> Error {
+    let limit = async {
+        match timeout {
+            Some(limit) => {
+                tokio::time::sleep(limit).await;
+                timed_out(limit)
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = listen.cancel.cancelled() => {
+            Error::new(ErrorKind::Interrupted, "wait for a command").because("interrupted")
+        }
+        error = limit => error,
+    }
+}
+
+/// Collects what the helper's command prints while `talked` runs.
+async fn exchange(
+    mut helper: Helper,
+    talked: impl Future<Output = Result<Reply>>,
+    heard: Option<&Heard>,
+) -> Result<Output> {
+    let (stdout, stderr) = helper.pipes();
+    let lines = |stream| heard.map(|heard| Lines::new(stream, Arc::clone(heard)));
+    let stdout = Drain::start(stdout, lines(Stream::Out));
+    let stderr = Drain::start(stderr, lines(Stream::Err));
+    let reply = talked.await;
     let (stdout, stderr) = tokio::join!(stdout.finish(), stderr.finish());
     if reply.is_ok() {
         helper.ended().await;
@@ -63,17 +111,33 @@ fn text_of(bytes: &[u8]) -> Option<String> {
     (!text.trim().is_empty()).then(|| text.trim_end().to_owned())
 }
 
-/// Sends the request, returns the reply. Closing the socket (by dropping it) cancels.
-async fn talk(mut control: UnixStream, request: &Request, stdin: &[u8]) -> Result<Reply> {
+/// Sends the request, returns the reply. Closing the socket (by dropping it) cancels. When `end` says
+/// why, the command is asked to end and waited for.
+async fn talk(
+    mut control: UnixStream,
+    request: &Request,
+    stdin: &[u8],
+    end: impl Future<Output = Error>,
+) -> Result<Reply> {
     let doing = || "talk to the helper process".to_owned();
     let frame = encode(request).doing(doing)?;
     control.write_all(&frame).await.doing(doing)?;
     control.write_all(stdin).await.doing(doing)?;
     let mut answer = Vec::new();
-    control.read_to_end(&mut answer).await.doing(doing)?;
-    crate::lxc::protocol::receive(answer.as_slice()).map_err(|_| {
-        Error::failed("talk to the helper process").because("it ended without an answer")
-    })
+    let why = tokio::select! {
+        biased;
+        read = control.read_to_end(&mut answer) => {
+            read.doing(doing)?;
+            return crate::lxc::protocol::receive(answer.as_slice()).map_err(|_| {
+                Error::failed("talk to the helper process").because("it ended without an answer")
+            });
+        }
+        why = end => why,
+    };
+    // One half closed tells the helper; the other is closed when it ends, after the command.
+    let _ = control.shutdown().await;
+    let _ = control.read_to_end(&mut answer).await;
+    Err(why)
 }
 
 /// The helper process; whoever drops it before it ended has it watched to its end.
@@ -139,15 +203,25 @@ struct Drain {
 }
 
 impl Drain {
-    fn start(pipe: Option<impl AsyncRead + Unpin + Send + 'static>) -> Self {
+    fn start(
+        pipe: Option<impl AsyncRead + Unpin + Send + 'static>,
+        mut lines: Option<Lines>,
+    ) -> Self {
         let collected = Arc::new(Mutex::new(Vec::new()));
         let task = pipe.map(|mut pipe| {
             let collected = Arc::clone(&collected);
             tokio::spawn(async move {
                 let mut buffer = vec![0; 16 << 10];
                 while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
+                    let read = &buffer[..length];
+                    if let Some(lines) = &mut lines {
+                        lines.add(read);
+                    }
                     let mut all = collected.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.extend_from_slice(&buffer[..length]);
+                    all.extend_from_slice(read);
+                }
+                if let Some(lines) = lines {
+                    lines.end();
                 }
             })
         });
@@ -167,5 +241,59 @@ impl Drop for Drain {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+}
+
+/// Cuts what comes out of a pipe into lines.
+struct Lines {
+    stream: Stream,
+    heard: Heard,
+    /// A line whose end has not come yet.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    fn new(stream: Stream, heard: Heard) -> Self {
+        Self { stream, heard, begun: Vec::new() }
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) {
+        while let Some(length) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.begun.extend_from_slice(&bytes[..length]);
+            bytes = &bytes[length + 1..];
+            self.tell();
+        }
+        self.begun.extend_from_slice(bytes);
+    }
+
+    fn end(mut self) {
+        if !self.begun.is_empty() {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        (self.heard)(self.stream, &String::from_utf8_lossy(&self.begun));
+        self.begun.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_whole_however_they_come() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let told_to = Arc::clone(&told);
+        let heard: Heard =
+            Arc::new(move |stream, line| told_to.lock().unwrap().push((stream, line.to_owned())));
+        let mut lines = Lines::new(Stream::Out, heard);
+        for bytes in [&b"on"[..], b"e\n\ntwo\nth", b"ree"] {
+            lines.add(bytes);
+        }
+        lines.end();
+        let expected = ["one", "", "two", "three"].map(|line| (Stream::Out, line.to_owned()));
+        assert_eq!(*told.lock().unwrap(), expected);
     }
 }

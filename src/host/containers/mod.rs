@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Command, ContainerFile, ContainerState, Containers, Output, Stop};
+use super::{Command, ContainerFile, ContainerState, Containers, Listen, Output, Stop};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc;
 use crate::lxc::container::{Handle, State};
@@ -91,6 +91,24 @@ impl RealContainers {
         timeout: Option<Duration>,
     ) -> Result<Output> {
         client::call(&self.inner.helper, request, stdin, timeout).await
+    }
+
+    /// What the helper is asked for a command, and the command's standard input.
+    async fn run_request(&self, name: &str, command: Command) -> Result<(Request, Vec<u8>)> {
+        let read = name.to_owned();
+        let record = self.blocking(move |inner| inner.record(&read)).await?;
+        let mut environment = record.map(|record| record.container.environment).unwrap_or_default();
+        environment.extend(command.environment);
+        let grace_secs = command.grace.map(|grace| u32::try_from(grace.as_secs()));
+        let request = Request::Run {
+            name: name.to_owned(),
+            log: Inner::log_file(name),
+            argv: command.argv,
+            environment: lxc::attach::environment(&environment),
+            stdin_length: command.stdin.len() as u64,
+            grace_secs: grace_secs.and_then(Result::ok).unwrap_or(lxc::helper::GRACE_SECS),
+        };
+        Ok((request, command.stdin))
     }
 
     /// Changes the root of a stopped container.
@@ -183,18 +201,16 @@ impl Containers for RealContainers {
     }
 
     async fn run(&self, name: &str, command: Command) -> Result<Output> {
-        let read = name.to_owned();
-        let record = self.blocking(move |inner| inner.record(&read)).await?;
-        let mut environment = record.map(|record| record.container.environment).unwrap_or_default();
-        environment.extend(command.environment);
-        let request = Request::Run {
-            name: name.to_owned(),
-            log: Inner::log_file(name),
-            argv: command.argv,
-            environment: lxc::attach::environment(&environment),
-            stdin_length: command.stdin.len() as u64,
-        };
-        let output = self.call(&request, &command.stdin, command.timeout).await;
+        let timeout = command.timeout;
+        let (request, stdin) = self.run_request(name, command).await?;
+        let output = self.call(&request, &stdin, timeout).await;
+        output.map_err(|error| error.context(format!("run a command in container `{name}`")))
+    }
+
+    async fn follow(&self, name: &str, command: Command, listen: &Listen) -> Result<Output> {
+        let timeout = command.timeout;
+        let (request, stdin) = self.run_request(name, command).await?;
+        let output = client::follow(&self.inner.helper, &request, &stdin, timeout, listen).await;
         output.map_err(|error| error.context(format!("run a command in container `{name}`")))
     }
 

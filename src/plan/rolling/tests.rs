@@ -119,6 +119,7 @@ impl World {
         let options = RunOptions {
             command: "bootstrap".to_owned(),
             dry_run: false,
+            told_by_command: false,
             slots: Slots { package: 1, download: 1, start: 2, load: 2 },
             interrupt: Interrupt::default(),
             journal: None,
