@@ -136,7 +136,6 @@ pub fn suite(
         needs: Vec::new(),
         estimate_ms: 0,
         action: Arc::new(Suite {
-            title: definition.title.clone(),
             container: container.name.clone(),
             command,
             results: Arc::clone(results),

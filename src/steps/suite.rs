@@ -21,8 +21,6 @@ const LINES: usize = 20;
 
 /// One suite.
 pub struct Suite {
-    /// For people.
-    pub title: String,
     /// The container in which it runs.
     pub container: String,
     /// The script with its environment.
@@ -86,20 +84,20 @@ impl Action for Suite {
         let given_up = tap.given_up.clone();
         *self.results.lock().await = tap;
         let output = output?;
-        let error = |why: String| Err(Error::failed(self.title.clone()).because(why));
         if let Some(reason) = given_up {
-            return error(format!("it gave up: {reason}"));
+            return Err(Error::failed(format!("it gave up: {reason}")));
         }
         if failed > 0 {
-            return error(format!("{failed} of {ended} tests failed"));
+            // Each was told as it ended, and what it said stands in the results.
+            return Err(Error::failed(format!("{failed} of {ended} tests failed")).output(""));
         }
         if !output.success() {
             let why = format!("it exited with {} in container `{}`", output.status, self.container);
-            return error(why).map_err(|error| error.output(output.tail(LINES)));
+            return Err(Error::failed(why).output(output.tail(LINES)));
         }
         if ended == 0 {
-            return error("no test was run".to_owned())
-                .map_err(|error| error.hint("Its expression may fit no test."));
+            let error = Error::failed("no test was run");
+            return Err(error.hint("Its expression may fit no test."));
         }
         Ok(())
     }
