@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
@@ -30,6 +30,9 @@ pub const IN_CONTAINER: &str = "/dev/.aio";
 /// The directory below, in which systemd looks for units and drop-ins.
 pub const UNITS: &str = "units";
 
+/// The directory below, in which a container's own devices stand by their paths.
+const DEVICES: &str = "devices";
+
 /// The place of one container's publications on the host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Place {
@@ -39,6 +42,9 @@ pub struct Place {
     pub id_range: Option<(u32, u32)>,
     /// Holds, as JSON, the publications that are made again at every start of the container.
     pub kept: PathBuf,
+    /// Devices of the host, of which the container gets its own nodes where the host has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 /// What is published together, and withdrawn together.
@@ -105,11 +111,38 @@ impl Place {
         std::os::unix::fs::chown(&self.directory, Some(0), Some(group)).doing(doing)?;
         let shared = self.shared();
         make_directory(&shared, 0o755).doing(doing)?;
-        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        let mut flags = MountFlags::NOSUID;
+        flags.set(MountFlags::NODEV, self.devices.is_empty());
         rustix::mount::mount(c"aio", &shared, c"tmpfs", flags, c"mode=0755,size=64m")
             .and_then(|()| rustix::mount::mount_change(&shared, MountPropagationFlags::SHARED))
             .doing(doing)?;
-        make_directory(&shared.join(UNITS), 0o755).doing(doing)
+        make_directory(&shared.join(UNITS), 0o755).doing(doing)?;
+        self.devices.iter().try_for_each(|device| self.make_device(Path::new(device)))
+    }
+
+    /// Where the container's own node of a device stands.
+    pub fn device(shared: &Path, device: &Path) -> PathBuf {
+        shared.join(DEVICES).join(device.strip_prefix("/").unwrap_or(device))
+    }
+
+    /// A node that everybody in the container may open, and nobody else can reach: the host's own is
+    /// often for a group of the host, which no user namespace maps. Nothing where the host has none.
+    fn make_device(&self, device: &Path) -> Result<()> {
+        let doing = || format!("make a node of `{}`", device.display());
+        let Ok(found) = std::fs::metadata(device) else { return Ok(()) };
+        let kind = rustix::fs::FileType::from_raw_mode(found.mode());
+        if !matches!(kind, rustix::fs::FileType::CharacterDevice | rustix::fs::FileType::BlockDevice) {
+            return Ok(());
+        }
+        let node = Self::device(&self.shared(), device);
+        if let Some(parent) = node.parent() {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true).mode(0o755).create(parent).doing(doing)?;
+        }
+        let everybody = rustix::fs::Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(rustix::fs::CWD, &node, kind, everybody, found.rdev()).doing(doing)?;
+        // Whatever the umask is.
+        std::fs::set_permissions(&node, std::fs::Permissions::from_mode(0o666)).doing(doing)
     }
 
     /// Publishes again what is kept. What cannot be (a checkout that is gone) must not keep the

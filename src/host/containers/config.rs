@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::HostFeatures;
-use crate::lxc::publication::{IN_CONTAINER, UNITS};
+use crate::lxc::publication::{IN_CONTAINER, Place, UNITS};
 use crate::lxc::root::Root;
 use crate::model::topology::{Container, Interface};
 
@@ -106,13 +106,14 @@ fn add_publications(lines: &mut Lines, shared: &Path) {
     lines.add("lxc.environment", format!("SYSTEMD_UNIT_PATH={IN_CONTAINER}/{UNITS}:"));
 }
 
-/// Devices of the host appear as they are there. A user namespace is ruled by their permissions
-/// alone; without one the control group must let them through too.
+/// Nodes of the container's own stand in for devices of the host. A user namespace is ruled by their
+/// permissions alone; without one the control group must let them through too.
 fn add_devices(lines: &mut Lines, definition: &Definition<'_>) {
     for device in &definition.container.devices {
+        let node = escaped(&Place::device(definition.shared, Path::new(device)));
         let path = escaped(Path::new(device));
         let target = path.trim_start_matches('/');
-        lines.add("lxc.mount.entry", format!("{path} {target} none bind,create=file,optional 0 0"));
+        lines.add("lxc.mount.entry", format!("{node} {target} none bind,create=file,optional 0 0"));
     }
     let group = if definition.features.unified_cgroups { "cgroup2" } else { "cgroup" };
     for rule in definition.device_rules {

@@ -85,6 +85,7 @@ impl Inner {
             directory: self.paths.shared_dir(&container.name),
             id_range: container.privileged.is_none().then_some(self.id_range),
             kept: self.paths.kept_dir(&container.name),
+            devices: container.devices.clone(),
         }
     }
 

@@ -265,11 +265,16 @@ impl Containers for RealContainers {
         if active.is_empty() {
             return Ok(vec![false; units.len()]);
         }
-        // Sockets and timers have no process: only systemd knows about them.
-        for (unit, is_active) in units.iter().zip(&mut active) {
-            if !unit.ends_with(".service") {
-                let ask = Command::shell(format!("systemctl is-active --quiet {unit}"));
-                *is_active = self.run(name, ask).await?.success();
+        // Sockets, timers, and services that do their work once have no process: only systemd knows
+        // about them.
+        let unseen: Vec<usize> = (0..units.len()).filter(|&index| !active[index]).collect();
+        if !unseen.is_empty() {
+            let names: Vec<&str> = unseen.iter().map(|&index| units[index].as_str()).collect();
+            let ask = Command::shell(format!("systemctl is-active {}", names.join(" ")));
+            let output = self.run(name, ask).await?;
+            // One line for each, in order.
+            for (index, line) in unseen.into_iter().zip(output.text().lines()) {
+                active[index] = line == "active";
             }
         }
         Ok(active)
