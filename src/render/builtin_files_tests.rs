@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Renderer;
-use super::builtin_tests::{each_scenario, files, secret_value};
+use super::builtin_tests::{changed_scenario, each_scenario, files, secret_value};
 use crate::config::oslo::Ini;
 use crate::config::profile::Merge;
+use crate::config::scenario::Scenario;
 use crate::host::ContainerFile;
 use crate::model::cloud::Cloud;
 
@@ -134,4 +135,33 @@ fn one_database_member_serves_and_the_virtual_address_alone_is_bound() {
             assert_eq!(bind, format!("bind {address}:{}", frontend.port));
         }
     });
+}
+
+#[test]
+fn volumes_stand_in_ceph_unless_a_volume_group_is_asked_for() {
+    for (wanted, driver) in [("rbd", "rbd.RBDDriver"), ("lvm", "lvm.LVMVolumeDriver")] {
+        let change = |scenario: &mut Scenario| {
+            for kind in ["ceph", "cinder_api", "cinder_scheduler", "cinder_volume"] {
+                scenario.members.insert(kind.to_owned(), 1);
+            }
+            scenario.variables.insert("cinder_backend".to_owned(), wanted.into());
+        };
+        changed_scenario(change, |cloud, renderer| {
+            let text = text_of(cloud, renderer, "cinder_volume", "/etc/cinder/cinder.conf");
+            assert_eq!(value(&text, "DEFAULT", "enabled_backends"), wanted);
+            assert_eq!(value(&text, "DEFAULT", "default_volume_type"), wanted);
+            assert_eq!(value(&text, wanted, "volume_backend_name"), wanted);
+            let full = format!("cinder.volume.drivers.{driver}");
+            assert_eq!(value(&text, wanted, "volume_driver"), full);
+            let ini = Ini::parse(&text).unwrap();
+            let uuid = ini.values("rbd", "rbd_secret_uuid");
+            assert_eq!(uuid.len(), usize::from(wanted == "rbd"));
+            let group = ini.values("lvm", "volume_group");
+            assert_eq!(group.len(), usize::from(wanted == "lvm"));
+
+            let monitor = cloud.members("ceph").next().unwrap().management_address().unwrap();
+            let ceph = text_of(cloud, renderer, "cinder_volume", "/etc/ceph/ceph.conf");
+            assert!(ceph.contains(&format!("mon_host = {monitor}\n")), "{ceph}");
+        });
+    }
 }

@@ -10,6 +10,7 @@ use super::testing::builtin_cloud;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{File, Merge, Probe, ServiceProfile};
+use crate::config::scenario::Scenario;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 use crate::plan;
@@ -45,10 +46,22 @@ pub fn files<'a>(cloud: &'a Cloud, container: &Container) -> Vec<&'a File> {
 pub fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
     let profiles = profiles();
     for scenario in profiles.scenarios.values() {
-        let cloud = builtin_cloud(&profiles, scenario);
-        let renderer = Renderer::new(&cloud, &secrets(&cloud), &profiles, &Overrides::default());
-        test(&cloud, &renderer.unwrap());
+        with_scenario(&profiles, scenario, &mut test);
     }
+}
+
+/// Calls `test` with the cloud of the scenario `control` as `change` makes it.
+pub fn changed_scenario(change: impl FnOnce(&mut Scenario), test: impl FnOnce(&Cloud, &Renderer)) {
+    let profiles = profiles();
+    let mut scenario = profiles.scenarios["control"].clone();
+    change(&mut scenario);
+    with_scenario(&profiles, &scenario, test);
+}
+
+fn with_scenario(profiles: &Profiles, scenario: &Scenario, test: impl FnOnce(&Cloud, &Renderer)) {
+    let cloud = builtin_cloud(profiles, scenario);
+    let renderer = Renderer::new(&cloud, &secrets(&cloud), profiles, &Overrides::default());
+    test(&cloud, &renderer.unwrap());
 }
 
 #[test]
