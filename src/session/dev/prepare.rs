@@ -20,6 +20,7 @@ use crate::dev::source::clone::{self, Wanted};
 use crate::dev::source::git::Watch;
 use crate::dev::source::project::Project;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::cloud::Cloud;
 use crate::model::swap::{Checkout, Stage, Swap};
 use crate::plan::build::setup_command;
 use crate::render::Renderer;
@@ -134,7 +135,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
             container: target.container.clone(),
             swap: Mutex::new(swap),
             balancer_files: balancer_files(session, &renderer)?,
-            files: unit_files(target, &renderer)?,
+            files: unit_files(cloud, target, &renderer)?,
             restarts: true,
             restored_database: None,
         }),
@@ -329,8 +330,8 @@ fn balancer_files(session: &Session, renderer: &Renderer) -> Result<Vec<Balancer
 }
 
 /// Paths of the files that restart the unit.
-fn unit_files(target: &Target, renderer: &Renderer) -> Result<Vec<String>> {
-    let Some(definition) = target.service.containers.get(&target.container.kind) else {
+fn unit_files(cloud: &Cloud, target: &Target, renderer: &Renderer) -> Result<Vec<String>> {
+    let Some((_, definition)) = cloud.kind(&target.container.kind) else {
         return Ok(Vec::new());
     };
     let of_unit = definition

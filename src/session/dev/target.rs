@@ -65,18 +65,19 @@ pub fn find(cloud: &Cloud, name: &str, member: Option<u32>) -> Result<Target> {
     })
 }
 
-/// Every unit of the cloud that a profile declares for `aio dev`: kind, service, unit.
+/// Every unit of the cloud that a profile declares for `aio dev`: kind, service, unit. A service's
+/// unit may stand in a container of another service.
 fn units(cloud: &Cloud) -> Vec<(&str, &ServiceProfile, &str)> {
-    let kinds = cloud.services.iter().flat_map(|service| {
-        service.containers.iter().map(move |(kind, definition)| (service, kind, definition))
-    });
-    let deployed = kinds.filter(|(_, kind, _)| cloud.members(kind).next().is_some());
+    let kinds = cloud.services.iter().flat_map(|service| &service.containers);
+    let deployed = kinds.filter(|(kind, _)| cloud.members(kind).next().is_some());
     deployed
-        .flat_map(|(service, kind, definition)| {
-            let declared = definition.units.iter().filter(|unit| {
-                service.dev.as_ref().is_some_and(|dev| dev.units.contains_key(&unit.name))
-            });
-            declared.map(move |unit| (kind.as_str(), service, unit.name.as_str()))
+        .flat_map(|(kind, definition)| {
+            definition.units.iter().filter_map(move |unit| {
+                let service = cloud.services.iter().find(|service| {
+                    service.dev.as_ref().is_some_and(|dev| dev.units.contains_key(&unit.name))
+                })?;
+                Some((kind.as_str(), service, unit.name.as_str()))
+            })
         })
         .collect()
 }
