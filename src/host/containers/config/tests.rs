@@ -115,7 +115,7 @@ fn a_service_that_switches_packets_gets_a_device_and_an_interface_without_addres
         [
             "lxc.mount.entry = proc dev/.lxc/proc proc create=dir,optional 0 0",
             "lxc.mount.entry = sys dev/.lxc/sys sysfs create=dir,optional 0 0",
-            "lxc.mount.entry = /dev/net/tun dev/net/tun none bind,create=file,optional 0 0",
+            "lxc.mount.entry = /s/shared/x/devices/dev/net/tun dev/net/tun none bind,create=file,optional 0 0",
         ]
     );
     assert_eq!(
