@@ -131,7 +131,10 @@ impl Place {
         let doing = || format!("make a node of `{}`", device.display());
         let Ok(found) = std::fs::metadata(device) else { return Ok(()) };
         let kind = rustix::fs::FileType::from_raw_mode(found.mode());
-        if !matches!(kind, rustix::fs::FileType::CharacterDevice | rustix::fs::FileType::BlockDevice) {
+        if !matches!(
+            kind,
+            rustix::fs::FileType::CharacterDevice | rustix::fs::FileType::BlockDevice
+        ) {
             return Ok(());
         }
         let node = Self::device(&self.shared(), device);

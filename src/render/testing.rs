@@ -161,6 +161,21 @@ pub fn secrets() -> BTreeMap<String, SecretString> {
     BTreeMap::from([("heat_service_password".to_owned(), SecretString::from("hunter2/x"))])
 }
 
+/// An interface beside that of the management network.
+fn interface(network: &str, number: usize) -> Interface {
+    let role = NetworkRole::ALL.into_iter().find(|role| role.name() == network).unwrap();
+    let address = Ipv4Addr::new(172, 29, 240, u8::try_from(number).unwrap());
+    Interface {
+        role,
+        bridge: format!("aio1-{network}"),
+        host_name: format!("v{network}{number}"),
+        mac: "00:16:3e:00:00:02".to_owned(),
+        addresses: vec![(address, 22)],
+        configured: true,
+        gateway: None,
+    }
+}
+
 /// What the built-in profiles make of a scenario.
 pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
     let networks = ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap();
@@ -170,6 +185,8 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
         for member in 1..=deployed(kind) {
             let mut container = container_of(&service.service, kind, member, containers.len());
             container.units = definition.units.iter().map(|unit| unit.name.clone()).collect();
+            let beside = definition.networks.iter().filter(|name| *name != "management");
+            container.interfaces.extend(beside.map(|name| interface(name, containers.len())));
             containers.push(container);
         }
     }
