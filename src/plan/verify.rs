@@ -150,10 +150,7 @@ fn command(
     variables: &BTreeMap<String, String>,
     script: &str,
 ) -> Result<Command> {
-    let mut environment = BTreeMap::new();
-    for (name, value) in variables {
-        environment.insert(name.clone(), renderer.render_text(container, value)?);
-    }
+    let environment = renderer.render_environment(container, variables)?;
     let script = renderer.render_text(container, script)?;
     let argv = ["bash", "-euo", "pipefail", "-c", &script].map(str::to_owned).to_vec();
     Ok(Command { argv, environment, ..Command::default() })

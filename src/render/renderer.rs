@@ -106,7 +106,19 @@ impl Renderer {
         self.render(text, &self.context.of(container, None), container)
     }
 
-    /// The same, with the fields of `extra` as further names.
+    /// The environment of a script that stands in a profile: the place of its secrets.
+    pub fn render_environment(
+        &self,
+        container: &Container,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>> {
+        let rendered = variables
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), self.render_text(container, value)?)));
+        rendered.collect()
+    }
+
+    /// The same as [`Self::render_text`], with the fields of `extra` as further names.
     pub fn render_text_with(
         &self,
         container: &Container,

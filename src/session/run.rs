@@ -35,6 +35,19 @@ pub fn lock(options: &Options, command: &str) -> Result<Lock> {
     Lock::acquire(&options.paths, command, options.lock_timeout, ui::out::note)
 }
 
+/// A run of which nothing is kept.
+fn plain(session: &Session, command: &str, interrupt: Interrupt) -> RunOptions {
+    RunOptions {
+        command: command.to_owned(),
+        dry_run: false,
+        told_by_command: false,
+        slots: slots(&session.shared.cloud.sizing),
+        interrupt,
+        journal: None,
+        durations: None,
+    }
+}
+
 fn slots(sizing: &Sizing) -> Slots {
     Slots {
         package: sizing.parallel_packages,
@@ -101,13 +114,9 @@ async fn traced(
     let log = LogFile::create(paths, command)?;
     ui::trace::begin(options.wish.verbose, Some(&log));
     let run_options = RunOptions {
-        command: command.to_owned(),
-        dry_run: false,
-        told_by_command: false,
-        slots: slots(&session.shared.cloud.sizing),
-        interrupt,
         journal: Some(paths.steps_file()),
         durations: Some(paths.durations_file()),
+        ..plain(session, command, interrupt)
     };
     finish(options, session, steps, run_options, Some(&log)).await
 }
@@ -122,16 +131,9 @@ pub async fn run_without_trace(
     command: &str,
     steps: Vec<Step>,
 ) -> Result<Report> {
-    let run_options = RunOptions {
-        command: command.to_owned(),
-        dry_run: false,
-        told_by_command: false,
-        slots: slots(&session.shared.cloud.sizing),
-        interrupt: Interrupt::on_signals()?,
-        journal: None,
-        durations: None,
-    };
-    let done = finish(options, session, steps, run_options, None).await;
+    let done =
+        finish(options, session, steps, plain(session, command, Interrupt::on_signals()?), None)
+            .await;
     done.map_err(|error| error.hint(again(command)))
 }
 
@@ -147,13 +149,9 @@ pub async fn look(
 ) -> Result<Report> {
     let graph = Graph::new(steps)?;
     let run_options = RunOptions {
-        command: command.to_owned(),
         dry_run: true,
-        told_by_command: false,
-        slots: slots(&session.shared.cloud.sizing),
-        interrupt: Interrupt::on_signals()?,
-        journal: None,
         durations: Some(options.paths.durations_file()),
+        ..plain(session, command, Interrupt::on_signals()?)
     };
     let host = Arc::clone(&session.host);
     Ok(crate::engine::run::run(&graph, host, run_options, Vec::new()).await)
@@ -175,13 +173,9 @@ pub async fn check(
     let log = LogFile::create(&options.paths, command)?;
     ui::trace::begin(options.wish.verbose, Some(&log));
     let run_options = RunOptions {
-        command: command.to_owned(),
-        dry_run: false,
         told_by_command: true,
-        slots: slots(&session.shared.cloud.sizing),
-        interrupt: Interrupt::on_signals()?,
-        journal: None,
         durations,
+        ..plain(session, command, Interrupt::on_signals()?)
     };
     let graph = Graph::new(steps)?;
     let listeners = ui::listeners(options.wish, Some(&log));

@@ -33,8 +33,8 @@ pub struct ContainerKind {
     /// `container.addresses` all the same.
     #[serde(default)]
     pub unaddressed: Vec<String>,
-    /// Devices of the host that it may open, where the host has them: `[/dev/net/tun]`. In an
-    /// unprivileged container those alone that everybody may open.
+    /// Devices of the host that it may open, where the host has them: `[/dev/net/tun]`. They are nodes
+    /// of its own, whatever the permissions of the host's are.
     #[serde(default)]
     pub devices: Vec<String>,
     /// Whether it makes network namespaces, or mounts file systems of the kernel's. In an

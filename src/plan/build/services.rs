@@ -1,6 +1,6 @@
 //! Steps on services: databases, set-up commands, the last looks, and the catalog.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Builder, catalog_key, container_key, form_key, ready_key, setup_key};
@@ -22,10 +22,7 @@ pub fn setup_command(
     container: &Container,
     command: &SetupCommand,
 ) -> Result<Command> {
-    let mut environment = BTreeMap::new();
-    for (name, value) in &command.environment {
-        environment.insert(name.clone(), renderer.render_text(container, value)?);
-    }
+    let environment = renderer.render_environment(container, &command.environment)?;
     let script = renderer.render_text(container, &command.script)?;
     Ok(Command { environment, ..Command::shell(script) })
 }
