@@ -32,7 +32,6 @@ pub fn in_own_namespace(test: &str) -> bool {
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("1 passed"), "the test did not run in its namespace:\n{said}");
-    println!("{said}");
     false
 }
 
