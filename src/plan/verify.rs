@@ -42,7 +42,7 @@ pub fn checks<'a>(
 ) -> Result<Vec<Planned<'a>>> {
     let mut planned: Vec<Planned<'a>> = Vec::new();
     for service in services {
-        for check in &service.verify {
+        for check in service.verify.iter().filter(|check| !of_absent_extra(cloud, service, check)) {
             let mut add = |member: Option<u32>, action: Arc<dyn Action>| {
                 let member = member.map(|member| format!("/{member}")).unwrap_or_default();
                 let name = format!("{}{member}", check.name);
@@ -77,6 +77,12 @@ pub fn checks<'a>(
         }
     }
     Ok(planned)
+}
+
+/// Whether it is of a kind of the service that must be asked for by its own name, and was not.
+fn of_absent_extra(cloud: &Cloud, service: &ServiceProfile, check: &Definition) -> bool {
+    let kind = service.containers.get(&check.container);
+    kind.is_some_and(|kind| kind.members == 0) && cloud.members(&check.container).next().is_none()
 }
 
 /// Where a check begins, or why it cannot be done in this cloud.

@@ -80,16 +80,18 @@ impl CloudFile {
         if let Some((_, single)) = SINGLE.iter().find(|(name, _)| *name == key) {
             return self.set_single(*single, value, &option, profiles);
         }
-        let Some(variable) = variables::find(profiles, key) else {
+        // `nova_fake.units`, in the manner of `galera.members`, is the variable `nova_fake_units`.
+        let name = key.replace('.', "_");
+        let Some(variable) = variables::find(profiles, &name) else {
             return Err(unknown_key(key, &option, profiles));
         };
         let value =
             variables::from_text(variable, value).map_err(|reason| wrong(&option, &reason))?;
-        let present = self.written.variables.iter().flatten().find(|(name, _)| *name == key);
+        let present = self.written.variables.iter().flatten().find(|(known, _)| **known == name);
         if present.is_some_and(|(_, present)| *present == value) {
             return Ok(());
         }
-        self.put_child("variables", key, &scalar(&value), &option)
+        self.put_child("variables", &name, &scalar(&value), &option)
     }
 
     fn set_members(

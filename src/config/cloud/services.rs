@@ -1,4 +1,4 @@
-//! Services that `--with` and `--without` put on top of a scenario.
+//! Services, and single kinds of container, that `--with` and `--without` put on top of a scenario.
 //!
 //! They become lines of `members`, so that the next run, which is not told again, keeps them.
 
@@ -14,7 +14,8 @@ use super::{CloudFile, CloudOptions};
 
 impl CloudFile {
     /// Makes the services that the options name part of the cloud, or leaves them out: those that a
-    /// service needs come with it, and those that need it go with it.
+    /// service needs come with it, and those that need it go with it. A kind comes with its service
+    /// and goes alone.
     ///
     /// # Errors
     /// A name that no profile defines, or two options that exclude each other.
@@ -27,22 +28,34 @@ impl CloudFile {
         let mut left_out = BTreeSet::new();
         for name in &options.without {
             let option = format!("--without {name}");
-            let service = find(profiles, name, &option)?;
-            for other in closure(service, |one| dependents(profiles, one)) {
-                left_out.insert(other.service.as_str());
-                self.leave_out(other, scenario, &because(&option, name, other))?;
+            match find(profiles, name, &option)? {
+                Named::Kind(_, kind) => self.leave_out_kind(kind, scenario, &option)?,
+                Named::Service(service) => {
+                    for other in closure(service, |one| dependents(profiles, one)) {
+                        left_out.insert(other.service.as_str());
+                        self.leave_out(other, scenario, &because(&option, name, other))?;
+                    }
+                }
             }
         }
         for name in &options.with {
             let option = format!("--with {name}");
-            let service = find(profiles, name, &option)?;
+            let named = find(profiles, name, &option)?;
+            let (Named::Service(service) | Named::Kind(service, _)) = named;
             for other in closure(service, |one| needed(profiles, one)) {
                 if left_out.contains(other.service.as_str()) {
                     return Err(contradiction(&option, options, other, profiles));
                 }
-                if other.service == service.service || !self.has_service(other, scenario) {
+                let asked_for =
+                    matches!(named, Named::Service(_)) && other.service == service.service;
+                if asked_for || !self.has_service(other, scenario) {
                     self.take_in(other, scenario, &because(&option, name, other))?;
                 }
+            }
+            if let Named::Kind(_, kind) = named
+                && self.count(kind, scenario) == 0
+            {
+                self.put_child("members", kind, "1", &option)?;
             }
         }
         Ok(())
@@ -92,13 +105,22 @@ impl CloudFile {
         scenario: &Scenario,
         why: &str,
     ) -> Result<()> {
-        for kind in service.containers.keys() {
-            if self.count(kind, scenario) > 0 {
-                self.put_child("members", kind, "0", why)?;
-            }
-        }
-        Ok(())
+        service.containers.keys().try_for_each(|kind| self.leave_out_kind(kind, scenario, why))
     }
+
+    fn leave_out_kind(&mut self, kind: &str, scenario: &Scenario, why: &str) -> Result<()> {
+        if self.count(kind, scenario) == 0 {
+            return Ok(());
+        }
+        self.put_child("members", kind, "0", why)
+    }
+}
+
+/// What an option names.
+enum Named<'a> {
+    Service(&'a ServiceProfile),
+    /// One kind of container of that service.
+    Kind(&'a ServiceProfile, &'a str),
 }
 
 /// `--with trove`, or for a service that comes along: `--with trove, which needs it`.
@@ -107,11 +129,17 @@ fn because(option: &str, named: &str, service: &ServiceProfile) -> String {
     if service.service == named { option.to_owned() } else { format!("{option}, {needs}") }
 }
 
-fn find<'a>(profiles: &'a Profiles, name: &str, option: &str) -> Result<&'a ServiceProfile> {
-    profiles.services.get(name).ok_or_else(|| {
-        let known = profiles.services.keys().map(String::as_str);
-        unknown(option, "service", name, known)
-    })
+fn find<'a>(profiles: &'a Profiles, name: &str, option: &str) -> Result<Named<'a>> {
+    if let Some(service) = profiles.services.get(name) {
+        return Ok(Named::Service(service));
+    }
+    let mut kinds = profiles.kinds();
+    if let Some((kind, service, _)) = kinds.find(|(kind, ..)| *kind == name) {
+        return Ok(Named::Kind(service, kind));
+    }
+    let services = profiles.services.keys().map(String::as_str);
+    let known = services.chain(profiles.kinds().map(|(kind, ..)| kind));
+    Err(unknown(option, "service or container kind", name, known))
 }
 
 fn needed<'a>(profiles: &'a Profiles, service: &ServiceProfile) -> Vec<&'a ServiceProfile> {

@@ -343,11 +343,21 @@ fn a_service_goes_with_all_that_needs_it_and_comes_back() {
 }
 
 #[test]
+fn a_kind_comes_with_its_service_and_goes_alone() {
+    let (file, members) = changed(&first_run(), &["extra_fake"], &[]).unwrap();
+    assert_eq!((members["extra_fake"], members["extra_api"], members["more"]), (1, 2, 1));
+    assert!(text(&file).contains("  extra_fake: 1  # --with extra_fake\n"), "{}", text(&file));
+    let (file, members) = changed(&file, &[], &["extra_fake"]).unwrap();
+    assert!(!members.contains_key("extra_fake") && members.contains_key("extra_api"));
+    assert!(text(&file).contains("  extra_fake: 0  # --without extra_fake\n"), "{}", text(&file));
+}
+
+#[test]
 fn services_that_exclude_each_other_or_are_unknown_are_refused() {
     let error = changed(&first_run(), &["extra"], &["galera"]).unwrap_err();
     assert_eq!(error.message, "`--with extra` and `--without galera` exclude each other");
     let error = changed(&first_run(), &["extar"], &[]).unwrap_err();
-    assert_eq!(error.message, "`--with extar`: there is no service `extar`");
+    assert_eq!(error.message, "`--with extar`: there is no service or container kind `extar`");
     assert_eq!(error.hints, ["did you mean `extra`?"]);
     assert_eq!(changed(&first_run(), &[], &["mroe"]).unwrap_err().kind, ErrorKind::Usage);
 }

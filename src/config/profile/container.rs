@@ -47,6 +47,10 @@ pub struct ContainerKind {
     /// Why the container must be privileged; absent for an unprivileged one.
     #[serde(default)]
     pub privileged: Option<String>,
+    /// Whether its units ask the identity service for others as soon as they start: they wait for
+    /// users, roles and the catalog. Others are started beside the identity service.
+    #[serde(default)]
+    pub needs_catalog: bool,
     /// What it uses and may use.
     pub memory: Memory,
     /// Directories that outlive a rebuild.

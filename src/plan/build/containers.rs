@@ -147,7 +147,8 @@ impl Builder<'_> {
 
     /// What a service's units wait for: its own set-up, and the services that it needs.
     fn before_units(&self, service: &ServiceProfile, container: &Container) -> Vec<StepKey> {
-        if service.containers.get(&container.kind).is_some_and(|kind| kind.cluster.is_some()) {
+        let kind = service.containers.get(&container.kind);
+        if kind.is_some_and(|kind| kind.cluster.is_some()) {
             return Vec::new();
         }
         let mut needs: Vec<StepKey> = self
@@ -155,6 +156,9 @@ impl Builder<'_> {
             .map(|command| setup_key(&service.service, &command.name))
             .collect();
         needs.extend(self.foundations(service));
+        if kind.is_some_and(|kind| kind.needs_catalog) {
+            needs.extend(self.catalog_if_any());
+        }
         needs
     }
 

@@ -42,6 +42,12 @@ impl Builder<'_> {
         keys
     }
 
+    /// The step that makes users, roles and the catalog; none without an identity service.
+    pub(super) fn catalog_if_any(&self) -> Option<StepKey> {
+        let services = &self.shared.cloud.services;
+        services.iter().any(|service| service.identity_server.is_some()).then(catalog_key)
+    }
+
     pub(super) fn access(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         if !shared.cloud.services.iter().any(|service| service.sql_server.is_some()) {
@@ -148,9 +154,7 @@ impl Builder<'_> {
         let services = &self.shared.cloud.services;
         let mut keys: Vec<StepKey> =
             services.iter().map(|other| ready_key(&other.service)).collect();
-        if services.iter().any(|other| other.identity_server.is_some()) {
-            keys.push(catalog_key());
-        }
+        keys.extend(self.catalog_if_any());
         let mut needed: BTreeSet<&str> = BTreeSet::new();
         let mut waiting = vec![service];
         while let Some(next) = waiting.pop() {

@@ -39,25 +39,42 @@ service: middle
 summary: x
 needs: [store]
 containers:
-  client: {summary: x, memory: {idle_mib: 1, limit_mib: 2}, units: [{name: client.service}]}
+  client:
+    summary: x
+    needs_catalog: true
+    memory: {idle_mib: 1, limit_mib: 2}
+    units: [{name: client.service}]
 "#;
 
-/// What each step of a cloud of three services, each of which needs the one before, waits for.
+const IDENTITY: &str = r#"
+service: identity
+summary: x
+containers:
+  keys: {summary: x, memory: {idle_mib: 1, limit_mib: 2}, units: [{name: keys.service}]}
+frontends:
+  - {name: keys, port: 5000, mode: http, backend: keys}
+identity_server: {frontend: keys, user: admin, project: admin, secret: keys_password}
+"#;
+
+/// What each step of a cloud of an identity service, and of three services each of which needs the
+/// one before, waits for.
 fn needs() -> BTreeMap<String, Vec<String>> {
     let profiles = Profiles::from_texts([
         ("services/store.yml", STORE),
         ("services/middle.yml", MIDDLE),
         ("services/web.yml", WEB),
+        ("services/identity.yml", IDENTITY),
         ("releases/2025.1.yml", "{release: '2025.1', summary: x, suite: trixie, base: {}}"),
     ])
     .unwrap();
     let cloud = Cloud {
         release: profiles.releases["2025.1"].clone(),
-        services: ["store", "middle", "web"].map(|name| profiles.services[name].clone()).into(),
+        services: ["store", "middle", "web", "identity"].map(|name| profiles.services[name].clone()).into(),
         containers: vec![
             testing::container_of("store", "api", 1, 1),
             testing::container_of("middle", "client", 1, 2),
             testing::container_of("web", "web", 1, 3),
+            testing::container_of("identity", "keys", 1, 4),
         ],
         ..testing::cloud(&testing::profiles(&[]))
     };
@@ -94,6 +111,14 @@ fn nothing_but_the_last_look_waits_for_the_whole_cloud() {
     assert!(ready.contains(&"setup/store/schema".to_owned()), "{ready:?}");
     assert!(ready.contains(&"setup/store/cells".to_owned()), "{ready:?}");
     assert!(needs["container/api/1/units"].contains(&"setup/store/schema".to_owned()));
+}
+
+#[test]
+fn who_asks_the_identity_service_at_once_waits_for_the_catalog() {
+    let needs = needs();
+    let catalog = "identity/catalog".to_owned();
+    assert!(needs["container/client/1/units"].contains(&catalog));
+    assert!(!needs["container/api/1/units"].contains(&catalog));
 }
 
 #[test]

@@ -18,8 +18,9 @@ use crate::session::run::{self, Options};
 use crate::steps::swap::Work;
 use crate::ui;
 
-/// What is saved within this time is one change: editors write several files, and rename them.
-const TOGETHER: Duration = Duration::from_millis(150);
+/// What is saved within this time of one another is one change: editors write several files, and
+/// rename them.
+const TOGETHER: Duration = Duration::from_millis(60);
 
 /// The limit of the host that a watch of a large tree can meet.
 const LIMIT_FILE: &str = "/proc/sys/fs/inotify/max_user_watches";
