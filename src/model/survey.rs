@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_users_host_with_lxcs_own_bridge() {
         let survey = look(&host(), "").unwrap();
-        assert_eq!(survey.scenario, "default");
+        assert_eq!(survey.scenario, "control");
         assert!(survey.refusals.is_empty());
         assert!(!survey.existing);
         assert_eq!(

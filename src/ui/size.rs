@@ -199,7 +199,7 @@ mod tests {
         for line in [
             "system                              Debian GNU/Linux 13 (trixie), kernel 6.12.48+deb13-amd64",
             "control groups                      version 2; systemd yes, AppArmor yes",
-            "scenario    default (the largest that fits 8 cores and 15872 MiB)",
+            "scenario    control (`default` does not fit: memory 15872 MiB found, 20576 MiB needed)",
             "workers     3 per API, 3 per RPC service",
             "nat         10.0.4.0/24      aio1-nat   10.0.4.0/24 in place of 10.0.3.0/24: \
              lxcbr0 has 10.0.3.1/24",

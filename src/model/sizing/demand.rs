@@ -11,16 +11,16 @@ use crate::config::release::Release;
 
 /// The base layer, in MiB.
 const BASE_MIB: u64 = 165;
-/// A layer that several kinds share, in MiB.
-const SHARED_LAYER_MIB: u64 = 280;
-/// A layer of one kind, in MiB: 8 (HAProxy) to 386 (MariaDB with a fresh data directory).
-const OWN_LAYER_MIB: u64 = 140;
+/// A layer that several kinds share, in MiB: 193 (nova) to 524 (what two services or more need).
+const SHARED_LAYER_MIB: u64 = 320;
+/// A layer of one kind, in MiB: 3 (repo) to 386 (MariaDB with a fresh data directory).
+const OWN_LAYER_MIB: u64 = 120;
 /// Packages that are kept so that a layer can be built again, for each MiB of layers, in per cent.
-const DOWNLOADS_PERCENT: u64 = 25;
-/// What a container writes beside its data: logs, caches, sockets, in MiB.
-const CONTAINER_MIB: u64 = 60;
-/// A data directory that holds what users made, fresh, in MiB.
-const DATA_MIB: u64 = 128;
+const DOWNLOADS_PERCENT: u64 = 20;
+/// What a container writes beside its data in its first hours: journal, caches, in MiB.
+const CONTAINER_MIB: u64 = 20;
+/// A data directory that holds what users made, fresh, in MiB: 1 (keys) to 200 (MariaDB).
+const DATA_MIB: u64 = 64;
 
 /// Time on one core to unpack and compile a MiB of layers, in milliseconds.
 const BUILD_MILLIS_PER_MIB: u64 = 80;

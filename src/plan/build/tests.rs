@@ -52,7 +52,7 @@ summary: x
 containers:
   keys: {summary: x, memory: {idle_mib: 1, limit_mib: 2}, units: [{name: keys.service}]}
 frontends:
-  - {name: keys, port: 5000, mode: http, backend: keys}
+  - {name: keys, port: 5000, mode: http, backend: keys, server_options: check}
 identity_server: {frontend: keys, user: admin, project: admin, secret: keys_password}
 "#;
 
@@ -69,7 +69,9 @@ fn needs() -> BTreeMap<String, Vec<String>> {
     .unwrap();
     let cloud = Cloud {
         release: profiles.releases["2025.1"].clone(),
-        services: ["store", "middle", "web", "identity"].map(|name| profiles.services[name].clone()).into(),
+        services: ["store", "middle", "web", "identity"]
+            .map(|name| profiles.services[name].clone())
+            .into(),
         containers: vec![
             testing::container_of("store", "api", 1, 1),
             testing::container_of("middle", "client", 1, 2),
@@ -103,7 +105,7 @@ fn a_command_of_the_whole_cloud_runs_when_every_service_is_ready() {
 #[test]
 fn nothing_but_the_last_look_waits_for_the_whole_cloud() {
     let needs = needs();
-    let whole = ["setup/store/image", "setup/store/flavor", "setup/web/page"];
+    let whole = ["setup/store/image", "setup/store/flavor", "setup/web/page", "cloud/verify"];
     for (key, waits) in needs.iter().filter(|(key, _)| !whole.contains(&key.as_str())) {
         assert!(!waits.iter().any(|need| whole.contains(&need.as_str())), "{key}: {waits:?}");
     }
