@@ -65,10 +65,10 @@ need_packages() {
     apt_install "${missing[@]}"
 }
 
-# Clients with which the tests come in from outside.
+# The programs with which tests come in from outside.
 need_test_packages() {
     local missing=() name
-    for name in openssh-client python3-paramiko; do installed "$name" || missing+=("$name"); done
+    for name; do installed "$name" || missing+=("$name"); done
     if [ ${#missing[@]} -gt 0 ]; then
         apt-get update -qq
         apt_install "${missing[@]}"

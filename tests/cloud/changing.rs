@@ -21,6 +21,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
     checks.check("change: passwords", || passwords(cloud));
     checks.check("change: stop and start one", || stop_one(cloud));
     checks.check("change: a member more and less", || another_member(cloud));
+    checks.check("change: a service of the user's own", || own_service(cloud));
 }
 
 /// The process id of every container's init: a container that was not touched keeps it.
@@ -212,4 +213,42 @@ fn another_member(cloud: &Cloud) {
     cloud.bootstrap(&["--set", "heat_engine.members=1", "--yes"]);
     cloud.healthy_within(Duration::from_secs(30));
     assert_eq!(restarted(&before, cloud), Vec::<String>::new());
+}
+
+/// Files of the README's example of a service: paths below the configuration directory, and texts.
+fn readme_example() -> Vec<(String, String)> {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("### A service of your own").nth(1).unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    let mut files: Vec<(String, String)> = Vec::new();
+    for line in section.lines() {
+        if let Some(path) = line.strip_prefix("`/etc/aio/").and_then(|rest| rest.split('`').next())
+        {
+            files.push((path.to_owned(), String::new()));
+        } else if let (Some((_, text)), true) =
+            (files.last_mut(), line.starts_with("    ") || line.is_empty())
+        {
+            text.push_str(line.strip_prefix("    ").unwrap_or(line));
+            text.push('\n');
+        }
+    }
+    files
+}
+
+fn own_service(cloud: &Cloud) {
+    let files = readme_example();
+    assert_eq!(files.len(), 3, "{files:?}");
+    for (path, text) in &files {
+        let path = cloud.config_dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let before = inits(cloud);
+    cloud.bootstrap(&["--with", "redis"]);
+    cloud.healthy_within(Duration::from_secs(10));
+    cloud.ok(&["verify", "redis"]);
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    cloud.bootstrap(&["--without", "redis", "--yes"]);
+    assert_eq!(inits(cloud), before, "nothing else was touched");
+    cloud.healthy_within(Duration::from_secs(10));
 }

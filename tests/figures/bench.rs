@@ -18,6 +18,7 @@ mod gateway;
 mod lost;
 mod table;
 mod usage;
+mod whole;
 
 use std::fs;
 use std::path::Path;
@@ -34,22 +35,35 @@ fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     assert!(rustix::process::geteuid().is_root(), "this builds a real cloud: run it as root");
-    let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), "aiobench");
     let mut table = Table::new(wanted);
-    prepare(&cloud, &mut table);
-    quick_commands(&cloud, &mut table);
-    rebuilds(&cloud, &mut table);
-    usage::measure(&cloud, &mut table);
-    dev::measure(&cloud, &mut table);
-    gateway::measure(&cloud, &mut table);
-    lost::measure(&cloud, &mut table);
-    returns(&cloud, &mut table);
+    if !table.is_only(whole::WORD) {
+        control(&mut table);
+    }
+    whole::measure(&mut table);
+    if !table.print() {
+        std::process::exit(1);
+    }
+}
+
+/// The figures of the scenario `control`.
+fn control(table: &mut Table) {
+    let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), "aiobench");
+    prepare(&cloud, table);
+    quick_commands(&cloud, table);
+    rebuilds(&cloud, table);
+    usage::measure(&cloud, table);
+    dev::measure(&cloud, table);
+    gateway::measure(&cloud, table);
+    lost::measure(&cloud, table);
+    returns(&cloud, table);
+    leave(&cloud);
+}
+
+/// Removes the cloud, unless it is to be kept.
+fn leave(cloud: &Cloud) {
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
         limited(cloud.command(&["destroy", "--yes"])).ok();
         let _ = fs::remove_dir_all(cloud.state_dir.parent().unwrap());
-    }
-    if !table.print() {
-        std::process::exit(1);
     }
 }
 

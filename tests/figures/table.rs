@@ -47,6 +47,11 @@ impl Table {
         if chosen { count } else { 0 }
     }
 
+    /// Whether nothing was asked for but figures with that word in their names.
+    pub fn is_only(&self, word: &str) -> bool {
+        !self.wanted.is_empty() && self.wanted.iter().all(|wanted| wanted.contains(word))
+    }
+
     /// A sample of a duration.
     pub fn seconds(&mut self, what: &str, target: Target, took: Duration) {
         self.add(what, target, "s", (took.as_secs_f64(), 1.0));

@@ -13,7 +13,7 @@ use crate::table::{Table, Target};
 /// Kinds whose data is the users' and not the cloud's.
 const DATA_APART: [&str; 2] = ["galera", "rabbit_mq"];
 
-const MIB: f64 = 1024.0 * 1024.0;
+pub const MIB: f64 = 1024.0 * 1024.0;
 
 pub fn measure(cloud: &Cloud, table: &mut Table) {
     let what = "memory of the idle cloud, sum of PSS";
@@ -35,7 +35,7 @@ pub fn measure(cloud: &Cloud, table: &mut Table) {
 
 /// Proportional set sizes of all processes in the containers' process namespaces, and of LXC's
 /// monitors.
-fn memory_bytes(cloud: &Cloud) -> f64 {
+pub fn memory_bytes(cloud: &Cloud) -> f64 {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let names = cloud.lxc_names();
     let inits = names.iter().map(|name| shell(&format!("lxc-info -n {name} -p -H")));
@@ -71,7 +71,8 @@ fn disk_bytes(cloud: &Cloud, name: &str, with_data: bool) -> f64 {
     bytes
 }
 
-fn used(path: &Path) -> f64 {
+/// Bytes of a directory's blocks.
+pub fn used(path: &Path) -> f64 {
     if !path.exists() {
         return 0.0;
     }

@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod browser;
+
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -34,9 +36,11 @@ fn the_whole_cloud_keeps_its_promises() {
     if checks.needed("bootstrap of everything", || bootstrap(&cloud)) {
         checks.check("every service does what its users want", || verify(&cloud, &[]));
         checks.check("again, cleaned up after itself", || verify(&cloud, &[]));
+        checks.check("the dashboard in a browser", || browser::sees_a_server(&cloud));
         checks.check("made anew: glance, cinder_volume, nova_conductor", || rebuilt(&cloud));
         checks
             .check("a server, its volume and an object outlive a power cut", || power_cut(&cloud));
+        checks.check("services go and fake hypervisors come", || services_change(&cloud));
     }
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
         checks.needed("destroy leaves the host as it was", || destroy(&cloud, &before));
@@ -122,6 +126,17 @@ fn power_cut(cloud: &Cloud) {
     inside(LOOK, 240);
     println!("  the server answers {:.1} s after it", started.elapsed().as_secs_f64());
     inside(REMOVE, 120);
+}
+
+/// What is not needed gives its memory to compute services that load the control plane.
+fn services_change(cloud: &Cloud) {
+    let before = cloud.lxc_names().len();
+    let options = ["--without", "barbican,designate", "--with", "nova_fake"];
+    let options = [&options[..], &["--set", "nova_fake.units=5", "--yes"]].concat();
+    cloud.bootstrap(&options);
+    assert_eq!(cloud.lxc_names().len(), before - 2 + 1);
+    verify(cloud, &["nova"]);
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0, "what was asked for once is kept");
 }
 
 fn destroy(cloud: &Cloud, before: &Snapshot) {
