@@ -15,6 +15,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     let targets = session.select(names)?;
     let _lock = run::lock(options, "start")?;
     let mut steps = build::steps(&session.shared, &renderer)?;
+    change::clusters_first(&mut steps, &session.shared);
     let whole_cloud = names.is_empty();
     steps.retain(|step| {
         change::is_start(step)

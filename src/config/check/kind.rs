@@ -29,6 +29,9 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
         });
     }
     check_layers(file, kind);
+    for other in &kind.after {
+        file.known_kind(other);
+    }
     for directory in &kind.data {
         absolute(file, &directory.path);
         permissions(file, &directory.path, &directory.owner, &directory.mode);

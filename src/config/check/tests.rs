@@ -167,6 +167,12 @@ fn names_of_other_profiles_must_exist() {
         Some("did you mean `heat/plain.conf`?"),
     );
     heat(
+        "    nesting: true",
+        "    nesting: true\n    after: [balance]",
+        "no container kind `balance`",
+        Some("did you mean `balancer`?"),
+    );
+    heat(
         "direct_from: [balancer]",
         "direct_from: [balance]",
         "no container kind `balance`",

@@ -51,6 +51,10 @@ pub struct ContainerKind {
     /// users, roles and the catalog. Others are started beside the identity service.
     #[serde(default)]
     pub needs_catalog: bool,
+    /// Kinds without whose units its own do not finish their start, of the same service mostly: what a
+    /// service `needs` is there anyway. Other kinds of a service are started beside each other.
+    #[serde(default)]
+    pub after: Vec<String>,
     /// What it uses and may use.
     pub memory: Memory,
     /// Directories that outlive a rebuild.

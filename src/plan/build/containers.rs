@@ -145,7 +145,8 @@ impl Builder<'_> {
         Ok(DesiredFile { file: rendered, restarts, apply })
     }
 
-    /// What a service's units wait for: its own set-up, and the services that it needs.
+    /// What a kind's units wait for: its service's set-up and the services that this needs, kinds that
+    /// come first, the catalog.
     fn before_units(&self, service: &ServiceProfile, container: &Container) -> Vec<StepKey> {
         let kind = service.containers.get(&container.kind);
         if kind.is_some_and(|kind| kind.cluster.is_some()) {
@@ -156,8 +157,12 @@ impl Builder<'_> {
             .map(|command| setup_key(&service.service, &command.name))
             .collect();
         needs.extend(self.foundations(service));
-        if kind.is_some_and(|kind| kind.needs_catalog) {
-            needs.extend(self.catalog_if_any());
+        if let Some(kind) = kind {
+            let first = kind.after.iter().flat_map(|other| self.shared.cloud.members(other));
+            needs.extend(first.map(|member| container_key(member, "units")));
+            if kind.needs_catalog {
+                needs.extend(self.catalog_if_any());
+            }
         }
         needs
     }

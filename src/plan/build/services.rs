@@ -102,6 +102,7 @@ impl Builder<'_> {
         let rendered = setup_command(self.renderer, &container, command)?;
         let done = match &command.done {
             Done::Run { script } => Done::Run { script: self.text(&container, script)? },
+            Done::Sql { query } => Done::Sql { query: self.text(&container, query)? },
             other => other.clone(),
         };
         let mut needs = vec![container_key(&container, "start")];

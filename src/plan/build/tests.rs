@@ -11,6 +11,11 @@ summary: x
 containers:
   api: {summary: x, memory: {idle_mib: 1, limit_mib: 2}, units: [{name: api.service}]}
   extra: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+  worker:
+    summary: x
+    after: [api, extra]
+    memory: {idle_mib: 1, limit_mib: 2}
+    units: [{name: worker.service}]
 setup:
   - {name: schema, title: x, container: api, script: x, done: {observe: run, script: x}}
   - {name: cells, title: x, container: api, before: ready, script: x, done: {observe: run, script: x}}
@@ -77,6 +82,7 @@ fn needs() -> BTreeMap<String, Vec<String>> {
             testing::container_of("middle", "client", 1, 2),
             testing::container_of("web", "web", 1, 3),
             testing::container_of("identity", "keys", 1, 4),
+            testing::container_of("store", "worker", 1, 5),
         ],
         ..testing::cloud(&testing::profiles(&[]))
     };
@@ -121,6 +127,15 @@ fn who_asks_the_identity_service_at_once_waits_for_the_catalog() {
     let catalog = "identity/catalog".to_owned();
     assert!(needs["container/client/1/units"].contains(&catalog));
     assert!(!needs["container/api/1/units"].contains(&catalog));
+}
+
+#[test]
+fn a_kind_that_comes_after_others_waits_for_their_units() {
+    let needs = needs();
+    let units = |what: &str| format!("container/{what}/1/units");
+    assert!(needs[&units("worker")].contains(&units("api")));
+    assert!(!needs[&units("api")].contains(&units("worker")));
+    assert!(!needs[&units("worker")].contains(&units("extra")), "this cloud has none");
 }
 
 #[test]
