@@ -113,7 +113,7 @@ fn check_setup(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
             format!("there are two set-up commands `{}`", command.name)
         });
         file.no_secret_in(&command.script, &command.name);
-        if let Done::Run { script } = &command.done {
+        if let Done::Run { script } | Done::Sql { query: script } = &command.done {
             file.no_secret_in(script, &command.name);
         }
     }

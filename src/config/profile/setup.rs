@@ -48,7 +48,7 @@ pub enum Done {
     /// The query returns a row whose first column is not 0 (a missing table: not done), and the
     /// container's layers are those with which the script last ran.
     Sql {
-        /// One statement, tables qualified by their schema.
+        /// *Template*, without secrets: one statement, tables qualified by their schema.
         query: String,
     },
     /// The identity service issues a token to the user `admin` with the present secret.
