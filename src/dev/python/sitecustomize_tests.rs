@@ -24,7 +24,8 @@ impl Place {
         let place = Self(tempfile::tempdir().unwrap());
         place.write("meta/sitecustomize.py", SITECUSTOMIZE);
         place.write("checkout/heat/__init__.py", "");
-        place.write("checkout/heat/serve.py", "print('serves')");
+        // Not left in a buffer, which a fork would copy.
+        place.write("checkout/heat/serve.py", "print('serves', flush=True)");
         place
     }
 
