@@ -214,7 +214,7 @@ mod tests {
             let mut steps = build::steps(&shared, renderer).unwrap();
             steps.retain(is_start);
             clusters_first(&mut steps, &shared);
-            let graph = Graph::new(steps).unwrap();
+            let graph = Graph::new(only_among(steps)).unwrap();
             let place =
                 |key: StepKey| graph.steps().iter().position(|step| step.key == key).unwrap();
             for (kind, cluster) in [("keystone", "galera"), ("heat_engine", "rabbit_mq")] {
