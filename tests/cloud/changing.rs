@@ -244,11 +244,11 @@ fn own_service(cloud: &Cloud) {
         fs::write(path, text).unwrap();
     }
     let before = inits(cloud);
-    cloud.bootstrap(&["--with", "redis"]);
+    cloud.bootstrap(&["--with", "greeter"]);
     cloud.healthy_within(Duration::from_secs(10));
-    cloud.ok(&["verify", "redis"]);
+    cloud.ok(&["verify", "greeter"]);
     assert_eq!(cloud.bootstrap(&[]).changed(), 0);
-    cloud.bootstrap(&["--without", "redis", "--yes"]);
+    cloud.bootstrap(&["--without", "greeter", "--yes"]);
     assert_eq!(inits(cloud), before, "nothing else was touched");
     cloud.healthy_within(Duration::from_secs(10));
 }
