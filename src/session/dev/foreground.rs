@@ -38,6 +38,7 @@ pub async fn follow(
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             _ = hang_up.recv() => return Ok(()),
+            () = super::terminal::lost() => return Ok(()),
             change = saved(watch.as_mut()) => {
                 super::watch::restart(options, session, work, &change).await?;
             }

@@ -1,7 +1,10 @@
 //! The unit's process in this terminal, standard input and all: for `breakpoint()`.
 
+use std::io::IsTerminal as _;
 use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::target::Target;
@@ -9,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::swap::Swap;
 use crate::session::run::Options;
 use crate::ui;
+
+/// How often it is looked whether the terminal is still there.
+const POLL: Duration = Duration::from_secs(1);
 
 /// Runs it until it ends.
 pub async fn run(options: &Options, target: &Target, swap: &Swap) -> Result<()> {
@@ -24,6 +30,7 @@ pub async fn run(options: &Options, target: &Target, swap: &Swap) -> Result<()> 
         ended = process.wait() => Some(ended),
         _ = terminate.recv() => None,
         _ = hang_up.recv() => None,
+        () = lost() => None,
     };
     let Some(status) = ended else {
         return process.kill().await.doing(doing);
@@ -34,6 +41,23 @@ pub async fn run(options: &Options, target: &Target, swap: &Swap) -> Result<()> 
     }
     Err(Error::new(ErrorKind::Failed, format!("run {label} in this terminal"))
         .because(format!("it ended with {status}")))
+}
+
+/// Waits until the terminal that standard input is has gone. Nobody hears SIGHUP where the shell that
+/// leads the session ignores it, as below `nohup`.
+pub(super) async fn lost() {
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        std::future::pending::<()>().await;
+    }
+    let hung_up = || {
+        let mut watched = [PollFd::new(&input, PollFlags::empty())];
+        poll(&mut watched, Some(&Timespec::default())).is_ok()
+            && watched[0].revents().contains(PollFlags::HUP)
+    };
+    while !hung_up() {
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Attached by another `aio`: a fork belongs into a process with one thread. It puts the terminal
