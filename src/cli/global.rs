@@ -136,21 +136,22 @@ fn cloud_name(text: &str) -> Result<String, String> {
 /// What a user may choose about the cloud that is to be.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Choices {
-    /// Which services, how many members: minimal, control, default
+    /// Which services, how many members: minimal, control, default, full
     ///
-    /// Without it: what `cloud.yml` says, or, for a new cloud, the largest that fits this host.
+    /// Without it: what `cloud.yml` says, or, for a new cloud, the largest but `full` that fits this host.
     #[arg(long, value_name = "SCENARIO")]
     pub scenario: Option<String>,
-    /// Add a service to the scenario, with all that it needs
+    /// Add a service, or one kind of container, to the scenario, with all that it needs
     ///
     /// What is added is written to `cloud.yml` and kept by later runs, as what is left out is.
     #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
     pub with: Vec<String>,
-    /// Leave a service out of the scenario, with all that needs it
+    /// Leave a service out of the scenario, with all that needs it, or one kind of container alone
     #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
     pub without: Vec<String>,
     /// Set a value: members of a kind (`galera.members=1`) or a service's variable
     ///
+    /// In a variable's name a dot is as good as an underscore: `nova_fake.units=10`.
     /// May be given several times. What is set is written to `cloud.yml` and kept by later runs.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,

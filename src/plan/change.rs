@@ -26,8 +26,8 @@ pub fn is_start(step: &Step) -> bool {
 
 /// Lets the containers of services that need a cluster wait until it has formed.
 ///
-/// Their units start with them, and those that find no database or messages start again and again. With a
-/// whole cloud on two cores that left so little for the clusters that galera took 127 s.
+/// Their units start with them, and those that find no database or messages start again and again.
+/// With a whole cloud on two cores that left so little for the clusters that galera took 127 s.
 pub fn clusters_first(steps: &mut [Step], shared: &Shared) {
     let cloud = &shared.cloud;
     for service in &cloud.services {
