@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::addresses::{self, Identity, Member, Recorded};
 use super::cloud::Cloud;
-use super::facts::{CgroupLayout, HostFacts};
+use super::facts::{Ability, Answer, CgroupLayout, HostFacts};
 use super::layers;
 use super::network::NetworkRole;
 use super::sizing::Sizing;
@@ -174,6 +174,7 @@ fn container(
     let units = definition.units.iter().chain(&inputs.release.units);
     let floor = definition.memory.limit_mib;
     let limit = inputs.sizing.memory_limit_mib.get(&identity.kind).copied().unwrap_or(floor);
+    let weighted = inputs.facts.can(Ability::CpuWeights) == Answer::Yes;
     Container {
         kind: identity.kind,
         service: service.to_owned(),
@@ -184,6 +185,7 @@ fn container(
         devices: definition.devices.clone(),
         nesting: definition.nesting,
         memory_limit_mib: limit,
+        cpu_weight: definition.cpu_weight.filter(|_| weighted),
         data: data.collect(),
         shared: shared.collect(),
         environment: definition.environment.clone(),

@@ -137,11 +137,13 @@ pub enum Ability {
     Tun,
     /// Limits of memory by control group.
     MemoryLimits,
+    /// Shares of the processors by control group.
+    CpuWeights,
 }
 
 impl Ability {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Overlayfs,
         Self::IdMappedMounts,
         Self::UserNamespaces,
@@ -150,6 +152,7 @@ impl Ability {
         Self::NfTables,
         Self::Tun,
         Self::MemoryLimits,
+        Self::CpuWeights,
     ];
 
     /// For people.
@@ -163,6 +166,7 @@ impl Ability {
             Self::NfTables => "nf_tables with address translation",
             Self::Tun => "/dev/net/tun",
             Self::MemoryLimits => "memory limits by control group",
+            Self::CpuWeights => "shares of the processors by control group",
         }
     }
 }

@@ -38,6 +38,10 @@ pub struct Container {
     pub nesting: bool,
     /// Memory limit in MiB.
     pub memory_limit_mib: u64,
+    /// Its share of the processors beside the 100 of any other; absent for an ordinary one, and where
+    /// the host has no such shares.
+    #[serde(default)]
+    pub cpu_weight: Option<u16>,
     /// Directories that outlive a rebuild.
     pub data: Vec<Data>,
     /// Directories of the host that it may read.
@@ -156,6 +160,7 @@ pub(crate) mod tests {
             devices: Vec::new(),
             nesting: false,
             memory_limit_mib: 64,
+            cpu_weight: None,
             data: Vec::new(),
             shared: Vec::new(),
             environment: BTreeMap::new(),

@@ -130,6 +130,7 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
         devices: Vec::new(),
         nesting: false,
         memory_limit_mib: 512,
+        cpu_weight: None,
         data: Vec::new(),
         shared: Vec::new(),
         environment: BTreeMap::new(),

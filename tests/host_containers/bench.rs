@@ -120,6 +120,7 @@ impl Bench {
             devices: Vec::new(),
             nesting: false,
             memory_limit_mib: 256,
+            cpu_weight: None,
             data: Vec::new(),
             shared: Vec::new(),
             environment: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),

@@ -16,6 +16,12 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     file.expect(memory.idle_mib <= memory.limit_mib, name, || {
         format!("`{name}` uses {} MiB idle and may use {}", memory.idle_mib, memory.limit_mib)
     });
+    // The bounds of the kernel's `cpu.weight`.
+    file.expect(
+        kind.cpu_weight.is_none_or(|weight| (1..=10_000).contains(&weight)),
+        "cpu_weight",
+        || format!("the `cpu_weight` of `{name}` must be from 1 to 10000; others have 100"),
+    );
     for network in &kind.networks {
         file.known("network", network, NetworkRole::ALL.iter().map(|role| role.name()));
     }

@@ -239,6 +239,7 @@ fn a_kind_must_make_sense() {
         Some("did you mean `heat-engine.service`?"),
     );
     heat("idle_mib: 1", "idle_mib: 3", "uses 3 MiB idle and may use 2", None);
+    heat("    memory: {", "    cpu_weight: 0\n    memory: {", "must be from 1 to 10000", None);
     heat("path: /var/lib/heat", "path: var/lib/heat", "must be absolute", None);
     heat("\"0750\"", "rwx", "is not octal", None);
     heat("\"heat:heat\"", "heat", "is not `user:group`", None);

@@ -57,6 +57,11 @@ pub struct ContainerKind {
     pub after: Vec<String>,
     /// What it uses and may use.
     pub memory: Memory,
+    /// Its share of the processors where they are short, beside the 100 of any other kind: 1 to 10000,
+    /// as `cpu.weight` of the kernel's control groups. For what all others wait for, and for what
+    /// answers a health check.
+    #[serde(default)]
+    pub cpu_weight: Option<u16>,
     /// Directories that outlive a rebuild.
     #[serde(default)]
     pub data: Vec<DataDirectory>,

@@ -71,7 +71,7 @@ pub(super) fn render(definition: &Definition<'_>) -> String {
     lines.add("lxc.log.file", directory.join("lxc.log").display());
     lines.add("lxc.log.level", "WARN");
     lines.add("lxc.console.logfile", directory.join("console.log").display());
-    add_memory_limit(&mut lines, container.memory_limit_mib, features.unified_cgroups);
+    add_limits(&mut lines, container, features.unified_cgroups);
     if features.apparmor {
         lines.add("lxc.apparmor.profile", "generated");
         lines.add("lxc.apparmor.allow_nesting", 1);
@@ -133,9 +133,17 @@ fn quoted(path: &Path) -> String {
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn add_memory_limit(lines: &mut Lines, limit_mib: u64, unified: bool) {
+fn add_limits(lines: &mut Lines, container: &Container, unified: bool) {
     let key = if unified { "lxc.cgroup2.memory.max" } else { "lxc.cgroup.memory.limit_in_bytes" };
-    lines.add(key, limit_mib << 20);
+    lines.add(key, container.memory_limit_mib << 20);
+    if let Some(weight) = container.cpu_weight.map(u32::from) {
+        if unified {
+            lines.add("lxc.cgroup2.cpu.weight", weight);
+        } else {
+            // In version 1 an ordinary group has 1024.
+            lines.add("lxc.cgroup.cpu.shares", weight * 1024 / 100);
+        }
+    }
 }
 
 fn add_environment(lines: &mut Lines, environment: &BTreeMap<String, String>) {

@@ -103,7 +103,8 @@ fn derive(
         Ability::NfTables => nf_tables(drivers),
         Ability::Tun if Path::new("/dev/net/tun").exists() => Presence::yes("the device is there"),
         Ability::Tun => drivers.find("tun", "CONFIG_TUN"),
-        Ability::MemoryLimits => memory_limits(kernel.cgroup),
+        Ability::MemoryLimits => controller(kernel.cgroup, "memory"),
+        Ability::CpuWeights => controller(kernel.cgroup, "cpu"),
     }
 }
 
@@ -159,19 +160,21 @@ fn user_namespaces(kernel: &KernelFacts) -> Presence {
     }
 }
 
-fn memory_limits(layout: CgroupLayout) -> Presence {
+/// Whether containers can be ruled by a controller of control groups. The fields of `/proc/cgroups` are
+/// name, hierarchy (0: of none in version 1), groups, enabled.
+fn controller(layout: CgroupLayout, name: &str) -> Presence {
     let says = |present: bool, file: &str| {
         if present { Presence::yes(file) } else { Presence::no(format!("not in {file}")) }
     };
     if layout == CgroupLayout::Unified {
         let file = "/sys/fs/cgroup/cgroup.controllers";
         let controllers = fs::read_to_string(file).unwrap_or_default();
-        return says(controllers.split_whitespace().any(|name| name == "memory"), file);
+        return says(controllers.split_whitespace().any(|known| known == name), file);
     }
     let file = "/proc/cgroups";
     let enabled = fs::read_to_string(file).unwrap_or_default().lines().any(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        fields.first() == Some(&"memory") && fields.last() == Some(&"1")
+        matches!(fields[..], [known, hierarchy, _, "1"] if known == name && hierarchy != "0")
     });
     says(enabled, file)
 }

@@ -39,6 +39,7 @@ fn container() -> Container {
         devices: Vec::new(),
         nesting: false,
         memory_limit_mib: 1024,
+        cpu_weight: None,
         data: Vec::new(),
         shared: Vec::new(),
         environment: BTreeMap::new(),
@@ -102,6 +103,16 @@ fn switch() -> Container {
     switch.devices = vec!["/dev/net/tun".to_owned()];
     switch.nesting = true;
     switch
+}
+
+#[test]
+fn what_others_wait_for_has_a_larger_share_of_the_processors() {
+    let weighty = Container { cpu_weight: Some(400), ..container() };
+    let text = rendered_of(&weighty, &[], None, &legacy_host());
+    assert!(text.contains("\nlxc.cgroup.cpu.shares = 4096\n"), "{text}");
+    let features = HostFeatures { unified_cgroups: true, ..legacy_host() };
+    let text = rendered_of(&weighty, &[], None, &features);
+    assert!(text.contains("\nlxc.cgroup2.cpu.weight = 400\n"), "{text}");
 }
 
 #[test]
