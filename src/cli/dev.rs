@@ -35,7 +35,7 @@ Examples:
 The checkout is mounted read-only, never copied, changed or installed. The unit keeps its name,
 user, arguments and configuration. A container that restarts comes back as packaged, unless --keep.")]
 pub struct Args {
-    /// Which unit, as `systemctl` calls it
+    /// Which unit, as `systemctl` calls it; KIND/UNIT if containers of several kinds run it
     #[arg(value_name = "UNIT", required_unless_present_any = ["list", "all"])]
     pub unit: Option<String>,
     /// The checkout: a git work tree, or the URL of a repository to clone

@@ -48,4 +48,8 @@ pub struct UnitDev {
     /// The shell command that runs it in a terminal as one process (`--pdb`), as the user and with
     /// the environment of the unit.
     pub foreground: String,
+    /// Set where no health probe of the container kind tells whether this very unit works. It counts as
+    /// healthy when its process has slept for a second: one that still loads its modules computes.
+    #[serde(default)]
+    pub settles: bool,
 }

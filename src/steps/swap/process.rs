@@ -16,6 +16,8 @@ use crate::steps::probe::unhealthy;
 const POLL: Duration = Duration::from_millis(150);
 /// The lines of its journal that an error shows: a traceback and what came before it.
 const LINES: usize = 40;
+/// How many looks in a row find the process of a unit asleep that has settled.
+const ASLEEP: u32 = 7;
 
 /// What a swapped unit is seen to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -48,6 +50,12 @@ pub async fn observe(host: &Host, shared: &Path, swap: &Swap) -> Result<Observed
     };
     let mark = published(shared, swap).join(swap.mark());
     Ok(if has_open(pid, &mark) { Observed::Checkout { pid } } else { Observed::Package { pid } })
+}
+
+/// Whether a process is there and waits for something.
+fn is_asleep(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:\tS"))
 }
 
 /// Whether a process has this very file open. Its environment would not tell: services that set
@@ -91,7 +99,33 @@ impl Work {
     pub(super) async fn wait_healthy(&self, context: &StepContext) -> Result<()> {
         let probes = self.shared.cloud.probes(&self.container);
         let look = || unhealthy(context, &self.shared, &self.container, probes);
-        self.wait_until(context, "is healthy", look).await
+        self.wait_until(context, "is healthy", look).await?;
+        if self.settles().await {
+            self.wait_until(context, "has started", || self.restless(context)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the unit's own process must tell that it has started.
+    async fn settles(&self) -> bool {
+        let unit = self.swap().await.unit;
+        let services = &self.shared.cloud.services;
+        let mut declared = services.iter().filter_map(|it| it.dev.as_ref()?.units.get(&unit));
+        declared.any(|unit| unit.settles)
+    }
+
+    /// Why the unit's process cannot be taken for one that waits for work.
+    async fn restless(&self, context: &StepContext) -> Result<Option<String>> {
+        let swap = self.swap().await;
+        let process = context.host.containers.main_process(&swap.container, &swap.unit).await?;
+        let Some(pid) = process else { return Ok(Some("it has no process".to_owned())) };
+        for _ in 0..ASLEEP {
+            tokio::time::sleep(POLL).await;
+            if !is_asleep(pid) {
+                return Ok(Some(format!("its process {pid} computes")));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits until the process listens there, as [`Self::wait_healthy`] does. A connection would be
@@ -171,5 +205,29 @@ impl Work {
             Ok(output) => output.tail(LINES),
             Err(_) => String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    /// What a look at the process of a shell command says after a while.
+    fn looked_at(script: &str) -> bool {
+        let mut child: Child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let asleep = is_asleep(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        asleep
+    }
+
+    #[test]
+    fn who_computes_or_has_ended_does_not_sleep() {
+        assert!(looked_at("exec sleep 9"));
+        assert!(!looked_at("while :; do :; done"));
+        assert!(!looked_at("exit 1"));
     }
 }
