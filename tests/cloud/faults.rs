@@ -1,7 +1,11 @@
 //! Bad luck: members lost under load, a power cut, a reboot.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::seeing;
 use crate::support::checks::Checks;
@@ -25,6 +29,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
         let name = format!("fault: a rabbit_mq {} while stacks are made", fault.word());
         checks.check(&name, || queue_lost(cloud, fault));
     }
+    checks.check("fault: a client pauses within a request", || paused(cloud));
     checks.check("fault: power cut", || power_cut(cloud));
     checks.check("fault: reboot", || reboot(cloud));
 }
@@ -53,6 +58,29 @@ fn queue_lost(cloud: &Cloud, fault: faults::Fault) {
     assert!(took < Duration::from_secs(40));
     administrator.delete_stack(&token, &project, &name);
     come_back(cloud, &victim);
+}
+
+/// The body comes longer after the head than uwsgi waits by default, as it does on a host that stands
+/// still for a moment.
+fn paused(cloud: &Cloud) {
+    let host = Client::administrator(cloud).virtual_address();
+    let user = json!({"name": "nobody", "domain": {"name": "Default"}, "password": "x"});
+    let identity = json!({"methods": ["password"], "password": {"user": user}});
+    let body = json!({"auth": {"identity": identity}}).to_string();
+    let mut stream = TcpStream::connect((host.as_str(), 5000)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(
+        stream,
+        "POST /v3/auth/tokens HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .unwrap();
+    thread::sleep(Duration::from_secs(6));
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut status = String::new();
+    BufReader::new(stream).read_line(&mut status).unwrap();
+    assert!(status.contains(" 401 "), "nobody may sign in, but the request was read: {status}");
 }
 
 fn come_back(cloud: &Cloud, name: &str) {
