@@ -66,7 +66,13 @@ async fn ask(
         Probe::Run { script } => {
             let command =
                 Command { timeout: Some(PROBE_TIMEOUT), ..Command::shell(script.clone()) };
-            let output = context.host.containers.run(&member.name, command).await?;
+            let output = match context.host.containers.run(&member.name, command).await {
+                Ok(output) => output,
+                // It took too long, say: asked again, it may be in time.
+                Err(error) => {
+                    return Ok(Some(error.causes.last().unwrap_or(&error.message).clone()));
+                }
+            };
             if output.success() {
                 return Ok(None);
             }

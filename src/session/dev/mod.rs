@@ -63,6 +63,11 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
         leftover(options, &session, former).await?;
     }
     let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
+    // What is saved while it starts is not lost.
+    let watch = match asked.mode {
+        Mode::Watch => Some(watch::Watch::start(&into.work.swap().await)?),
+        _ => None,
+    };
     let steps = plan::swap::into(target.label(), &into);
     if let Err(error) = run::run_once(options, &session, "dev", steps).await {
         return Err(undo_failed(options, &session, &into, error).await);
@@ -72,11 +77,9 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     let swap = into.work.swap().await;
     let ended = match asked.mode {
         Mode::Detached => return Ok(()),
-        Mode::Foreground => foreground::follow(options, &session, &into.work, None).await,
-        Mode::Watch => match watch::Watch::start(&swap) {
-            Ok(watch) => foreground::follow(options, &session, &into.work, Some(watch)).await,
-            Err(error) => Err(error),
-        },
+        Mode::Foreground | Mode::Watch => {
+            foreground::follow(options, &session, &into.work, watch).await
+        }
         Mode::Terminal => terminal::run(options, &target, &swap).await,
     };
     // However it ended.
