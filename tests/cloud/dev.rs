@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::seeing;
 use crate::support::checks::Checks;
 use crate::support::cloud::Cloud;
+use crate::support::faults;
 use crate::support::load;
 use crate::support::openstack::Client;
 use crate::support::process::{Running, eventually, run, shell};
@@ -272,6 +273,9 @@ fn kept(cloud: &Cloud, heat: &Path) {
         || (observed(cloud).0 == "checkout").then_some(()),
         "the checkout after a restart",
     );
+    faults::forget_everything_but_files(cloud);
+    faults::boot(cloud, Duration::from_secs(180), Duration::from_secs(60));
+    assert_eq!(observed(cloud).0, "checkout", "after a reboot of the host");
     cloud.ok(&["rebuild", "heat_engine"]);
     assert_eq!(observed(cloud).0, "checkout", "after a rebuild too");
     assert_eq!(cloud.bootstrap(&[]).changed(), 0);

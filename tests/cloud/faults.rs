@@ -1,6 +1,6 @@
 //! Bad luck: members lost under load, a power cut, a reboot.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::seeing;
 use crate::support::checks::Checks;
 use crate::support::cloud::Cloud;
+use crate::support::faults;
 use crate::support::load;
 use crate::support::openstack::Client;
 use crate::support::process::shell;
-use crate::support::{faults, process};
 
 /// What a user may see of a lost member here, on a host that does other things too. The figures of
 /// `scripts/bench` are stricter: they take the median of five.
@@ -30,6 +30,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
         checks.check(&name, || queue_lost(cloud, fault));
     }
     checks.check("fault: a client pauses within a request", || paused(cloud));
+    checks.check("fault: a client asks again at once", || asked_again(cloud));
     checks.check("fault: power cut", || power_cut(cloud));
     checks.check("fault: reboot", || reboot(cloud));
 }
@@ -81,6 +82,24 @@ fn paused(cloud: &Cloud) {
     let mut status = String::new();
     BufReader::new(stream).read_line(&mut status).unwrap();
     assert!(status.contains(" 401 "), "nobody may sign in, but the request was read: {status}");
+}
+
+/// One connection, many requests whose answers have no body: none is cut off.
+fn asked_again(cloud: &Cloud) {
+    let host = Client::administrator(cloud).virtual_address();
+    let mut stream = BufReader::new(TcpStream::connect((host.as_str(), 8004)).unwrap());
+    stream.get_ref().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    for number in 0..300 {
+        write!(stream.get_mut(), "HEAD /v1/nobody/stacks HTTP/1.1\r\nHost: {host}\r\n\r\n")
+            .unwrap();
+        let answer: Vec<_> = stream
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        assert!(answer.iter().any(|line| line.contains(" 401 ")), "request {number}: {answer:?}");
+    }
 }
 
 fn come_back(cloud: &Cloud, name: &str) {
@@ -136,16 +155,9 @@ fn reboot(cloud: &Cloud) {
     let kept = Kept::new(cloud, "reboot");
     faults::forget_everything_but_files(cloud);
     let links = shell("ip -o link show type bridge");
-    let address = cloud.config_dir.join("cloud.yml");
-    assert!(address.exists(), "files are there");
-    let started = Instant::now();
-    let aio = cloud.state_dir.join("bin/aio");
-    let mut boot = std::process::Command::new(aio);
-    boot.args(["--name", &cloud.name, "--config-dir"]).arg(&cloud.config_dir);
-    boot.arg("--state-dir").arg(&cloud.state_dir).arg("start");
-    process::run(boot, Duration::from_secs(180)).ok();
-    cloud.healthy_within(Duration::from_secs(60));
-    println!("  healthy {:.1} s after the reboot", started.elapsed().as_secs_f64());
+    assert!(cloud.config_dir.join("cloud.yml").exists(), "files are there");
+    let took = faults::boot(cloud, Duration::from_secs(180), Duration::from_secs(60));
+    println!("  healthy {:.1} s after the reboot", took.as_secs_f64());
     assert_ne!(shell("ip -o link show type bridge"), links, "its bridges are back");
     thread::sleep(Duration::from_secs(1));
     kept.check(cloud, "reboot");

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::cloud::{Cloud, containers};
-use super::process::shell;
+use super::process::{self, shell};
 
 /// How a member is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,18 @@ pub fn forget_everything_but_files(cloud: &Cloud) {
     {
         shell(&format!("umount '{mount}'"));
     }
+}
+
+/// What the boot unit runs, within the first limit, and the cloud healthy within the second after it.
+/// How long both took.
+pub fn boot(cloud: &Cloud, start: Duration, healthy: Duration) -> Duration {
+    let mut command = Command::new(cloud.state_dir.join("bin/aio"));
+    command.args(["--name", &cloud.name, "--config-dir"]).arg(&cloud.config_dir);
+    command.arg("--state-dir").arg(&cloud.state_dir).arg("start");
+    let started = Instant::now();
+    process::run(command, start).ok();
+    cloud.healthy_within(healthy);
+    started.elapsed()
 }
 
 /// The cloud's bridges, each with its range: those by which the host reaches its containers.
