@@ -79,6 +79,7 @@ fn every_command_of_the_manual_is_there_with_help_and_a_page() {
         "rebuild",
         "stop",
         "start",
+        "support-bundle",
         "image",
         "destroy",
         "completions",
@@ -112,6 +113,43 @@ fn a_wrong_command_line_is_2_and_a_cloud_that_is_not_there_is_6() {
         assert!(err(&output).contains("\nhint: "), "{}", err(&output));
         assert_eq!(out(&output), "");
     }
+}
+
+#[test]
+fn a_support_bundle_is_refused_before_anything_is_collected_or_whole() {
+    let aio = Aio::new();
+    let place = |name: &str| aio.directory.path().join(name).display().to_string();
+    for name in ["bundle.zip", "bundle", ".tar.gz"] {
+        let output = aio.run(&["support-bundle", &place(name)]);
+        assert_eq!(output.status.code(), Some(2), "{name}: {}", err(&output));
+        assert!(err(&output).contains("for example aio.tar.gz"), "{}", err(&output));
+    }
+    let missing = aio.run(&["support-bundle", &place("none/bundle.tar.gz")]);
+    assert_eq!(missing.status.code(), Some(2), "{}", err(&missing));
+    assert!(err(&missing).contains("hint: Make it with `mkdir -p "), "{}", err(&missing));
+    let target = place("bundle.tar.gz");
+    std::fs::write(&target, "mine").expect("a file");
+    let there = aio.run(&["support-bundle", &target]);
+    assert_eq!(there.status.code(), Some(7), "{}", err(&there));
+    assert!(err(&there).contains("--force"), "{}", err(&there));
+    assert_eq!(std::fs::read(&target).expect("a file"), b"mine");
+
+    let forced = aio.run(&["support-bundle", &target, "--force", "--output", "json"]);
+    assert_eq!(forced.status.code(), Some(0), "{}", err(&forced));
+    let bundle: serde_json::Value = serde_json::from_slice(&forced.stdout).expect("JSON");
+    let size = std::fs::metadata(&target).expect("a file").len();
+    assert_eq!(bundle["file"], target.as_str());
+    assert_eq!(bundle["bytes"], size);
+    let members = bundle["members"].as_array().expect("members");
+    assert!(members.iter().any(|member| member["name"] == "host/facts.json"), "{bundle}");
+    assert!(
+        err(&forced).contains("missing: containers: there is no cloud `aio1`"),
+        "{}",
+        err(&forced)
+    );
+    assert!(!aio.directory.path().join("state").exists(), "it only looks");
+    let entries = std::fs::read_dir(aio.directory.path()).expect("a directory");
+    assert_eq!(entries.count(), 1, "nothing stands beside it");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::config::cloud::CloudOptions;
-use crate::state::paths::Paths;
+use crate::state::paths::{FIRST_CLOUD, Paths};
 use crate::ui::Wish;
 
 /// How data is written to standard output.
@@ -34,13 +34,13 @@ pub enum Colour {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Which cloud, if there are several on this host
-    #[arg(long, global = true, value_name = "NAME", env = "AIO_NAME", default_value = "aio1")]
+    #[arg(long, global = true, value_name = "NAME", env = "AIO_NAME", default_value = FIRST_CLOUD)]
     #[arg(value_parser = cloud_name, hide_env_values = true)]
     pub name: String,
-    /// Where your settings and secrets stand
-    #[arg(long, global = true, value_name = "DIR", env = "AIO_CONFIG_DIR")]
-    #[arg(default_value = "/etc/aio", hide_env_values = true)]
-    pub config_dir: PathBuf,
+    /// Where your settings and secrets stand [default: /etc/aio, and for another cloud than aio1
+    /// /etc/aio/clouds/NAME]
+    #[arg(long, global = true, value_name = "DIR", env = "AIO_CONFIG_DIR", hide_env_values = true)]
+    pub config_dir: Option<PathBuf>,
     /// Where the cloud stands: containers, layers, data, logs
     #[arg(long, global = true, value_name = "DIR", env = "AIO_STATE_DIR")]
     #[arg(default_value = "/var/lib/aio", hide_env_values = true)]
@@ -73,7 +73,10 @@ impl Global {
     /// The directories of the cloud.
     pub fn paths(&self) -> Paths {
         Paths {
-            config_dir: absolute(&self.config_dir),
+            config_dir: match &self.config_dir {
+                Some(directory) => absolute(directory),
+                None => Paths::usual_config_dir(&self.name),
+            },
             state_dir: absolute(&self.state_dir),
             cloud: self.name.clone(),
         }

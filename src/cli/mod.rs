@@ -16,6 +16,7 @@ pub mod openstack;
 pub mod rebuild;
 pub mod size;
 pub mod status;
+pub mod support_bundle;
 pub mod tempest;
 pub mod verify;
 
@@ -59,6 +60,7 @@ Examples:
   aio logs heat_engine -f        what its units say
   aio dev heat-engine --from ./heat  run a checkout in place of the package
   aio rebuild heat_engine        throw a container's root away and make it anew
+  aio support-bundle a.tar.gz    what a maintainer would ask for, secrets masked
   aio destroy                    remove everything that aio made
 
 Files:
@@ -115,6 +117,8 @@ pub enum Command {
     Stop(status::StopArgs),
     /// Start containers, or the whole cloud after a reboot.
     Start(status::StartArgs),
+    /// Write one file with what is needed to find a fault, without a secret.
+    SupportBundle(support_bundle::Args),
     /// List and remove the image layers of which containers are made.
     Image(image::Args),
     /// Remove everything that aio made on this host.
@@ -145,6 +149,7 @@ impl Command {
             Self::Rebuild(args) => rebuild::run(global, args),
             Self::Stop(args) => status::stop(global, args),
             Self::Start(args) => status::start(global, args),
+            Self::SupportBundle(args) => support_bundle::run(global, args),
             Self::Image(args) => image::run(global, &args),
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(global, args),

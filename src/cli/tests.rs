@@ -25,6 +25,11 @@ fn defaults_are_those_of_the_manual() {
     assert_eq!(global.name, "aio1");
     assert_eq!(global.paths().config_dir, std::path::Path::new("/etc/aio"));
     assert_eq!(global.paths().state_dir, std::path::Path::new("/var/lib/aio"));
+    let second = probe(&["--name", "two"]).unwrap().global.paths();
+    assert_eq!(second.config_dir, std::path::Path::new("/etc/aio/clouds/two"));
+    let removed: Vec<_> = second.config_dirs().collect();
+    let wanted = ["/etc/aio/clouds/two", "/etc/aio/clouds", "/etc/aio"];
+    assert_eq!(removed, wanted.map(std::path::PathBuf::from));
     assert_eq!(global.output, Format::Table);
     assert_eq!(global.lock_timeout().as_secs(), 60);
 }

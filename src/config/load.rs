@@ -43,14 +43,15 @@ struct SourceFile {
 impl Profiles {
     /// The built-in profiles overlaid by `<config-dir>/profiles/`.
     pub fn load(config_dir: &Path) -> Result<Self> {
-        let mut files = BTreeMap::new();
-        for (path, text) in embedded::profiles() {
-            let shown = format!("profiles/{path}");
-            files.insert(path, SourceFile { shown, text: text.to_owned() });
-        }
+        let mut files = built_in_files();
         let own = config_dir.join("profiles");
         read_directory(&own, &own, &mut files)?;
         Self::from_files(files)
+    }
+
+    /// The built-in profiles alone.
+    pub fn built_in() -> Result<Self> {
+        Self::from_files(built_in_files())
     }
 
     /// Profiles made of these files alone: path below `profiles/` and text.
@@ -121,6 +122,14 @@ impl Profiles {
         let shown = self.shown_path(path);
         line.map_or(shown.clone(), |line| format!("{shown}:{line}"))
     }
+}
+
+fn built_in_files() -> BTreeMap<String, SourceFile> {
+    let file = |(path, text): (String, &str)| {
+        let shown = format!("profiles/{path}");
+        (path, SourceFile { shown, text: text.to_owned() })
+    };
+    embedded::profiles().into_iter().map(file).collect()
 }
 
 fn parse<T: DeserializeOwned>(file: &SourceFile) -> Result<T> {

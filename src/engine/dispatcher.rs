@@ -22,7 +22,7 @@ use super::event::{Event, Outcome, Phase, Resource, StepKey};
 use super::journal::Journal;
 use super::report::Span;
 use super::run::RunOptions;
-use super::step::{Observation, StepContext};
+use super::step::{Observation, StepContext, act};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::graph::Graph;
@@ -238,13 +238,7 @@ impl<'a> Dispatcher<'a> {
         self.write_journal(|journal| journal.acting(&step.key, &reason));
         self.send(Event::StepActing { key: step.key.clone(), reason });
         let context = self.context(index);
-        self.spawn(index, async move {
-            let acted = step.action.act(&context).await;
-            Stage::Acted(match acted {
-                Ok(()) => step.action.verify(&context).await,
-                Err(error) => Err(error),
-            })
-        });
+        self.spawn(index, async move { Stage::Acted(act(&*step.action, &context).await) });
     }
 
     /// A journal that cannot be written (a full disk) is reported once and then left alone.

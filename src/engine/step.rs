@@ -1,6 +1,7 @@
 //! A step: observe first, act only when something is wrong, and look again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
@@ -64,6 +65,36 @@ pub trait Action: Send + Sync {
     async fn verify(&self, context: &StepContext) -> Result<Observation> {
         self.observe(context).await
     }
+
+    /// How often it acts before it has failed, 1 at least. More where it uses the cloud as its users
+    /// do: on a host that stands still for seconds a service may answer one request with an error.
+    fn attempts(&self) -> u32 {
+        1
+    }
+}
+
+/// Between two attempts of the same step.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Acts and looks again, as often as it takes and the action allows.
+pub(super) async fn act(action: &dyn Action, context: &StepContext) -> Result<Observation> {
+    let mut left = action.attempts();
+    loop {
+        let acted = match action.act(context).await {
+            Ok(()) => action.verify(context).await,
+            Err(error) => Err(error),
+        };
+        left = left.saturating_sub(1);
+        let Err(error) = acted else { return acted };
+        if left == 0 || context.cancel.is_cancelled() {
+            return Err(error);
+        }
+        context.output(format!("{error}; once more in {} s", PAUSE.as_secs()));
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = context.cancel.cancelled() => return Err(error),
+        }
+    }
 }
 
 /// One node of the graph that `plan` builds and the engine runs.
@@ -82,4 +113,61 @@ pub struct Step {
     pub estimate_ms: u64,
     /// What it does.
     pub action: Arc<dyn Action>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::host::fake::absent;
+
+    /// Fails so many times before it does its work.
+    struct Fails {
+        times: u32,
+        attempts: u32,
+        acted: AtomicU32,
+    }
+
+    #[async_trait]
+    impl Action for Fails {
+        async fn observe(&self, _: &StepContext) -> Result<Observation> {
+            Ok(Observation::Right)
+        }
+
+        async fn act(&self, _: &StepContext) -> Result<()> {
+            let before = self.acted.fetch_add(1, Ordering::Relaxed);
+            if before < self.times { Err(Error::failed("ask for it")) } else { Ok(()) }
+        }
+
+        fn attempts(&self) -> u32 {
+            self.attempts
+        }
+    }
+
+    /// Whether it ended well, and how often it acted.
+    async fn tried(times: u32, attempts: u32, cancelled: bool) -> (bool, u32) {
+        let (events, _) = unbounded_channel();
+        let cancel = CancellationToken::new();
+        if cancelled {
+            cancel.cancel();
+        }
+        let key = StepKey::new("x");
+        let context = StepContext { host: Arc::new(absent()), cancel, key, events };
+        let fails = Fails { times, attempts, acted: AtomicU32::new(0) };
+        let ended = act(&fails, &context).await;
+        (ended.is_ok(), fails.acted.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_is_tried_as_often_as_it_says() {
+        assert_eq!(tried(0, 3, false).await, (true, 1));
+        assert_eq!(tried(2, 3, false).await, (true, 3));
+        assert_eq!(tried(3, 3, false).await, (false, 3));
+        assert_eq!(tried(1, 1, false).await, (false, 1));
+        assert_eq!(tried(1, 3, true).await, (false, 1), "who is asked to stop does not go on");
+    }
 }

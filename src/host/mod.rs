@@ -3,7 +3,9 @@
 //! The real implementations stand beside this file, the fakes under [`fake`] with the same names:
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
+pub mod archive;
 pub mod containers;
+pub mod diagnostics;
 pub mod facts;
 #[cfg(test)]
 pub mod fake;
@@ -31,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Result, ResultExt};
 use crate::lxc::publication::Publication;
+use crate::model::facts::HostFacts;
+use crate::model::journal::Entry;
 use crate::model::layer::LayerSpec;
 use crate::model::network::Network;
 use crate::model::topology::Container;
@@ -53,6 +57,8 @@ pub struct Host {
     pub records: Arc<dyn Records>,
     /// The binary's copy and the boot unit.
     pub installation: Arc<dyn Installation>,
+    /// What it says about itself.
+    pub diagnostics: Arc<dyn Diagnostics>,
 }
 
 /// What a container is doing.
@@ -220,6 +226,10 @@ pub trait Containers: Send + Sync {
     /// process.
     async fn active_units(&self, name: &str, units: &[String]) -> Result<Vec<bool>>;
 
+    /// How many processes of a container the kernel killed since its start, because together they
+    /// reached its memory limit; 0 when it does not run.
+    async fn memory_kills(&self, name: &str) -> Result<u64>;
+
     /// The process id, on the host, of a service's main process: the one that systemd started;
     /// `None` when it does not run.
     async fn main_process(&self, name: &str, unit: &str) -> Result<Option<u32>>;
@@ -345,7 +355,8 @@ pub trait HostNetwork: Send + Sync {
     /// Removes all of it, guard routes last.
     async fn remove(&self, spec: &HostNetworkSpec) -> Result<()>;
 
-    /// Sentences that name a foreign firewall that would cut the containers off, with what to do.
+    /// Sentences that name a firewall that cuts the containers off and that only the user can open,
+    /// with what to do.
     async fn obstacles(&self, spec: &HostNetworkSpec) -> Result<Vec<String>>;
 }
 
@@ -462,6 +473,23 @@ pub trait Installation: Send + Sync {
 
     /// Removes it.
     async fn remove_boot_unit(&self) -> Result<()>;
+}
+
+/// What the host says about itself, for people who look for a fault. Only looks.
+#[async_trait]
+pub trait Diagnostics: Send + Sync {
+    /// All facts, as `aio size` shows them.
+    async fn facts(&self) -> Result<HostFacts>;
+
+    /// Runs a tool of the host; any exit status is an answer. Killed when it takes too long.
+    async fn tool(&self, program: &str, arguments: &[&str]) -> Result<Output>;
+
+    /// A file of the host, or whole lines of its end that are `limit_bytes` together at most; `None`
+    /// when there is none.
+    async fn file(&self, path: &Path, limit_bytes: u64) -> Result<Option<Vec<u8>>>;
+
+    /// The last entries of a container's journal, by its machine id; it need not run.
+    async fn journal(&self, machine_id: &str, lines: u32) -> Result<Vec<Entry>>;
 }
 
 /// Whether a path is there (used by the pre-flight checks).

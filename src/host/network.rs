@@ -3,9 +3,13 @@
 //! `apply` goes from closed to open: guard routes, firewall, bridges, forwarding. `remove` goes
 //! back the same way and takes the guard routes last, so that a packet meant for a container never
 //! leaves by the host's default route.
+//!
+//! Other firewalls of the host are looked at too ([`obstacles`]); the usual ones are opened for the
+//! cloud ([`openings`]).
 
 pub mod links;
 pub mod obstacles;
+pub mod openings;
 pub mod rules;
 
 use std::path::PathBuf;
@@ -18,6 +22,7 @@ use super::tool::run;
 use super::{HostNetwork, HostNetworkSpec};
 use crate::error::{Result, ResultExt};
 use links::{Correction, Observed};
+use openings::Opening;
 
 /// The real network of this host.
 pub struct RealNetwork {
@@ -55,6 +60,13 @@ impl RealNetwork {
             .then(|| format!("the firewall table `{table}` is not as it should be"))
     }
 
+    /// Foreign firewalls that cut the cloud off and can be opened.
+    async fn to_open(&self, spec: &HostNetworkSpec) -> Vec<Opening> {
+        let chains = obstacles::read().await;
+        let closed = obstacles::closed(&spec.networks, !spec.exposed.is_empty(), &chains);
+        closed.into_iter().filter_map(Opening::of).collect()
+    }
+
     async fn apply_firewall(&self, spec: &HostNetworkSpec) -> Result<()> {
         let doing = format!("make the firewall table of cloud `{}`", spec.cloud);
         run(&doing, "nft", &["-f", "-"], &rules::ruleset(spec)).await.map_err(|error| {
@@ -78,7 +90,8 @@ impl RealNetwork {
 #[async_trait]
 impl HostNetwork for RealNetwork {
     async fn differs(&self, spec: &HostNetworkSpec) -> Result<Option<String>> {
-        let (observed, firewall) = tokio::join!(self.observe(), self.firewall_differs(spec));
+        let (observed, firewall, to_open) =
+            tokio::join!(self.observe(), self.firewall_differs(spec), self.to_open(spec));
         let observed = observed?;
         let first = |corrections: Vec<Correction>| {
             corrections.into_iter().next().map(|correction| correction.reason)
@@ -92,6 +105,9 @@ impl HostNetwork for RealNetwork {
         if firewall.is_some() {
             return Ok(firewall);
         }
+        if let Some(opening) = to_open.first() {
+            return Ok(Some(format!("{} cuts the containers off", opening.whose())));
+        }
         self.shared.differs(&owner(&spec.cloud), &forwarding())
     }
 
@@ -104,10 +120,14 @@ impl HostNetwork for RealNetwork {
             self.apply_firewall(spec).await?;
         }
         batch("make bridges", &commands(bridges)).await?;
+        for opening in self.to_open(spec).await {
+            opening.open(&spec.cloud, &spec.networks).await?;
+        }
         self.shared.apply(&owner(&spec.cloud), &forwarding())
     }
 
     async fn remove(&self, spec: &HostNetworkSpec) -> Result<()> {
+        openings::close(&spec.cloud, &spec.networks, &obstacles::read().await).await?;
         let observed = self.observe().await?;
         batch("remove bridges", &observed.without_bridges(spec)).await?;
         self.shared.release(&owner(&spec.cloud))?;
@@ -120,7 +140,8 @@ impl HostNetwork for RealNetwork {
     }
 
     async fn obstacles(&self, spec: &HostNetworkSpec) -> Result<Vec<String>> {
-        let chains = obstacles::read().await;
+        let mut chains = obstacles::read().await;
+        chains.retain(|chain| Opening::of(chain).is_none());
         let exposed = !spec.exposed.is_empty();
         Ok(obstacles::sentences(&spec.cloud, &spec.networks, exposed, &chains))
     }

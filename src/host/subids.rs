@@ -113,19 +113,22 @@ impl LockedFile {
         // A link (to a file that configuration management owns) stays a link.
         let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let directory = target.parent().unwrap_or_else(|| Path::new("/"));
-        let mut new = tempfile::NamedTempFile::new_in(directory).doing(doing)?;
-        new.write_all(text.as_bytes()).doing(doing)?;
+        // Always the same name, which the lock makes ours: one that a power cut left is used again.
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let new = directory.join(format!(".aio-{name}"));
+        let mut file = fs::File::create(&new).doing(doing)?;
+        file.write_all(text.as_bytes()).doing(doing)?;
         let mode = match fs::metadata(&target) {
             Ok(old) => {
-                std::os::unix::fs::chown(new.path(), Some(old.uid()), Some(old.gid()))
-                    .doing(doing)?;
+                std::os::unix::fs::chown(&new, Some(old.uid()), Some(old.gid())).doing(doing)?;
                 old.permissions()
             }
             Err(_) => fs::Permissions::from_mode(0o644),
         };
-        fs::set_permissions(new.path(), mode).doing(doing)?;
-        new.as_file().sync_all().doing(doing)?;
-        new.persist(&target).doing(doing).map(drop)
+        fs::set_permissions(&new, mode).doing(doing)?;
+        file.sync_all().doing(doing)?;
+        fs::rename(&new, &target).doing(doing)?;
+        fs::File::open(directory).and_then(|directory| directory.sync_all()).doing(doing)
     }
 }
 

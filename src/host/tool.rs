@@ -1,10 +1,13 @@
 //! Runs the host's own tools (`ip`, `nft`, …) and turns their failures into errors that can be read.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::Output;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::facts::package_of;
 
@@ -36,6 +39,33 @@ pub async fn run(doing: &str, program: &str, args: &[&str], input: &str) -> Resu
     let first = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
     let error = Error::failed(doing).because(format!("`{program}` failed: {}", first.trim()));
     Err(error.output(said.trim_end()))
+}
+
+/// Runs a program that only looks, with nothing to read; any exit status is an answer.
+///
+/// # Errors
+/// When it cannot be started, or is not done within `limit`: then it is killed.
+pub async fn look(program: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
+    let doing = || format!("run `{program}`");
+    let child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", TOOL_PATH)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| missing(&doing(), program, &error))?;
+    let ended = tokio::time::timeout(limit, child.wait_with_output()).await;
+    let output = ended.map_err(|_| {
+        Error::failed(doing()).because(format!("it took more than {} s", limit.as_secs()))
+    })?;
+    let output = output.doing(doing)?;
+    let status = output.status;
+    let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    Ok(Output { status, stdout: output.stdout, stderr: output.stderr })
 }
 
 fn missing(doing: &str, program: &str, error: &std::io::Error) -> Error {

@@ -1,9 +1,11 @@
 //! liblxc's container handle, safe to use.
 #![allow(unsafe_code)] // liblxc is C.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::Pid;
 
@@ -23,11 +25,14 @@ pub enum State {
     Running(u32),
 }
 
-/// A handle of one container. Every use opens its own: handles are not shared between threads.
+/// A handle of one container, for one thread at a time.
 pub struct Handle {
     raw: *mut lxc_sys::lxc_container,
     name: String,
 }
+
+// SAFETY: nothing in a handle belongs to the thread that opened it.
+unsafe impl Send for Handle {}
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -130,6 +135,25 @@ impl Handle {
 }
 
 /// The error of an attach that liblxc refuses.
+/// What containers are doing. To open a handle liblxc reads the container's whole configuration, a
+/// millisecond that a question asked hundreds of times cannot spend: the first one's handle is kept.
+#[derive(Default)]
+pub struct States {
+    handles: Mutex<HashMap<String, Handle>>,
+}
+
+impl States {
+    /// What a container is doing now, whether it was there when it was first asked about or not.
+    pub fn of(&self, name: &str) -> Result<State> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = handles.get(name) {
+            return Ok(handle.state());
+        }
+        let handle = Handle::open(name)?;
+        Ok(handles.entry(name.to_owned()).or_insert(handle).state())
+    }
+}
+
 fn not_running(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("attach to container `{name}`"))
         .because("it is not running, or its namespaces cannot be entered")

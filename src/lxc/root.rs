@@ -173,8 +173,16 @@ impl Root {
 }
 
 fn clone(path: &Path, attributes: u64, namespace: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
-    let mount =
-        syscall::clone_mount(path).doing(|| format!("clone the mount of `{}`", path.display()))?;
+    let doing = || format!("clone the mount of `{}`", path.display());
+    let mount = match syscall::clone_mount(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // A hook's error is shown to the user without its hints.
+            return Err(
+                Error::failed(doing()).because("it is gone; `aio bootstrap` makes it again")
+            );
+        }
+        mount => mount.doing(doing)?,
+    };
     if attributes != 0 || namespace.is_some() {
         syscall::set_mount_attributes(mount.as_fd(), attributes, namespace).map_err(|error| {
             Error::failed(format!("map the ids of `{}`", path.display()))

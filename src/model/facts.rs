@@ -277,6 +277,9 @@ pub struct ForwardChain {
     pub accepts_to: Vec<String>,
     /// Whether answers to connections that were let through are let through.
     pub accepts_answers: bool,
+    /// Whether connections that were sent on to another address (exposed ports) are let through.
+    #[serde(default)]
+    pub accepts_translated: bool,
 }
 
 /// The clock.

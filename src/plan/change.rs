@@ -24,6 +24,15 @@ pub fn is_start(step: &Step) -> bool {
             && ["/start", "/forget", "/units", "/grow"].iter().any(|what| key.ends_with(what)))
 }
 
+/// Whether a step starts one of these containers, or waits for all that belongs to its service.
+pub fn waits_for(step: &Step, containers: &[Container]) -> bool {
+    let key = step.key.0.as_str();
+    containers.iter().any(|container| {
+        key.starts_with(&format!("container/{}/{}/", container.kind, container.member))
+            || key == format!("service/{}/ready", container.service)
+    })
+}
+
 /// Lets the containers of services that need a cluster wait until it has formed.
 ///
 /// Their units start with them, and those that find no database or messages start again and again.
@@ -47,12 +56,7 @@ pub fn clusters_first(steps: &mut [Step], shared: &Shared) {
 
 /// Whether a step is about one of these containers, or is the last look at what they belong to.
 pub fn concerns(step: &Step, targets: &[Container]) -> bool {
-    let key = step.key.0.as_str();
-    targets.iter().any(|target| {
-        key.starts_with(&format!("container/{}/{}/", target.kind, target.member))
-            || key == form_key(&target.kind).0
-            || key == format!("service/{}/ready", target.service)
-    })
+    waits_for(step, targets) || targets.iter().any(|target| step.key == form_key(&target.kind))
 }
 
 /// The steps that throw containers away and make them anew. At most one target of each kind: the

@@ -115,6 +115,12 @@ fn render(state: &State<'_, '_>, text: &str) -> Result<String, Error> {
     state.env().render_str(text, Value::from_pairs(names))
 }
 
+/// What the filters of templates make of a secret for those who need not know it.
+pub fn derived(secret: &str) -> Vec<String> {
+    let sha256 = hex(&Sha256::digest(secret));
+    vec![rabbitmq_password_hash(secret), mysql_native_hash(secret), sha256]
+}
+
 /// As `rabbitmqctl hash_password` makes it, with a salt that follows from the password: the same
 /// definitions file for the same secrets.
 fn rabbitmq_password_hash(password: &str) -> String {

@@ -14,4 +14,5 @@ pub(crate) mod testing;
 mod trace;
 
 pub use explain::{ExplainedLine, Reason};
+pub use functions::derived;
 pub use renderer::Renderer;

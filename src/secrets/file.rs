@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check::check;
 use super::generate::generate;
+use super::mask;
 use super::spec::{Rotation, Secret, SecretSpec};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -130,6 +131,34 @@ impl SecretsFile {
             };
         }
         Ok(values)
+    }
+
+    /// Names in the file, in its order, with whether they have a value.
+    pub fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        let is_set = |entry: &Entry| !matches!(entry.value, Value::Empty);
+        self.entries.iter().map(move |(name, entry)| (name.as_str(), is_set(entry)))
+    }
+
+    /// Every value in the file, whether anything uses it or not: for those who must not show one. Of
+    /// a list or mapping, which no secret may be, everything that stands in it.
+    pub fn every_value(&self) -> Vec<(String, SecretString)> {
+        let mut values = Vec::new();
+        for (name, entry) in &self.entries {
+            match &entry.value {
+                Value::Empty => {}
+                Value::Text(value) => values.push((name.clone(), value.clone())),
+                Value::Unusable(_) => {
+                    let chunk = &self.text[entry.span.clone()];
+                    let rest = chunk.split_once(':').map_or("", |(_, rest)| rest);
+                    let words = rest.lines().flat_map(str::split_whitespace);
+                    let words =
+                        words.map(|word| word.trim_matches(['"', '\'', ',', '[', ']', ':']));
+                    let long = words.filter(|word| word.chars().count() >= mask::WORD);
+                    values.extend(long.map(|word| (name.clone(), word.into())));
+                }
+            }
+        }
+        values
     }
 
     /// Refuses unknown names; returns those that are known and unused.

@@ -81,11 +81,20 @@ pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
         ui::out::note(note);
     }
     let session = Session::open(&options.paths, desired.shared(), Access::Look).await?;
-    let mut steps = change::remove(&surplus(&desired));
+    look(options, &session, &desired).await
+}
+
+/// What `bootstrap` would do to bring the session's cloud to what is desired.
+pub(super) async fn look(
+    options: &Options,
+    session: &Session,
+    desired: &Desired,
+) -> Result<Report> {
+    let mut steps = change::remove(&surplus(desired));
     let wanted = build::steps(&session.shared, &desired.renderer)?;
-    let replaced = replaced(&session, &desired).await;
+    let replaced = replaced(session, desired).await;
     steps.extend(rolling::one_at_a_time(wanted, &session.shared, &replaced)?);
-    run::look(options, &session, "plan", steps).await
+    run::look(options, session, "plan", steps).await
 }
 
 /// Containers that the cloud had and should have no longer.

@@ -84,13 +84,37 @@ fn read(options: &Options, choices: &CloudOptions) -> Result<Written> {
 /// When a file is wrong or the host is not fit for it. Nothing was changed.
 pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> {
     let paths = &options.paths;
-    let mut written = read(options, choices)?;
+    let written = read(options, choices)?;
     let former = recorded::find(paths)?;
     // A host that carries the cloud already needs no proof that it can.
     let depth = if former.is_some() { Depth::Quick } else { Depth::Thorough };
     let facts = facts::read(&paths.state_dir, depth).await;
+    desire(options, choices, written, former, &facts).await
+}
+
+/// As [`load`], for a host whose facts are known.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_on(
+    facts: &HostFacts,
+    options: &Options,
+    choices: &CloudOptions,
+) -> Result<Desired> {
+    let written = read(options, choices)?;
+    desire(options, choices, written, recorded::find(&options.paths)?, facts).await
+}
+
+async fn desire(
+    options: &Options,
+    choices: &CloudOptions,
+    mut written: Written,
+    former: Option<Cloud>,
+    facts: &HostFacts,
+) -> Result<Desired> {
+    let paths = &options.paths;
     let release = release(&mut written)?;
-    let scenario = scenario(&mut written, choices, &release, &facts)?;
+    let scenario = scenario(&mut written, choices, &release, facts)?;
     let Written { profiles, specification, mut cloud_file, overrides, user_variables } = written;
     cloud_file.decide(Key::Name, &paths.cloud, "")?;
     cloud_file.decide(Key::Region, DEFAULT_REGION, "OpenStack's own default")?;
@@ -99,23 +123,23 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     let members = cloud_file.members(&scenario, &profiles)?;
     let present = former.as_ref().map(count_members).unwrap_or_default();
     refuse_fixed(&profiles, &present, &members)?;
-    let networks = networks(&paths.cloud, &mut cloud_file, &facts)?;
+    let networks = networks(&paths.cloud, &mut cloud_file, facts)?;
     let services: Vec<&ServiceProfile> = profiles.services.values().collect();
     let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
     let existing = former.is_some();
     let demand = Demand { release: &release, services: &services, members: &members, existing };
     if let Some(address) = networks.exposed_address {
-        sizing::permit(&sizing::taken_ports(&facts, &demand, address))?;
+        sizing::permit(&sizing::taken_ports(facts, &demand, address))?;
     }
     let members_of = |scenario: &Scenario| before.members_with(choices, scenario, &profiles);
     let alternatives = Alternatives { scenarios: &scenarios, members: &members_of };
     let size = || {
-        sizing::size(&facts, &demand, &alternatives).map_err(|error| {
+        sizing::size(facts, &demand, &alternatives).map_err(|error| {
             let members_of = |with: &[String]| {
                 let choices = CloudOptions { with: with.to_vec(), ..choices.clone() };
                 before.members_with(&choices, &scenario, &profiles)
             };
-            match sizing::fewer_services(&facts, &demand, &choices.with, &members_of) {
+            match sizing::fewer_services(facts, &demand, &choices.with, &members_of) {
                 Some(sentence) => error.hint(sentence),
                 None => error,
             }
@@ -148,7 +172,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
         services: services.clone(),
         networks: &networks,
         recorded: &former.as_ref().map(recorded::addresses).unwrap_or_default(),
-        facts: &facts,
+        facts,
         sizing,
         variables: variables.values,
         packages: &variables.packages,
@@ -157,7 +181,7 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
     cloud.standby = swaps::standby(paths)?;
     let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
     if former.is_none() {
-        notes.extend(sizing::notes(&facts));
+        notes.extend(sizing::notes(facts));
     }
     let (secrets_file, values) =
         complete_secrets(options, &specification, &cloud, &mut notes).await?;

@@ -91,15 +91,15 @@ fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
             trees.extend([paths.layers_dir(), paths.downloads_dir(), paths.durations_file()]);
         }
     }
-    let empty = vec![
+    let mut empty = vec![
         clouds,
         paths.private_dir(),
         paths.state_dir.join("roots"),
         paths.state_dir.join("shared"),
         paths.state_dir.join("clones"),
         paths.state_dir.clone(),
-        paths.config_dir.clone(),
     ];
+    empty.extend(paths.config_dirs());
     (trees, empty)
 }
 

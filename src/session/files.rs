@@ -58,6 +58,31 @@ impl Files {
         Ok(Self { cloud, renderer })
     }
 
+    /// As [`Self::open`], without those of the user's files that are wrong; what is wrong with them.
+    ///
+    /// # Errors
+    /// When there is no such cloud, or its secrets are not known.
+    pub fn open_without_mistakes(paths: &Paths) -> Result<(Self, Vec<Error>)> {
+        let mut cloud = recorded::load(paths)?;
+        let (_, values) = secrets::written(paths, &cloud)?;
+        let mut mistakes = Vec::new();
+        let profiles = match Profiles::load(&paths.config_dir) {
+            Ok(profiles) => profiles,
+            Err(mistake) => {
+                mistakes.push(mistake);
+                Profiles::built_in()?
+            }
+        };
+        // Without them it has those of the last `bootstrap`.
+        mistakes.extend(variables(paths, &profiles, &mut cloud).err());
+        let overrides = Overrides::load(&paths.overrides_dir()).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Overrides::default()
+        });
+        let renderer = Renderer::new(&cloud, &secrets::plain(&values), &profiles, &overrides)?;
+        Ok((Self { cloud, renderer }, mistakes))
+    }
+
     /// All files of a container.
     pub fn list(&self, container: &Container) -> Result<Vec<ListedFile>> {
         let own = container.identity_files.keys().map(|path| ListedFile {

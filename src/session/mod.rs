@@ -17,6 +17,7 @@ pub mod recorded;
 pub mod run;
 pub mod secrets;
 pub mod suite;
+pub mod support;
 pub mod verify;
 
 use std::sync::Arc;

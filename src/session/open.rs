@@ -1,11 +1,13 @@
 //! The real host behind the traits.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::host::Host;
 use crate::host::containers::{HostFeatures, RealContainers};
+use crate::host::diagnostics::RealDiagnostics;
 use crate::host::http::RealHttp;
 use crate::host::installation::RealInstallation;
 use crate::host::layers::RealLayers;
@@ -37,34 +39,69 @@ fn systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
+/// What of the host decides how a cloud's containers are defined.
+fn features(cloud: &Cloud) -> HostFeatures {
+    HostFeatures {
+        unified_cgroups: cloud.unified_cgroups,
+        apparmor: apparmor(),
+        legacy_cgroup_environment: cloud.release.legacy_cgroup_environment.clone(),
+    }
+}
+
 /// Opens the host of a cloud.
 ///
 /// # Errors
 /// When the range of subordinate ids cannot be reserved.
 pub async fn host(paths: &Paths, cloud: &Cloud, access: Access) -> Result<Host> {
-    let installation = RealInstallation::new(paths.clone(), systemd())?;
-    let records: Arc<dyn Records> = Arc::new(RealRecords::new(paths.records_dir()));
-    let run_dir = Path::new(RUN_DIR);
-    let settings = RealSettings::new(&paths.cloud, run_dir, Arc::clone(&records));
+    let settings = settings(paths);
     let id_range = match access {
         Access::Change => settings.id_range().await?,
         Access::Look => settings.known_range().await?.unwrap_or_default(),
     };
-    let features = HostFeatures {
-        unified_cgroups: cloud.unified_cgroups,
+    assemble(paths, features(cloud), settings, id_range)
+}
+
+/// Opens the host for looks at what may be broken: what is not known of the cloud, or that there is
+/// none, is no error.
+///
+/// # Errors
+/// When the running binary cannot be found.
+pub async fn broken_host(paths: &Paths, cloud: Option<&Cloud>) -> Result<Host> {
+    let unknown = || HostFeatures {
+        unified_cgroups: true,
         apparmor: apparmor(),
-        legacy_cgroup_environment: cloud.release.legacy_cgroup_environment.clone(),
+        legacy_cgroup_environment: BTreeMap::new(),
     };
+    let settings = settings(paths);
+    let id_range = settings.known_range().await.ok().flatten().unwrap_or_default();
+    assemble(paths, cloud.map_or_else(unknown, features), settings, id_range)
+}
+
+fn records(paths: &Paths) -> Arc<dyn Records> {
+    Arc::new(RealRecords::new(paths.records_dir()))
+}
+
+fn settings(paths: &Paths) -> RealSettings {
+    RealSettings::new(&paths.cloud, Path::new(RUN_DIR), records(paths))
+}
+
+fn assemble(
+    paths: &Paths,
+    features: HostFeatures,
+    settings: RealSettings,
+    id_range: (u32, u32),
+) -> Result<Host> {
+    let installation = RealInstallation::new(paths.clone(), systemd())?;
     let helper = installation.source().to_owned();
-    let containers = RealContainers::new(paths.clone(), id_range, features, helper);
     Ok(Host {
-        containers: Arc::new(containers),
+        containers: Arc::new(RealContainers::new(paths.clone(), id_range, features, helper)),
         layers: Arc::new(RealLayers::new(paths.clone())),
-        network: Arc::new(RealNetwork::new(run_dir)),
+        network: Arc::new(RealNetwork::new(Path::new(RUN_DIR))),
         settings: Arc::new(settings),
         sql: Arc::new(RealSql::new()),
         http: Arc::new(RealHttp::new()),
-        records,
+        records: records(paths),
         installation: Arc::new(installation),
+        diagnostics: Arc::new(RealDiagnostics::new(paths.clone())),
     })
 }

@@ -3,10 +3,12 @@
 use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, desired, dev, require_root};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{build, change};
+use crate::steps::unfinished;
 
-/// Starts containers, or the whole cloud with everything that a reboot takes away.
+/// Starts containers, or the whole cloud with everything that a reboot takes away. Containers that
+/// were never finished are left alone, and are an error in the end.
 pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     require_root("start")?;
     dev::settle(options).await?;
@@ -17,11 +19,26 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     let mut steps = build::steps(&session.shared, &renderer)?;
     change::clusters_first(&mut steps, &session.shared);
     let whole_cloud = names.is_empty();
+    let mut unfinished = Vec::new();
+    for target in &targets {
+        if unfinished::is_marked(&session.context(), &target.name).await? {
+            unfinished.push(target.clone());
+        }
+    }
     steps.retain(|step| {
         change::is_start(step)
+            && !change::waits_for(step, &unfinished)
             && (whole_cloud || step.key.0.starts_with("host/") || change::concerns(step, &targets))
     });
-    run::run(options, &session, "start", change::only_among(steps)).await.map(drop)
+    run::run(options, &session, "start", change::only_among(steps)).await?;
+    if unfinished.is_empty() {
+        return Ok(());
+    }
+    let labels: Vec<String> =
+        unfinished.iter().map(|it| format!("{}/{}", it.kind, it.member)).collect();
+    Err(Error::failed(format!("start {}", labels.join(", ")))
+        .because("the run that made it was cut off before its end")
+        .hint("Finish it: aio bootstrap"))
 }
 
 /// Stops containers, those that need others first.

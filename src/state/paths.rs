@@ -34,10 +34,16 @@ use std::path::{Path, PathBuf};
 /// kernel settings and notes about the firewall.
 pub const RUN_DIR: &str = "/run/aio";
 
+/// The cloud that is meant when none is named.
+pub const FIRST_CLOUD: &str = "aio1";
+
+/// What users write about clouds stands here unless they say otherwise.
+const CONFIG_DIR: &str = "/etc/aio";
+
 /// The directories of one cloud.
 #[derive(Clone, Debug)]
 pub struct Paths {
-    /// `/etc/aio`.
+    /// `/etc/aio`, or `/etc/aio/clouds/NAME`.
     pub config_dir: PathBuf,
     /// `/var/lib/aio`.
     pub state_dir: PathBuf,
@@ -46,6 +52,21 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Where the user's files about a cloud stand unless told otherwise: two clouds never share them.
+    pub fn usual_config_dir(cloud: &str) -> PathBuf {
+        match cloud {
+            FIRST_CLOUD => PathBuf::from(CONFIG_DIR),
+            other => Path::new(CONFIG_DIR).join("clouds").join(other),
+        }
+    }
+
+    /// The configuration directory, and those above it that are `aio`'s own; innermost first.
+    pub fn config_dirs(&self) -> impl Iterator<Item = PathBuf> {
+        let above = self.config_dir.ancestors().skip(1);
+        let own = above.take_while(|path| path.starts_with(CONFIG_DIR));
+        std::iter::once(self.config_dir.as_path()).chain(own).map(Path::to_owned)
+    }
+
     /// The user's `cloud.yml`.
     pub fn cloud_file(&self) -> PathBuf {
         self.config_dir.join("cloud.yml")

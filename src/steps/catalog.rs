@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::identity::{Session, find_id};
-use super::shared::Shared;
+use super::shared::{ATTEMPTS, Shared};
 use crate::config::profile::{Identity, User};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
@@ -304,7 +304,10 @@ impl Action for Catalog {
             Ok(session) => session,
             Err(error) => return Ok(Observation::Wrong(error.to_string())),
         };
-        let found = Found::load(&session).await?;
+        let found = match Found::load(&session).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Observation::Wrong(error.to_string())),
+        };
         Ok(match self.difference(context, &found).await {
             Ok(Some(reason)) => Observation::Wrong(reason),
             Ok(None) => Observation::Right,
@@ -320,5 +323,9 @@ impl Action for Catalog {
             self.make_user(context, &session, &found, user).await?;
         }
         self.make_catalog(&session, &mut found).await
+    }
+
+    fn attempts(&self) -> u32 {
+        ATTEMPTS
     }
 }

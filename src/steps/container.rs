@@ -9,6 +9,7 @@ use super::balancer::Balancer;
 use super::dropped::Stage;
 use super::pending::Pending;
 use super::swap::SwappedFiles;
+use super::unfinished;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
 use crate::host::{ContainerFile, ContainerState, Stop};
@@ -36,10 +37,14 @@ impl Action for Define {
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         let name = &self.container.name;
-        if let ContainerState::Running { .. } = context.host.containers.state(name).await? {
-            self.balancer.take_out(context, &self.container).await?;
-            let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-            context.host.containers.stop(name, how).await?;
+        match context.host.containers.state(name).await? {
+            ContainerState::Running { .. } => {
+                self.balancer.take_out(context, &self.container).await?;
+                let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
+                context.host.containers.stop(name, how).await?;
+            }
+            ContainerState::Absent => unfinished::mark(context, name).await?,
+            ContainerState::Stopped => {}
         }
         context.host.containers.define(&self.container).await?;
         SwappedFiles::load(context, name).await?.renewed(context).await

@@ -57,6 +57,11 @@ pub struct ContainerHealth {
     /// Why it is not healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How many of its processes the kernel killed since its start, because they reached its memory
+    /// limit.
+    pub memory_kills: u64,
+    /// That limit, in MiB.
+    pub memory_limit_mib: u64,
     /// Whether its root is an ordinary user on the host.
     pub unprivileged: bool,
     /// Addresses by network role.
@@ -182,6 +187,8 @@ pub async fn look(
         },
         health: if reason.is_none() { Health::Healthy } else { Health::Down },
         reason,
+        memory_kills: context.host.containers.memory_kills(&container.name).await?,
+        memory_limit_mib: container.memory_limit_mib,
         unprivileged: container.privileged.is_none(),
         addresses: addresses.collect(),
         units: units.into_iter().zip(active).collect(),
@@ -237,6 +244,8 @@ mod tests {
             state: "running",
             health,
             reason: None,
+            memory_kills: 0,
+            memory_limit_mib: 64,
             unprivileged: true,
             addresses: BTreeMap::new(),
             units: BTreeMap::new(),

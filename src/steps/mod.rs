@@ -20,5 +20,6 @@ pub mod setup;
 pub mod shared;
 pub mod suite;
 pub mod swap;
+pub mod unfinished;
 pub mod units;
 pub mod wait;

@@ -29,6 +29,10 @@ pub struct Setup {
     pub command: Command,
     /// How it is observed, rendered.
     pub done: Done,
+    /// Whether other software, or another script, makes it run though its result is there.
+    pub upgrades: bool,
+    /// See [`Action::attempts`].
+    pub attempts: u32,
     /// What several steps share.
     pub shared: Arc<Shared>,
 }
@@ -58,7 +62,8 @@ impl Setup {
 #[async_trait]
 impl Action for Setup {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        let known = context.host.records.get(&self.record).await? == Some(self.fingerprint());
+        let known = !self.upgrades
+            || context.host.records.get(&self.record).await? == Some(self.fingerprint());
         let missing = match &self.done {
             // What is going to run anyhow need not be asked.
             Done::Run { .. } if !known => false,
@@ -86,6 +91,10 @@ impl Action for Setup {
         // A password that was set anew has ended every token of its user.
         *self.shared.admin_token.lock().await = None;
         context.host.records.set(&self.record, &self.fingerprint()).await
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts
     }
 }
 
@@ -131,6 +140,8 @@ mod tests {
             container,
             command: Command { environment, ..Command::shell("make") },
             done: Done::Run { script: "look".to_owned() },
+            upgrades: true,
+            attempts: 1,
             shared: Arc::new(Shared::new(cloud, BTreeMap::new())),
         };
         (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
@@ -146,6 +157,18 @@ mod tests {
         assert_eq!(setup.observe(&context).await.unwrap(), Observation::Right);
         let other = Setup { command: Command::shell("make anew"), ..setup };
         assert_ne!(other.observe(&context).await.unwrap(), Observation::Right);
+    }
+
+    #[tokio::test]
+    async fn what_upgrades_nothing_is_done_when_its_result_is_found() {
+        for (there, expected) in [
+            (true, Observation::Right),
+            (false, Observation::Wrong("its result is not there".to_owned())),
+        ] {
+            let (setup, context) = setup(there).await;
+            let setup = Setup { upgrades: false, ..setup };
+            assert_eq!(setup.observe(&context).await.unwrap(), expected);
+        }
     }
 
     #[tokio::test]

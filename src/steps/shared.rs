@@ -14,6 +14,9 @@ use crate::host::{Command, SqlServer};
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
+/// How often a step is tried that uses the cloud as its users do: see `Action::attempts`.
+pub const ATTEMPTS: u32 = 3;
+
 /// The desired cloud with its secrets.
 pub struct Shared {
     /// The cloud.
@@ -25,8 +28,7 @@ pub struct Shared {
     pub unapplied: BTreeSet<String>,
     /// The load balancer.
     pub balancer: Arc<Balancer>,
-    /// The administrator's token, once one was issued in this run: a password's hash is made to be
-    /// slow, a third of a second each time.
+    /// The administrator's token, once one was issued in this run.
     pub admin_token: Mutex<Option<String>>,
 }
 

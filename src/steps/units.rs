@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use super::pending::Pending;
 use super::probe::{unhealthy, wait_healthy};
 use super::shared::{Shared, run_script};
-use crate::config::profile::{Probe, Unit};
+use super::unfinished;
+use crate::config::profile::{PATIENCE_SECS, Probe, Unit};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::{Command, ContainerState};
@@ -122,7 +123,7 @@ impl Units {
 
     fn limit(&self) -> Duration {
         let longest = self.units.iter().map(|unit| unit.timeout_secs).max();
-        Duration::from_secs(longest.unwrap_or(60))
+        Duration::from_secs(longest.unwrap_or(PATIENCE_SECS))
     }
 
     async fn wait(&self, context: &StepContext) -> Result<()> {
@@ -175,6 +176,9 @@ impl Action for Units {
         if !pending.is_empty() {
             return Ok(Observation::Wrong("files changed since the units started".to_owned()));
         }
+        if unfinished::is_marked(context, &self.container.name).await? {
+            return Ok(Observation::Wrong("they were never all healthy".to_owned()));
+        }
         let reason = unhealthy(context, &self.shared, &self.container, &self.probes).await?;
         Ok(reason.map_or(Observation::Right, Observation::Wrong))
     }
@@ -191,7 +195,8 @@ impl Action for Units {
             self.apply_pending(context, &pending).await?;
             others.save(context, name).await?;
         }
-        self.wait(context).await
+        self.wait(context).await?;
+        unfinished::clear(context, name).await
     }
 }
 

@@ -21,6 +21,18 @@ fn label(container: &ContainerHealth) -> String {
     format!("{}/{}", container.kind, container.member)
 }
 
+/// Why it is not healthy, and whether it needs more memory than it has.
+fn remark(container: &ContainerHealth) -> String {
+    let killed = match container.memory_kills {
+        0 => None,
+        1 => Some("1 process was killed".to_owned()),
+        more => Some(format!("{more} processes were killed")),
+    };
+    let limit = container.memory_limit_mib;
+    let killed = killed.map(|killed| format!("{killed} at its memory limit of {limit} MiB"));
+    container.reason.iter().cloned().chain(killed).collect::<Vec<_>>().join("; ")
+}
+
 /// Containers with their units, then clusters, then what the load balancer sees.
 pub fn status(cloud: &CloudHealth) -> String {
     let mut text = format!("cloud {}: {}\n\n", cloud.cloud, health(cloud.state));
@@ -34,7 +46,7 @@ pub fn status(cloud: &CloudHealth) -> String {
             health(container.health),
             address.map(ToString::to_string).unwrap_or_default(),
             format!("{active}/{}", container.units.len()),
-            container.reason.clone().unwrap_or_default(),
+            remark(container),
         ]);
     }
     text.push_str(&table.render());

@@ -22,6 +22,7 @@ mod faults;
 mod interrupted;
 mod refused;
 mod seeing;
+mod support_bundle;
 
 use std::fs;
 use std::time::Duration;
@@ -46,6 +47,7 @@ fn a_cloud_keeps_its_promises() {
         seeing::checks(&cloud, &mut checks);
         refused::checks(&cloud, &mut checks);
         access::checks(&cloud, &mut checks);
+        support_bundle::checks(&cloud, &mut checks);
         changing::checks(&cloud, &mut checks);
         dev::checks(&cloud, &mut checks);
         faults::checks(&cloud, &mut checks);

@@ -21,7 +21,6 @@ mod usage;
 mod whole;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -131,24 +130,15 @@ fn rebuilds(cloud: &Cloud, table: &mut Table) {
 
 /// How long until the cloud is healthy again after everything stopped at once.
 fn returns(cloud: &Cloud, table: &mut Table) {
-    let measure = |table: &mut Table, what: &'static str, target: f64, binary: &Path| {
-        let mut start = Command::new(binary);
-        start.args(["--name", &cloud.name, "--config-dir"]).arg(&cloud.config_dir);
-        start.arg("--state-dir").arg(&cloud.state_dir).arg("start");
-        let started = Instant::now();
-        limited(start).ok();
-        cloud.healthy_within(Duration::from_secs(120));
-        table.seconds(what, Target::AtMost(target), started.elapsed());
-    };
-    let binary = cloud.state_dir.join("bin/aio");
+    let boot = || faults::boot(cloud, Duration::from_secs(900), Duration::from_secs(120));
     let what = "power cut to a healthy cloud";
     for _ in 0..table.times(what, 2) {
         cloud.cut_power();
-        measure(table, what, 40.0, &binary);
+        table.seconds(what, Target::AtMost(40.0), boot());
     }
     let what = "reboot to a healthy cloud";
     for _ in 0..table.times(what, 2) {
         faults::forget_everything_but_files(cloud);
-        measure(table, what, 45.0, &binary);
+        table.seconds(what, Target::AtMost(45.0), boot());
     }
 }

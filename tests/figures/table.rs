@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+
+use crate::support::process::shell;
 
 /// What is to be reached.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +29,17 @@ struct Row {
 pub struct Table {
     wanted: Vec<String>,
     rows: Vec<Row>,
+    paces: Vec<f64>,
     file: File,
     path: String,
+}
+
+/// Seconds of a fixed piece of work on one processor. Virtual machines share theirs with others: it
+/// tells apart what was slow in `aio` from what was slow beside it.
+fn pace() -> f64 {
+    let started = Instant::now();
+    shell("python3 -c 'total = 0\nfor number in range(3_000_000): total += number'");
+    started.elapsed().as_secs_f64()
 }
 
 impl Table {
@@ -38,7 +49,8 @@ impl Table {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/target/figures");
         fs::create_dir_all(directory).unwrap();
         let path = format!("{directory}/{now}.jsonl");
-        Self { wanted, rows: Vec::new(), file: File::create(&path).unwrap(), path }
+        let file = File::create(&path).unwrap();
+        Self { wanted, rows: Vec::new(), paces: Vec::new(), file, path }
     }
 
     /// How often a figure is to be taken: `count`, or not at all when others were asked for.
@@ -68,9 +80,13 @@ impl Table {
     }
 
     fn add(&mut self, what: &str, target: Target, unit: &'static str, sample: (f64, f64)) {
-        let line = json!({"what": what, "value": sample.0, "against": sample.1, "unit": unit});
+        let pace = pace();
+        self.paces.push(pace);
+        let (value, against) = sample;
+        let line =
+            json!({"what": what, "value": value, "against": against, "unit": unit, "pace": pace});
         writeln!(self.file, "{line}").unwrap();
-        println!("{what}: {}", shown(sample.0 / sample.1, unit));
+        println!("{what}: {} (pace {pace:.2} s)", shown(sample.0 / sample.1, unit));
         if let Some(row) = self.rows.iter_mut().find(|row| row.what == what) {
             row.samples.push(sample);
         } else {
@@ -106,7 +122,10 @@ impl Table {
                 if reached { "ok" } else { "MISSED" }
             );
         }
-        println!("\nraw samples: {}", self.path);
+        let best = self.paces.iter().copied().fold(f64::INFINITY, f64::min);
+        let worst = self.paces.iter().copied().fold(0.0, f64::max);
+        println!("\npace, the same work after every sample: {best:.2} to {worst:.2} s");
+        println!("raw samples: {}", self.path);
         all
     }
 }

@@ -297,8 +297,8 @@ fn two_clouds_stay_apart() {
 }
 
 #[test]
-fn a_foreign_firewall_is_named_and_what_to_do_helps() {
-    if !in_own_namespace("a_foreign_firewall_is_named_and_what_to_do_helps") {
+fn an_unknown_firewall_is_named_and_left_to_the_user() {
+    if !in_own_namespace("an_unknown_firewall_is_named_and_left_to_the_user") {
         return;
     }
     let world = World::new();
@@ -306,24 +306,63 @@ fn a_foreign_firewall_is_named_and_what_to_do_helps() {
     world.apply(&spec);
     let obstacles = || block_on(world.network.obstacles(&spec)).unwrap();
     assert!(obstacles().is_empty(), "{:?}", obstacles());
-    // What Docker's iptables make of this hook.
-    sh("nft -f - <<'RULES'
-table ip filter {
-  chain DOCKER-USER { }
-  chain FORWARD {
-    type filter hook forward priority filter; policy drop;
-    counter jump DOCKER-USER
-  }
-}
-RULES");
+    sh("nft 'add table ip mine; \
+        add chain ip mine passing { type filter hook forward priority filter; policy drop; }'");
     let (one, _) = container(&spec, 20, 120);
     assert!(one.connect(OUTSIDE).is_err());
+    assert_eq!(world.differs(&spec), None, "it is not for us to change");
     let said = obstacles();
-    assert!(said[0].contains("iptables -I DOCKER-USER -i aio1-+ -j ACCEPT"), "{said:?}");
-    sh("nft insert rule ip filter DOCKER-USER iifname 'aio1-*' counter accept; \
-        nft insert rule ip filter DOCKER-USER oifname 'aio1-*' counter accept");
+    assert!(said[0].contains("accept packets from and to the interfaces aio1-*"), "{said:?}");
+    sh("nft 'insert rule ip mine passing iifname aio1-* counter accept; \
+        insert rule ip mine passing oifname aio1-* counter accept'");
     assert!(obstacles().is_empty(), "{:?}", obstacles());
     assert!(one.connect(OUTSIDE).is_ok());
+}
+
+/// A foreign firewall's rules, by the program that it uses, keep the containers from the world until
+/// the cloud is brought back, and are as before when it is gone.
+fn opened_and_given_back(rules: &str, whose: &str) {
+    let world = World::new();
+    let spec = spec("aio1", &[]);
+    world.apply(&spec);
+    let (one, _) = container(&spec, 20, 120);
+    sh(rules);
+    let before = sh("iptables-nft -S");
+    assert!(one.connect(OUTSIDE).is_err());
+    let differs = world.differs(&spec).unwrap();
+    assert_eq!(differs, format!("{whose} cuts the containers off"));
+    world.apply(&spec);
+    assert_eq!(world.differs(&spec), None);
+    assert!(one.connect(OUTSIDE).is_ok());
+    assert_ne!(sh("iptables-nft -S"), before);
+    drop(one);
+    world.remove(&spec);
+    assert_eq!(sh("iptables-nft -S"), before);
+}
+
+#[test]
+fn dockers_firewall_is_opened_and_given_back() {
+    if !in_own_namespace("dockers_firewall_is_opened_and_given_back") {
+        return;
+    }
+    let rules = "iptables-nft -P FORWARD DROP; iptables-nft -N DOCKER-USER; \
+                 iptables-nft -N DOCKER-FORWARD; iptables-nft -A FORWARD -j DOCKER-USER; \
+                 iptables-nft -A FORWARD -j DOCKER-FORWARD; \
+                 iptables-nft -A DOCKER-FORWARD -i docker0 -j ACCEPT";
+    opened_and_given_back(rules, "Docker's firewall");
+}
+
+#[test]
+fn ufw_that_rejects_is_opened_and_given_back() {
+    if !in_own_namespace("ufw_that_rejects_is_opened_and_given_back") {
+        return;
+    }
+    let rules = "iptables-nft -P FORWARD DROP; \
+                 for chain in before after reject; do \
+                     iptables-nft -N ufw-$chain-forward; \
+                     iptables-nft -A FORWARD -j ufw-$chain-forward; \
+                 done; iptables-nft -A ufw-reject-forward -j REJECT";
+    opened_and_given_back(rules, "ufw");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use aio::state::paths::Paths;
 use serde_json::Value;
 
 use super::process::{self, Finished, shell};
@@ -18,6 +19,8 @@ pub struct Cloud {
     /// Its state directory.
     pub state_dir: PathBuf,
     binary: PathBuf,
+    /// Whether it is used as by a user who names no directories.
+    installed: bool,
 }
 
 impl Cloud {
@@ -29,14 +32,30 @@ impl Cloud {
             config_dir: root.join("config"),
             state_dir: root.join("state"),
             binary: PathBuf::from(binary),
+            installed: false,
+        }
+    }
+
+    /// A cloud of the installed `aio`, in its usual places.
+    pub fn installed(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            config_dir: Paths::usual_config_dir(name),
+            state_dir: "/var/lib/aio".into(),
+            binary: PathBuf::from("aio"),
+            installed: true,
         }
     }
 
     /// `aio` for this cloud.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(["--name", &self.name, "--config-dir"]).arg(&self.config_dir);
-        command.arg("--state-dir").arg(&self.state_dir).args(arguments);
+        command.args(["--name", &self.name]);
+        if !self.installed {
+            command.arg("--config-dir").arg(&self.config_dir);
+            command.arg("--state-dir").arg(&self.state_dir);
+        }
+        command.args(arguments);
         command.env_remove("AIO_NAME").env("NO_COLOR", "1");
         command
     }

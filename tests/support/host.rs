@@ -21,7 +21,14 @@ impl Snapshot {
         };
         add("link", &shell("for link in /sys/class/net/*; do echo ${link##*/}; done"));
         add("address", &shell("ip -o addr show | sed 's/ valid_lft.*//' | cut -d' ' -f2-"));
-        add("route", &shell("ip route show table all; ip -6 route show table all"));
+        // Routes that a router announces live for a while, each time as another object.
+        add(
+            "route",
+            &shell(
+                "{ ip route show table all; ip -6 route show table all; } \
+                 | sed 's/ expires [0-9]*sec//; s/ nhid [0-9]*//'",
+            ),
+        );
         add("rule", &shell("ip rule"));
         add("nft", &shell("nft --stateless list tables"));
         add("mount", &shell("cut -d' ' -f5 /proc/self/mountinfo"));
@@ -50,6 +57,17 @@ impl Snapshot {
             lines.extend(paths.map(|path| format!("path: {path}")));
         }
         Self(lines)
+    }
+
+    /// Keeps it in a file, over a reboot.
+    pub fn save(&self, file: &Path) {
+        let lines: String = self.0.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(file, lines).unwrap();
+    }
+
+    /// Reads what [`Self::save`] kept.
+    pub fn load(file: &Path) -> Self {
+        Self(fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect())
     }
 
     /// What was added and what is missing now, compared with `before`.

@@ -111,5 +111,5 @@ pub fn refuse_fixed(
     .because("they form one cluster, and the first run fixed how many they are")
     .hint(format!("Keep them: {}", keep.join(" ")))
     .hint("Or begin anew: aio destroy, then aio bootstrap with the members that you want.")
-    .hint("Or build a second cloud beside this one: --name NAME --config-dir DIRECTORY."))
+    .hint("Or build a second cloud beside this one: --name NAME."))
 }

@@ -30,7 +30,7 @@ pub use identity::{
 };
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Database, Queue, SqlServer};
-pub use unit::{Unit, UnitStart};
+pub use unit::{PATIENCE_SECS, Unit, UnitStart};
 pub use verify::{CLIENT_KIND, Check, Part, Suite};
 
 /// One file of `profiles/services/`.

@@ -22,9 +22,18 @@ pub struct SetupCommand {
     pub environment: BTreeMap<String, String>,
     /// How it is observed to be done already.
     pub done: Done,
+    /// Whether it upgrades what is there (the default): then it also runs, though its result is there,
+    /// when the container has other layers than those with which it last ran, or when it changed
+    /// itself. A command that only makes what is missing does not.
+    #[serde(default = "yes")]
+    pub upgrades: bool,
     /// What waits for it: the service's units (the default), the service, or nothing of the cloud.
     #[serde(default)]
     pub before: SetupPhase,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// When a set-up command runs.
@@ -37,7 +46,7 @@ pub enum SetupPhase {
     /// After the units are healthy, before the service counts as ready.
     Ready,
     /// After every service of the cloud is ready and the catalog is complete, before the cloud
-    /// counts as built; after such commands of services that this one needs.
+    /// counts as built; after such commands of services that this one needs. It is tried three times.
     Cloud,
 }
 
@@ -45,17 +54,15 @@ pub enum SetupPhase {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, tag = "observe", rename_all = "snake_case")]
 pub enum Done {
-    /// The query returns a row whose first column is not 0 (a missing table: not done), and the
-    /// container's layers are those with which the script last ran.
+    /// The query returns a row whose first column is not 0 (a missing table: not done).
     Sql {
         /// *Template*, without secrets: one statement, tables qualified by their schema.
         query: String,
     },
     /// The identity service issues a token to the user `admin` with the present secret.
     AdminToken,
-    /// A shell script in the same container, with the same environment, exits with 0, and the
-    /// command and the container's layers are those of the last time. Every run of `aio bootstrap`
-    /// waits for it: it should take a moment only.
+    /// A shell script in the same container, with the same environment, exits with 0. Every run of
+    /// `aio bootstrap` waits for it: it should take a moment only.
     Run {
         /// *Template*, without secrets.
         script: String,

@@ -1,10 +1,15 @@
-//! Which units of a container have processes, by its control groups as the host sees them.
+//! What control groups say about a container, as the host sees them: which units have processes, and
+//! whether its memory was too little.
 
 use std::path::{Path, PathBuf};
 
+/// The container's own group, given that of its init, relative to a hierarchy's mount point.
+fn payload(path: &str) -> &str {
+    path.strip_suffix("/init.scope").unwrap_or(path).trim_start_matches('/')
+}
+
 /// Directories, in every hierarchy that may know, of the container whose init is `pid`.
 fn hierarchies(mounts: &Path, cgroup_file: &str) -> Vec<PathBuf> {
-    let payload = |path: &str| path.strip_suffix("/init.scope").unwrap_or(path).to_owned();
     let mut found = Vec::new();
     for line in cgroup_file.lines() {
         let mut fields = line.splitn(3, ':');
@@ -21,7 +26,6 @@ fn hierarchies(mounts: &Path, cgroup_file: &str) -> Vec<PathBuf> {
             _ => continue,
         };
         let path = payload(path);
-        let path = path.trim_start_matches('/');
         found.extend(below.iter().map(|mount| mounts.join(mount).join(path)));
     }
     found.retain(|path| path.is_dir());
@@ -60,6 +64,40 @@ pub(super) fn active(mounts: &Path, cgroup_file: &str, units: &[String]) -> Vec<
         hierarchies.iter().any(|hierarchy| populated(&hierarchy.join(&path)))
     };
     units.iter().map(is_active).collect()
+}
+
+/// How many processes the kernel killed since the container's start because its memory was at its
+/// limit, given the text of `/proc/PID/cgroup` of its init.
+pub(super) fn memory_kills(mounts: &Path, cgroup_file: &str) -> u64 {
+    let kills_of = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { return 0 };
+        match controllers {
+            // Counts what happened in the groups below, too.
+            "" => kills(&mounts.join(payload(path)).join("memory.events")),
+            "memory" => kills_below(&mounts.join("memory").join(payload(path))),
+            _ => 0,
+        }
+    };
+    cgroup_file.lines().map(kills_of).sum()
+}
+
+/// In version 1 each group counts its own.
+fn kills_below(group: &Path) -> u64 {
+    let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
+    let below: u64 = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .map(|path| kills_below(&path))
+        .sum();
+    below + kills(&group.join("memory.oom_control"))
+}
+
+/// The line `oom_kill N`.
+fn kills(file: &Path) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The process of a service that the container's init started itself.
@@ -103,6 +141,19 @@ mod tests {
             ["a.service", "b.service", "c.service", "my-swift@sdb.service"].map(str::to_owned);
         let file = "0::/lxc.payload.x/init.scope\n";
         assert_eq!(active(mounts.path(), file, &units), [true, false, false, true]);
+    }
+
+    #[test]
+    fn processes_killed_for_memory_are_counted_in_both_versions() {
+        let mounts = tempfile::tempdir().unwrap();
+        let kills = |file: &str| memory_kills(mounts.path(), file);
+        group(mounts.path(), "lxc.payload.x", "memory.events", "oom 3\noom_kill 2\n");
+        assert_eq!(kills("0::/lxc.payload.x/init.scope\n"), 2);
+        let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n";
+        group(mounts.path(), "memory/lxc.payload.y", "memory.oom_control", text);
+        group(mounts.path(), "memory/lxc.payload.y/a", "memory.oom_control", text);
+        assert_eq!(kills("4:memory:/lxc.payload.y\n9:name=systemd:/lxc.payload.y/init.scope\n"), 2);
+        assert_eq!(kills("0::/lxc.payload.z\n"), 0);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use super::{Command, ContainerFile, ContainerState, Containers, Listen, Output, Stop};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc;
-use crate::lxc::container::{Handle, State};
+use crate::lxc::container::{State, States};
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::Preparation;
 use crate::lxc::protocol::Request;
@@ -54,6 +54,7 @@ struct Inner {
     id_range: (u32, u32),
     features: HostFeatures,
     helper: PathBuf,
+    states: States,
 }
 
 impl RealContainers {
@@ -65,7 +66,8 @@ impl RealContainers {
         features: HostFeatures,
         helper: PathBuf,
     ) -> Self {
-        Self { inner: Arc::new(Inner { paths, id_range, features, helper }) }
+        let states = States::default();
+        Self { inner: Arc::new(Inner { paths, id_range, features, helper, states }) }
     }
 
     /// Runs blocking work (files, liblxc's reading calls) on a thread made for it.
@@ -121,7 +123,7 @@ impl Inner {
     /// What it is doing; waits for a moment while it is on its way up or down.
     fn state(&self, name: &str) -> Result<ContainerState> {
         for _ in 0..500 {
-            match Handle::open(name)?.state() {
+            match self.states.of(name)? {
                 State::Absent => return Ok(ContainerState::Absent),
                 State::Stopped => return Ok(ContainerState::Stopped),
                 State::Running(init_pid) => return Ok(ContainerState::Running { init_pid }),
@@ -150,6 +152,12 @@ impl Inner {
 /// What is published for a unit at every start of a container.
 fn kept_file(place: &Place, unit: &str) -> PathBuf {
     place.kept.join(format!("{unit}.json"))
+}
+
+/// The control groups of a container's init, one line each.
+fn control_groups(container: &str, init_pid: u32) -> Result<String> {
+    std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
+        .doing(|| format!("read the control groups of container `{container}`"))
 }
 
 fn not_running(name: &str, state: ContainerState) -> Error {
@@ -257,8 +265,7 @@ impl Containers for RealContainers {
                 let ContainerState::Running { init_pid } = inner.state(&container)? else {
                     return Ok(Vec::new());
                 };
-                let groups = std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
-                    .doing(|| format!("read the control groups of container `{container}`"))?;
+                let groups = control_groups(&container, init_pid)?;
                 Ok(cgroup::active(Path::new("/sys/fs/cgroup"), &groups, &all))
             })
             .await?;
@@ -280,14 +287,25 @@ impl Containers for RealContainers {
         Ok(active)
     }
 
+    async fn memory_kills(&self, name: &str) -> Result<u64> {
+        let container = name.to_owned();
+        self.blocking(move |inner| {
+            let ContainerState::Running { init_pid } = inner.state(&container)? else {
+                return Ok(0);
+            };
+            let groups = control_groups(&container, init_pid)?;
+            Ok(cgroup::memory_kills(Path::new("/sys/fs/cgroup"), &groups))
+        })
+        .await
+    }
+
     async fn main_process(&self, name: &str, unit: &str) -> Result<Option<u32>> {
         let (container, unit) = (name.to_owned(), unit.to_owned());
         self.blocking(move |inner| {
             let ContainerState::Running { init_pid } = inner.state(&container)? else {
                 return Ok(None);
             };
-            let groups = std::fs::read_to_string(format!("/proc/{init_pid}/cgroup"))
-                .doing(|| format!("read the control groups of container `{container}`"))?;
+            let groups = control_groups(&container, init_pid)?;
             Ok(cgroup::main_process(Path::new("/sys/fs/cgroup"), &groups, &unit, init_pid))
         })
         .await

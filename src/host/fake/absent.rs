@@ -2,18 +2,20 @@
 //! put the few fakes that they need (`Host { records, ..absent() }`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
 use crate::host::{
-    BuildProgress, Command, ContainerFile, ContainerState, Containers, Host, HostNetwork,
-    HostNetworkSpec, Http, Installation, LayerInfo, Layers, Output, Records, Request, Response,
-    Settings, Sql, SqlServer, Stop,
+    BuildProgress, Command, ContainerFile, ContainerState, Containers, Diagnostics, Host,
+    HostNetwork, HostNetworkSpec, Http, Installation, LayerInfo, Layers, Output, Records, Request,
+    Response, Settings, Sql, SqlServer, Stop,
 };
 use crate::lxc::publication::Publication;
+use crate::model::facts::HostFacts;
+use crate::model::journal::Entry;
 use crate::model::layer::LayerSpec;
 use crate::model::topology::Container;
 
@@ -28,6 +30,7 @@ pub fn absent() -> Host {
         http: Arc::new(Absent),
         records: Arc::new(Absent),
         installation: Arc::new(Absent),
+        diagnostics: Arc::new(Absent),
     }
 }
 
@@ -70,6 +73,9 @@ impl Containers for Absent {
         no("containers")
     }
     async fn active_units(&self, _: &str, _: &[String]) -> Result<Vec<bool>> {
+        no("containers")
+    }
+    async fn memory_kills(&self, _: &str) -> Result<u64> {
         no("containers")
     }
     async fn main_process(&self, _: &str, _: &str) -> Result<Option<u32>> {
@@ -189,5 +195,21 @@ impl Installation for Absent {
     }
     async fn remove_boot_unit(&self) -> Result<()> {
         no("installation")
+    }
+}
+
+#[async_trait]
+impl Diagnostics for Absent {
+    async fn facts(&self) -> Result<HostFacts> {
+        no("facts")
+    }
+    async fn tool(&self, _: &str, _: &[&str]) -> Result<Output> {
+        no("tools")
+    }
+    async fn file(&self, _: &Path, _: u64) -> Result<Option<Vec<u8>>> {
+        no("files")
+    }
+    async fn journal(&self, _: &str, _: u32) -> Result<Vec<Entry>> {
+        no("journals")
     }
 }

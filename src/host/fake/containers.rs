@@ -334,6 +334,10 @@ impl Containers for FakeContainers {
         Ok(units.iter().map(|unit| active.contains(unit)).collect())
     }
 
+    async fn memory_kills(&self, _name: &str) -> Result<u64> {
+        Ok(0)
+    }
+
     async fn main_process(&self, name: &str, unit: &str) -> Result<Option<u32>> {
         let mut inner = self.inner.lock().unwrap();
         inner.enter("main_process", name)?;

@@ -2,6 +2,7 @@
 
 mod absent;
 pub mod containers;
+pub mod diagnostics;
 pub mod http;
 pub mod layers;
 pub mod network;

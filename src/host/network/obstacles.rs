@@ -3,11 +3,13 @@
 //! A packet that is forwarded passes the chains of every tool on the host, and one that drops it is
 //! enough. Docker, ufw and firewalld each do so by default; where bridged frames pass the same
 //! chains (`bridge-nf-call-iptables`, which Docker sets), containers of one bridge lose each other.
-//! Their rules are the user's: `aio` names them and says what to run, and changes none.
+//! Where it is known how, [`super::openings`] lets the cloud's packets through; any other firewall
+//! is the user's alone, who is told of it.
 
 use serde_json::Value;
 
 use super::super::tool::run;
+use super::openings::Opening;
 use crate::model::facts::ForwardChain;
 use crate::model::network::{Network, NetworkRole};
 use crate::model::ranges::bridge_prefix;
@@ -28,54 +30,54 @@ pub async fn read() -> Vec<ForwardChain> {
     chains
 }
 
-/// What a user must do about `chains` before the cloud's containers reach the world, each other and
-/// (`exposed`) are reached: one sentence each.
-pub fn sentences(
-    cloud: &str,
+/// Those of `chains` that would keep the cloud's containers from the world, from each other, or
+/// (`exposed`) from those who may reach them.
+pub fn closed<'a>(
     networks: &[Network],
     exposed: bool,
-    chains: &[ForwardChain],
-) -> Vec<String> {
+    chains: &'a [ForwardChain],
+) -> Vec<&'a ForwardChain> {
     let bridge_of = |wanted| {
         let network = networks.iter().find(move |network| network.role == wanted);
         network.map(|network| network.bridge.as_str())
     };
     let nat = bridge_of(NetworkRole::Nat).unwrap_or_default();
     let management = bridge_of(NetworkRole::Management).unwrap_or_default();
-    chains
-        .iter()
-        .filter(|chain| chain.otherwise != "accept")
+    let rejecting = chains.iter().filter(|chain| chain.otherwise != "accept");
+    rejecting
         .filter(|chain| {
             let out = accepted(&chain.accepts_from, nat);
             let back = chain.accepts_answers || accepted(&chain.accepts_to, nat);
-            let inward = !exposed || accepted(&chain.accepts_to, management);
+            let inward =
+                !exposed || chain.accepts_translated || accepted(&chain.accepts_to, management);
             !(out && back && inward)
         })
-        .map(|chain| sentence(cloud, nat, chain))
         .collect()
 }
 
-fn sentence(cloud: &str, nat: &str, chain: &ForwardChain) -> String {
-    let prefix = bridge_prefix(cloud);
-    let what = format!(
-        "would cut the containers off: `{}` {}s what no rule lets through.",
-        chain.chain, chain.otherwise
-    );
-    match chain.owner.as_str() {
-        "docker" => format!(
-            "Docker's firewall {what} Run: iptables -I DOCKER-USER -i {prefix}+ -j ACCEPT; \
-             iptables -I DOCKER-USER -o {prefix}+ -j ACCEPT"
+/// What a user should know about the closed ones of `chains`: one sentence each.
+pub fn sentences(
+    cloud: &str,
+    networks: &[Network],
+    exposed: bool,
+    chains: &[ForwardChain],
+) -> Vec<String> {
+    closed(networks, exposed, chains).into_iter().map(|chain| sentence(cloud, chain)).collect()
+}
+
+fn sentence(cloud: &str, chain: &ForwardChain) -> String {
+    let ForwardChain { chain: place, otherwise, .. } = chain;
+    let what =
+        format!("cuts the containers off: `{place}` {otherwise}s what no rule lets through.");
+    match Opening::of(chain) {
+        Some(opening) => format!(
+            "{} {what} `aio bootstrap` lets this cloud's packets through, `aio destroy` ends that.",
+            opening.whose()
         ),
-        "ufw" => format!(
-            "ufw {what} Run: ufw route allow in on {nat}; ufw route allow out on {prefix}mgmt"
+        None => format!(
+            "A firewall {what} Let it accept packets from and to the interfaces {}*.",
+            bridge_prefix(cloud)
         ),
-        "firewalld" => format!(
-            "firewalld {what} Run: firewall-cmd --permanent --zone=trusted \
-             --add-interface={nat} --add-interface={prefix}mgmt; firewall-cmd --reload"
-        ),
-        _ => {
-            format!("A firewall {what} Let it accept packets from and to the interfaces {prefix}*.")
-        }
     }
 }
 
@@ -121,6 +123,7 @@ fn forward_chain(base: &Value, objects: &[Value]) -> ForwardChain {
         accepts_from: Vec::new(),
         accepts_to: Vec::new(),
         accepts_answers: false,
+        accepts_translated: false,
     };
     for rule in &rules {
         note_rule(rule, &rules, &mut found);
@@ -173,6 +176,13 @@ fn note_rule(rule: &Value, rules: &[&Value], found: &mut ForwardChain) {
     let is_answer = |one: &&Value| {
         one["left"]["ct"]["key"] == "state" && one["right"].to_string().contains("established")
     };
+    let is_translated = |one: &&Value| {
+        one["left"]["ct"]["key"] == "status" && one["right"].to_string().contains("dnat")
+    };
+    if matches.iter().any(is_translated) {
+        found.accepts_translated |= matches.len() == 1;
+        return;
+    }
     if matches.iter().any(is_answer) {
         found.accepts_answers |= matches.len() == 1;
         return;
@@ -227,6 +237,7 @@ pub fn legacy_chain(text: &str) -> Option<ForwardChain> {
         accepts_from: Vec::new(),
         accepts_to: Vec::new(),
         accepts_answers: false,
+        accepts_translated: false,
     };
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();

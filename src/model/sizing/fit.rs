@@ -21,8 +21,8 @@ const CLOCK_TOLERANCE_SECS: u64 = 24 * 3600;
 const UNSUITED_FILESYSTEMS: [&str; 9] =
     ["overlay", "nfs", "nfs4", "cifs", "vfat", "exfat", "ntfs", "fuseblk", "ecryptfs"];
 
-/// The first liblxc with the configuration keys that containers use.
-const LEAST_LIBLXC: u32 = 4;
+/// The oldest liblxc on which containers were run: Debian 12 has it.
+const LEAST_LIBLXC: u32 = 5;
 
 /// Something that the host lacks.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -52,7 +52,7 @@ pub struct Alternatives<'a> {
     /// All scenarios.
     pub scenarios: &'a [&'a Scenario],
     /// Members by kind of the cloud that each would be, with all that the user wants besides.
-    pub members: &'a dyn Fn(&Scenario) -> BTreeMap<String, u32>,
+    pub members: &'a (dyn Fn(&Scenario) -> BTreeMap<String, u32> + Sync),
 }
 
 /// Sizes a cloud.
@@ -276,7 +276,7 @@ fn host_refusals(facts: &HostFacts) -> Vec<Refusal> {
         let major = version.split('.').next().and_then(|text| text.parse::<u32>().ok());
         if major.is_some_and(|major| major < LEAST_LIBLXC) {
             let advice = "Upgrade the distribution, or install a newer LXC.".to_owned();
-            refuse("liblxc", version.clone(), "4.0 or later", advice);
+            refuse("liblxc", version.clone(), "5.0 or later", advice);
         }
     }
     let storage = &facts.storage;

@@ -135,7 +135,7 @@ fn every_shortage_is_named_at_once() {
     facts.storage.free_inodes = Some(7);
     facts.storage.filesystem = "nfs4".to_owned();
     facts.programs.insert("nft".to_owned(), None);
-    facts.liblxc = Some("3.1.0".to_owned());
+    facts.liblxc = Some("4.0.12".to_owned());
     facts.clock.now = facts.clock.not_before - 10 * 24 * 3600;
     let what: Vec<String> = refusals_of(&facts).into_iter().map(|refusal| refusal.what).collect();
     let path = &facts.storage.path;

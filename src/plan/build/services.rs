@@ -14,7 +14,7 @@ use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::Setup;
-use crate::steps::shared::address;
+use crate::steps::shared::{ATTEMPTS, address};
 
 /// A set-up command as it runs in a container, secrets in its environment.
 pub fn setup_command(
@@ -126,6 +126,8 @@ impl Builder<'_> {
             container,
             command: rendered,
             done,
+            upgrades: command.upgrades,
+            attempts: if command.before == SetupPhase::Cloud { ATTEMPTS } else { 1 },
             shared: Arc::clone(&self.shared),
         };
         self.add(

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Work;
+use crate::config::profile::PATIENCE_SECS;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::{Command, ContainerState, Host};
@@ -154,7 +155,7 @@ impl Work {
         let definition = self.shared.cloud.kind(&swap.kind);
         let unit =
             definition.and_then(|(_, kind)| kind.units.iter().find(|unit| unit.name == swap.unit));
-        let limit = Duration::from_secs(unit.map_or(60, |unit| unit.timeout_secs));
+        let limit = Duration::from_secs(unit.map_or(PATIENCE_SECS, |unit| unit.timeout_secs));
         let deadline = Instant::now() + limit;
         let failed = || Error::failed(format!("wait until {} {state}", swap.label()));
         loop {

@@ -46,7 +46,7 @@ fn networks() -> Vec<Network> {
 }
 
 #[test]
-fn dockers_drop_is_named_with_the_commands_that_help() {
+fn dockers_drop_is_named_and_that_it_is_opened() {
     let chains = nft_chains(&docker(""));
     assert_eq!(chains.len(), 1);
     assert_eq!(chains[0].owner, "docker");
@@ -54,14 +54,21 @@ fn dockers_drop_is_named_with_the_commands_that_help() {
     let all = sentences("aio1", &networks(), false, &chains);
     assert_eq!(
         all,
-        ["Docker's firewall would cut the containers off: `ip filter FORWARD` drops what no rule \
-          lets through. Run: iptables -I DOCKER-USER -i aio1-+ -j ACCEPT; \
-          iptables -I DOCKER-USER -o aio1-+ -j ACCEPT"]
+        ["Docker's firewall cuts the containers off: `ip filter FORWARD` drops what no rule lets \
+          through. `aio bootstrap` lets this cloud's packets through, `aio destroy` ends that."]
     );
 }
 
 #[test]
-fn what_the_sentence_says_ends_the_obstacle() {
+fn an_unknown_firewall_is_the_users() {
+    let mut chains = nft_chains(&docker(""));
+    chains[0].owner = "unknown".to_owned();
+    let all = sentences("aio1", &networks(), false, &chains);
+    assert!(all[0].ends_with("accept packets from and to the interfaces aio1-*."), "{all:?}");
+}
+
+#[test]
+fn both_directions_open_end_the_obstacle() {
     let half = nft_chains(&docker(&accept_rule("iifname", "aio1-*")));
     assert_eq!(sentences("aio1", &networks(), false, &half).len(), 1, "answers are dropped");
     let more = accept_rule("iifname", "aio1-*") + &accept_rule("oifname", "aio1-*");
@@ -77,11 +84,18 @@ fn firewalld_rejects_until_the_bridge_is_trusted() {
     assert_eq!((chains[0].owner.as_str(), chains[0].otherwise.as_str()), ("firewalld", "reject"));
     assert!(chains[0].accepts_answers);
     let all = sentences("aio1", &networks(), false, &chains);
-    assert!(all[0].contains("--zone=trusted --add-interface=aio1-nat"), "{all:?}");
+    assert!(all[0].starts_with("firewalld cuts the containers off"), "{all:?}");
     let trusted = nft_chains(&FIREWALLD.replace("TRUSTED", TRUSTED));
     assert!(sentences("aio1", &networks(), false, &trusted).is_empty());
     // Exposed ports come from outside towards the management bridge.
     assert_eq!(sentences("aio1", &networks(), true, &trusted).len(), 1);
+    // As firewalld has it: what was sent on to another address goes through.
+    let translated = r#"{"rule": {"family": "inet", "table": "firewalld", "chain": "filter_FORWARD",
+        "expr": [{"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}},
+                 {"accept": null}]}}, "#;
+    let text = FIREWALLD.replace("TRUSTED", TRUSTED);
+    let text = text.replacen(r#"{"rule""#, &format!(r#"{translated}{{"rule""#), 1);
+    assert!(sentences("aio1", &networks(), true, &nft_chains(&text)).is_empty());
 }
 
 #[test]
@@ -104,7 +118,7 @@ fn old_style_tables_are_read_too() {
     let chain = legacy_chain(text).unwrap();
     assert_eq!((chain.owner.as_str(), chain.otherwise.as_str()), ("ufw", "drop"));
     let all = sentences("aio1", &networks(), false, std::slice::from_ref(&chain));
-    assert!(all[0].contains("ufw route allow in on aio1-nat"), "{all:?}");
+    assert!(all[0].starts_with("ufw cuts the containers off"), "{all:?}");
     let allowed = format!("{text}-A ufw-user-forward -i aio1-nat -j ACCEPT\n");
     let chain = legacy_chain(&allowed).unwrap();
     assert!(sentences("aio1", &networks(), false, &[chain]).is_empty());

@@ -1,0 +1,216 @@
+//! `aio support-bundle`: one archive with what a maintainer would ask for, without a secret.
+//!
+//! It is made when something is broken: whatever cannot be collected is noted down and stops nothing
+//! else. It only looks and holds no lock, so that it works beside an `aio` that hangs.
+//!
+//! [`parts`] says what is collected, as steps that need nothing of one another; [`findings`] keeps
+//! what they found, masked from the moment it is there; [`known`] finds what must be masked. When the
+//! secrets cannot be known, parts that could hold one are left out.
+
+mod containers;
+mod findings;
+mod host;
+mod known;
+mod layout;
+mod parts;
+mod records;
+mod words;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use tokio::sync::OnceCell;
+
+use super::files::Files;
+use super::open;
+use super::recorded;
+use super::run::Options;
+use crate::dev::source::user::User;
+use crate::engine::interrupt::Interrupt;
+use crate::engine::run::{RunOptions, Slots};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::Host;
+use crate::host::archive::Archive;
+use crate::model::cloud::Cloud;
+use crate::model::facts::HostFacts;
+use crate::model::topology::Container;
+use crate::plan::graph::Graph;
+use crate::state::topology::Topology;
+use crate::ui;
+use findings::Findings;
+
+pub use findings::Missing;
+pub use words::{notes, sentence};
+
+/// The command's name.
+const COMMAND: &str = "support-bundle";
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Where the archive will stand.
+    pub file: PathBuf,
+    /// Whether it replaces a file that stands there.
+    pub force: bool,
+    /// How many entries of each container's journal.
+    pub lines: u32,
+    /// The command line, for the archive.
+    pub arguments: Vec<String>,
+}
+
+/// A file in the archive.
+#[derive(Clone, Debug, Serialize)]
+pub struct Member {
+    /// Its name below the archive's one directory.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// The archive that was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bundle {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The directory in it, below which everything stands.
+    pub directory: String,
+    /// What is in it.
+    pub members: Vec<Member>,
+    /// What could not be collected.
+    pub missing: Vec<Missing>,
+    /// Whether root collected it: others cannot see most of a cloud.
+    pub read_as_root: bool,
+    /// Names of secrets so short that who reads the archive may guess them.
+    pub short_secrets: Vec<String>,
+}
+
+/// What all parts share.
+struct Ground {
+    options: Options,
+    asked: Asked,
+    /// As the last `bootstrap` wanted it, if that can be read.
+    cloud: Option<Cloud>,
+    containers: Vec<Container>,
+    findings: Findings,
+    facts: OnceCell<HostFacts>,
+    files: OnceCell<Arc<Files>>,
+}
+
+/// Writes the archive.
+///
+/// # Errors
+/// When it cannot be written, or the user interrupts: then nothing is left of it.
+pub async fn bundle(options: &Options, asked: &Asked) -> Result<Bundle> {
+    let interrupt = Interrupt::on_signals()?;
+    let archive = Archive::begin(&asked.file, asked.force)?;
+    let cloud = recorded::find(&options.paths).ok().flatten();
+    let host = Arc::new(open::broken_host(&options.paths, cloud.as_ref()).await?);
+    write(options, asked, archive, host, interrupt).await
+}
+
+/// Collects over a host, and writes.
+async fn write(
+    options: &Options,
+    asked: &Asked,
+    archive: Archive,
+    host: Arc<Host>,
+    interrupt: Interrupt,
+) -> Result<Bundle> {
+    let cancel = interrupt.cancel.clone();
+    let ground = Arc::new(ground(options, asked)?);
+    let run_options = RunOptions {
+        command: COMMAND.to_owned(),
+        dry_run: false,
+        told_by_command: true,
+        slots: slots(),
+        interrupt,
+        journal: None,
+        durations: None,
+    };
+    let graph = Graph::new(parts::steps(&ground))?;
+    let listeners = ui::listeners(options.wish, None);
+    let report = crate::engine::run::run(&graph, host, run_options, listeners).await;
+    if report.summary.interrupted {
+        return Err(Error::new(ErrorKind::Interrupted, doing(asked)).because("interrupted"));
+    }
+    // A part that panicked, say: the rest is there.
+    for failure in report.failures() {
+        let why = failure.error.as_ref().map(ToString::to_string).unwrap_or_default();
+        ground.findings.missing(&failure.title, why);
+    }
+    let directory = format!("{}-{}", options.paths.cloud, ui::format::timestamp(SystemTime::now()));
+    let (mut files, missing) = ground.findings.take();
+    let short_secrets = ground.findings.short_secrets();
+    layout::add(&mut files, &missing, &short_secrets, &directory);
+    let members = files
+        .iter()
+        .map(|(name, content)| Member { name: name.clone(), bytes: content.len() as u64 })
+        .collect();
+    let owner = owner()?;
+    let top = directory.clone();
+    let written =
+        tokio::task::spawn_blocking(move || archive.finish(&top, &files, owner, &cancel)).await;
+    let bytes = written.doing(|| doing(asked))??;
+    Ok(Bundle {
+        file: asked.file.clone(),
+        bytes,
+        directory,
+        members,
+        missing,
+        read_as_root: rustix::process::geteuid().is_root(),
+        short_secrets,
+    })
+}
+
+fn doing(asked: &Asked) -> String {
+    format!("write {}", asked.file.display())
+}
+
+/// Reads what is recorded and what must be masked.
+fn ground(options: &Options, asked: &Asked) -> Result<Ground> {
+    let paths = &options.paths;
+    let found = recorded::find(paths);
+    let none = matches!(found, Ok(None));
+    let findings = Findings::new(known::known(paths, !none))?;
+    let cloud = found.unwrap_or_else(|error| {
+        findings.missing("state/cloud.json", error);
+        None
+    });
+    let containers = match &cloud {
+        Some(cloud) => cloud.containers.clone(),
+        None => Topology::load(paths).map(|known| known.containers().to_vec()).unwrap_or_default(),
+    };
+    if none {
+        findings.missing("containers", format!("there is no cloud `{}`", paths.cloud));
+    }
+    Ok(Ground {
+        options: options.clone(),
+        asked: asked.clone(),
+        cloud,
+        containers,
+        findings,
+        facts: OnceCell::new(),
+        files: OnceCell::new(),
+    })
+}
+
+/// Most of it waits for files and tools.
+fn slots() -> Slots {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let load = cores.clamp(2, 8);
+    Slots { package: 1, download: 1, start: 1, load }
+}
+
+/// Whom the archive is given to: the user who called `sudo`.
+fn owner() -> Result<Option<(u32, u32)>> {
+    let user = User::invoking()?;
+    let is_another = rustix::process::geteuid().as_raw() != user.uid;
+    Ok(is_another.then_some((user.uid, user.gid)))
+}
+
+#[cfg(test)]
+mod tests;
