@@ -37,10 +37,12 @@ as_builder() {
 
 target_directory() { printf '%s' "${CARGO_TARGET_DIR:-target}"; }
 
-installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+# Both look at text that has been read whole: in a pipe, `grep -q` ends at its first match, and what
+# writes to it is then killed, which counts as a failure.
+installed() { [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) = ii* ]]; }
 
 # Whether apt could install it. `apt-cache show` also succeeds for a name that is only mentioned.
-available() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+available() { [[ $(LC_ALL=C apt-cache policy "$1" 2>/dev/null) = *"Candidate: "[!\(]* ]]; }
 
 # Debian and Ubuntu packages with which `aio` is built and run.
 need_packages() {
@@ -63,10 +65,12 @@ need_packages() {
         done
     fi
     apt_install "${missing[@]}"
+    have_lxc_headers || die "liblxc's headers are not there: apt knows neither lxc-dev nor liblxc-dev" \
+        "Do this host's package sources have the sections in which LXC is (Ubuntu: universe)?"
 }
 
-# The programs with which tests come in from outside.
-need_test_packages() {
+# The programs with which packages are made, and with which tests come in from outside.
+need_further_packages() {
     local missing=() name
     for name; do installed "$name" || missing+=("$name"); done
     if [ ${#missing[@]} -gt 0 ]; then
