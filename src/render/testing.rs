@@ -23,6 +23,7 @@ containers:
 frontends:
   - {name: galera, port: 3306, mode: tcp, backend: galera, server_options: check,
      options: "bind {{ cloud.virtual_address }}"}
+sql_server: {kind: galera, port: 3306, user: admin, secret: heat_service_password, local_client: x, local_dump: x, access: x}
 "#;
 
 const HEAT: &str = r#"

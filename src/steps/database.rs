@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use super::shared::{Shared, run_script};
 use crate::config::profile::Database as Definition;
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::{Error, Result};
+use crate::error::{Result, ResultExt};
 use crate::host::Command;
 use crate::model::topology::Container;
 
@@ -152,16 +152,8 @@ impl Action for Database {
             statements.push(format!("ALTER USER {account} IDENTIFIED BY PASSWORD '{hash}'"));
             statements.push(format!("GRANT ALL PRIVILEGES ON `{name}`.* TO {account}"));
         }
-        let mut last = Error::failed(format!("make the database `{name}`"));
-        let kind = &self.shared.sql_definition()?.kind;
-        for member in self.shared.cloud.members(kind) {
-            let account = self.shared.sql_account(member)?;
-            match context.host.sql.execute(&account, &statements).await {
-                Ok(()) => return Ok(()),
-                Err(error) => last = last.because(error),
-            }
-        }
-        Err(last)
+        let making = || format!("make the database `{name}`");
+        self.shared.execute(context, &statements).await.doing(making)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::model::topology::Container;
 /// How long a look from inside the container may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
 
+/// The record of a command that began with empty databases and has not succeeded since.
+const FILLING: &str = "filling empty databases";
+
 /// One command.
 pub struct Setup {
     /// For people.
@@ -29,6 +32,8 @@ pub struct Setup {
     pub command: Command,
     /// How it is observed, rendered.
     pub done: Done,
+    /// See [`SetupCommand::fills`](crate::config::profile::SetupCommand::fills).
+    pub fills: Vec<String>,
     /// Whether other software, or another script, makes it run though its result is there.
     pub upgrades: bool,
     /// See [`Action::attempts`].
@@ -45,6 +50,33 @@ impl Setup {
             self.container.layers.join("\n"),
             self.command.argv.join(" ")
         ))
+    }
+
+    /// Sees to it that databases that no run ever filled whole are empty.
+    ///
+    /// Nothing but this command has written into them: whatever uses them waits for it. That it
+    /// succeeded is written over the mark, so a mark never outlives the first success.
+    async fn begin(&self, context: &StepContext) -> Result<()> {
+        if self.fills.is_empty() {
+            return Ok(());
+        }
+        if context.host.records.get(&self.record).await?.as_deref() == Some(FILLING) {
+            context.output("it was cut off the last time: its databases are emptied");
+            let remake = |name: &String| {
+                [format!("DROP DATABASE IF EXISTS `{name}`"), format!("CREATE DATABASE `{name}`")]
+            };
+            let statements: Vec<String> = self.fills.iter().flat_map(remake).collect();
+            return self.shared.execute(context, &statements).await;
+        }
+        let names = self.fills.join("', '");
+        let tables = format!(
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ('{names}')"
+        );
+        let rows = self.shared.sql(context, &tables).await?;
+        if rows.into_iter().flatten().next().flatten().as_deref() == Some("0") {
+            context.host.records.set(&self.record, FILLING).await?;
+        }
+        Ok(())
     }
 
     /// Whether a look from inside the container finds the result.
@@ -87,6 +119,7 @@ impl Action for Setup {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
+        self.begin(context).await?;
         run_script(context, &self.container.name, &self.title, self.command.clone()).await?;
         // A password that was set anew has ended every token of its user.
         *self.shared.admin_token.lock().await = None;
@@ -110,6 +143,7 @@ mod tests {
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;
+    use crate::host::fake::sql::FakeSql;
     use crate::host::{Containers, Host, Output};
     use crate::model::topology::tests::container;
     use crate::render::testing;
@@ -140,9 +174,10 @@ mod tests {
             container,
             command: Command { environment, ..Command::shell("make") },
             done: Done::Run { script: "look".to_owned() },
+            fills: Vec::new(),
             upgrades: true,
             attempts: 1,
-            shared: Arc::new(Shared::new(cloud, BTreeMap::new())),
+            shared: Arc::new(Shared::new(cloud, testing::secrets())),
         };
         (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
     }
@@ -181,5 +216,42 @@ mod tests {
         let gone = Setup { container: container("gone/1"), ..setup };
         context.host.records.set("setup/c/x", &gone.fingerprint()).await.unwrap();
         assert_eq!(gone.observe(&context).await.unwrap(), Observation::Wrong(reason));
+    }
+
+    #[tokio::test]
+    async fn databases_are_emptied_only_when_no_run_ever_filled_them() {
+        let (setup, context) = setup(true).await;
+        let sql = Arc::new(FakeSql::default());
+        sql.answer("information_schema.TABLES", &[&["0"]]);
+        let emptied = || {
+            let mut statements = sql.statements.lock().unwrap();
+            let dropped = statements.iter().any(|(_, text)| text.starts_with("DROP DATABASE"));
+            statements.clear();
+            dropped
+        };
+        let on = |containers: Arc<dyn Containers>| StepContext {
+            host: Arc::new(Host {
+                containers,
+                records: Arc::clone(&context.host.records),
+                sql: Arc::clone(&sql) as Arc<_>,
+                ..absent()
+            }),
+            ..context.clone()
+        };
+        let cut_off = on(Arc::new(FakeContainers::default()));
+        let whole = on(Arc::clone(&context.host.containers));
+        let setup = Setup { fills: vec!["c".to_owned()], ..setup };
+
+        setup.act(&cut_off).await.unwrap_err();
+        assert!(!emptied(), "they were empty");
+        sql.answer("information_schema.TABLES", &[&["7"]]);
+        setup.act(&cut_off).await.unwrap_err();
+        assert!(emptied(), "half a schema");
+        setup.act(&whole).await.unwrap();
+        assert!(emptied(), "half a schema again");
+        let upgrade = Setup { command: Command::shell("make anew"), ..setup };
+        upgrade.act(&cut_off).await.unwrap_err();
+        upgrade.act(&whole).await.unwrap();
+        assert!(!emptied(), "what was filled whole has a user's data");
     }
 }

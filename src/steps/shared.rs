@@ -83,6 +83,18 @@ impl Shared {
         Err(last)
     }
 
+    /// Runs statements one after another on the first database member that answers.
+    pub async fn execute(&self, context: &StepContext, statements: &[String]) -> Result<()> {
+        let mut last = Error::failed("change the databases").because("there is no member");
+        for member in self.cloud.members(&self.sql_definition()?.kind) {
+            match context.host.sql.execute(&self.sql_account(member)?, statements).await {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     /// The first column of the first row of a statement run on one member: over the network with
     /// the engine's account, or (before that account exists) by the member's local administrator.
     pub async fn member_sql(

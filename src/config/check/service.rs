@@ -112,6 +112,10 @@ fn check_setup(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
         file.expect(seen.insert(&command.name), &command.name, || {
             format!("there are two set-up commands `{}`", command.name)
         });
+        for database in &command.fills {
+            let own = service.databases.iter().map(|database| database.name.as_str());
+            file.known("database", database, own);
+        }
         file.no_secret_in(&command.script, &command.name);
         if let Done::Run { script } | Done::Sql { query: script } = &command.done {
             file.no_secret_in(script, &command.name);

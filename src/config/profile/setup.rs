@@ -22,6 +22,11 @@ pub struct SetupCommand {
     pub environment: BTreeMap<String, String>,
     /// How it is observed to be done already.
     pub done: Done,
+    /// The service's databases that it fills. Where they were empty and it was cut off, they are
+    /// emptied before it runs again: MariaDB cannot undo half of a migration, and no migration
+    /// begins in the middle.
+    #[serde(default)]
+    pub fills: Vec<String>,
     /// Whether it upgrades what is there (the default): then it also runs, though its result is there,
     /// when the container has other layers than those with which it last ran, or when it changed
     /// itself. A command that only makes what is missing does not.

@@ -126,6 +126,7 @@ impl Builder<'_> {
             container,
             command: rendered,
             done,
+            fills: command.fills.clone(),
             upgrades: command.upgrades,
             attempts: if command.before == SetupPhase::Cloud { ATTEMPTS } else { 1 },
             shared: Arc::clone(&self.shared),
