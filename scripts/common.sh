@@ -79,6 +79,11 @@ need_further_packages() {
     fi
 }
 
+# What makes the Debian package.
+need_cargo_deb() {
+    as_builder cargo deb --version >/dev/null 2>&1 || as_builder cargo install --locked --quiet cargo-deb
+}
+
 have_lxc_headers() { pkg-config --exists lxc 2>/dev/null; }
 
 # Nothing that the user installed is removed for it.

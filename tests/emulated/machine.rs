@@ -30,7 +30,8 @@ impl Machine {
         let network =
             format!("user,id=net,restrict=on,guestfwd=tcp:{WORLD}:80-cmd:/bin/cat /disks/world");
         let drive = |name: &str| format!("file=/disks/{name},if=virtio,format=raw,cache=unsafe");
-        let mut command = Command::new("chroot");
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "chroot"]);
         command.arg(&disks.emulator).arg("qemu-system-x86_64");
         command.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"]);
         command.args(["-m", "3072", "-nographic", "-nodefaults", "-serial", "stdio"]);

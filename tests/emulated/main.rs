@@ -54,7 +54,7 @@ fn a_host_as_users_have_it() {
     report.extend(machine.kill());
     // It reboots by itself once, and powers off in the end.
     let machine = Machine::boot(&disks);
-    report.extend(machine.finish(Duration::from_secs(900)));
+    report.extend(machine.finish(Duration::from_secs(1500)));
 
     let (checks, rest): (Vec<String>, Vec<String>) =
         report.into_iter().partition(|line| line.starts_with("check "));
