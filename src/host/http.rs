@@ -23,35 +23,30 @@ const LARGEST_BODY_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct RealHttp {
     agent: Agent,
-}
-
-impl Default for RealHttp {
-    fn default() -> Self {
-        Self::new()
-    }
+    patience: u32,
 }
 
 impl RealHttp {
     /// One for all services. Each request has a connection of its own, a fraction of a millisecond
     /// here: one that was kept can be closed by the other side while a request is on its way, and
-    /// what that request made nobody knows.
-    pub fn new() -> Self {
+    /// what that request made nobody knows. Time limits are multiplied by `patience`.
+    pub fn new(patience: u32) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT * patience))
             .max_idle_connections(0)
             .allow_non_standard_methods(true)
             .user_agent("aio")
             .build();
-        Self { agent: config.new_agent() }
+        Self { agent: config.new_agent(), patience }
     }
 
     fn exchange(&self, request: Request) -> Result<Response> {
         let doing = format!("{} {}", request.method, request.url);
-        let limit = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let limit = request.timeout.unwrap_or(DEFAULT_TIMEOUT) * self.patience;
         let mut builder = http::Request::builder().method(request.method.as_str()).uri(request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -155,7 +150,7 @@ mod tests {
             body: Some(serde_json::json!({"user": "heat"})),
             timeout: None,
         };
-        let response = RealHttp::new().send(request).await.unwrap();
+        let response = RealHttp::new(1).send(request).await.unwrap();
         assert_eq!((response.status, response.body.as_str()), (409, "busy"));
         assert!(response.headers.contains(&("x-subject-token".to_owned(), "t".to_owned())));
         let sent = served.join().unwrap();
@@ -170,7 +165,7 @@ mod tests {
             "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n",
         );
         let request = Request { method: "GET".to_owned(), url, ..Request::default() };
-        let response = RealHttp::new().send(request).await.unwrap();
+        let response = RealHttp::new(1).send(request).await.unwrap();
         assert_eq!(response.status, 302);
         assert!(served.join().unwrap().starts_with("GET /v3/x"));
     }
@@ -186,7 +181,7 @@ mod tests {
                 stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             }
         });
-        let http = RealHttp::new();
+        let http = RealHttp::new(1);
         for _ in 0..2 {
             let request =
                 Request { method: "POST".to_owned(), url: url.clone(), ..Request::default() };
@@ -206,7 +201,7 @@ mod tests {
             timeout: Some(Duration::from_millis(200)),
             ..Request::default()
         };
-        let error = RealHttp::new().send(request).await.unwrap_err().to_string();
+        let error = RealHttp::new(1).send(request).await.unwrap_err().to_string();
         assert!(error.starts_with("GET http://127.0.0.1:"), "{error}");
         assert!(error.ends_with("no answer in time") && !error.contains("secret"), "{error}");
     }

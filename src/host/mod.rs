@@ -59,6 +59,16 @@ pub struct Host {
     pub installation: Arc<dyn Installation>,
     /// What it says about itself.
     pub diagnostics: Arc<dyn Diagnostics>,
+    /// What time limits are multiplied by. Those that are given to the host (of a command, a request)
+    /// it multiplies itself; a step that waits asks [`Self::patiently`].
+    pub patience: u32,
+}
+
+impl Host {
+    /// A time limit on this host.
+    pub fn patiently(&self, limit: Duration) -> Duration {
+        limit * self.patience
+    }
 }
 
 /// What a container is doing.

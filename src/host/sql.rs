@@ -25,71 +25,82 @@ const LARGEST_PACKET_BYTES: usize = 16 << 20;
 const SYNTAX_ERROR: u16 = 1064;
 
 /// The real thing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RealSql;
+#[derive(Clone, Copy, Debug)]
+pub struct RealSql {
+    patience: u32,
+}
 
 impl RealSql {
-    /// One for all servers.
-    pub fn new() -> Self {
-        Self
+    /// One for all servers. Time limits are multiplied by `patience`.
+    pub fn new(patience: u32) -> Self {
+        Self { patience }
+    }
+
+    async fn connect(self, server: &SqlServer) -> Result<Conn> {
+        let doing = || {
+            let SqlServer { address, port, user, .. } = server;
+            format!("connect to the database at {address}:{port} as {user}")
+        };
+        let options = OptsBuilder::default()
+            .ip_or_hostname(server.address.to_string())
+            .tcp_port(server.port)
+            .user(Some(server.user.clone()))
+            .pass(Some(server.password.expose_secret()))
+            .prefer_socket(false)
+            .max_allowed_packet(Some(LARGEST_PACKET_BYTES))
+            .wait_timeout(Some(28_800));
+        self.limited(CONNECT_TIMEOUT, doing, Conn::new(options)).await
+    }
+
+    async fn statement<T>(
+        self,
+        server: &SqlServer,
+        statement: &str,
+        work: impl Future<Output = mysql_async::Result<T>>,
+    ) -> Result<T> {
+        let doing = || format!("run `{}` on the database at {}", verb(statement), server.address);
+        self.limited(STATEMENT_TIMEOUT, doing, work).await
+    }
+
+    /// The work is done: a goodbye that fails changes nothing.
+    async fn close(self, connection: Conn) {
+        let _ = timeout(CONNECT_TIMEOUT * self.patience, connection.disconnect()).await;
+    }
+
+    async fn limited<T>(
+        self,
+        limit: Duration,
+        doing: impl Fn() -> String,
+        work: impl Future<Output = mysql_async::Result<T>>,
+    ) -> Result<T> {
+        let limit = limit * self.patience;
+        match timeout(limit, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(Error::failed(doing()).because(reason(&error))),
+            Err(_) => {
+                Err(Error::failed(doing())
+                    .because(format!("no answer within {} s", limit.as_secs())))
+            }
+        }
     }
 }
 
 #[async_trait]
 impl Sql for RealSql {
     async fn query(&self, server: &SqlServer, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let mut connection = connect(server).await?;
-        let rows: Vec<Row> = limited(server, statement, connection.query(statement)).await?;
-        close(connection).await;
+        let mut connection = self.connect(server).await?;
+        let rows: Vec<Row> = self.statement(server, statement, connection.query(statement)).await?;
+        self.close(connection).await;
         Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
     }
 
     async fn execute(&self, server: &SqlServer, statements: &[String]) -> Result<()> {
-        let mut connection = connect(server).await?;
+        let mut connection = self.connect(server).await?;
         for statement in statements {
-            limited(server, statement, connection.query_drop(statement)).await?;
+            self.statement(server, statement, connection.query_drop(statement)).await?;
         }
-        close(connection).await;
+        self.close(connection).await;
         Ok(())
-    }
-}
-
-async fn connect(server: &SqlServer) -> Result<Conn> {
-    let doing = || {
-        format!("connect to the database at {}:{} as {}", server.address, server.port, server.user)
-    };
-    let options = OptsBuilder::default()
-        .ip_or_hostname(server.address.to_string())
-        .tcp_port(server.port)
-        .user(Some(server.user.clone()))
-        .pass(Some(server.password.expose_secret()))
-        .prefer_socket(false)
-        .max_allowed_packet(Some(LARGEST_PACKET_BYTES))
-        .wait_timeout(Some(28_800));
-    match timeout(CONNECT_TIMEOUT, Conn::new(options)).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(Error::failed(doing()).because(reason(&error))),
-        Err(_) => Err(Error::failed(doing())
-            .because(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
-    }
-}
-
-/// The work is done: a goodbye that fails changes nothing.
-async fn close(connection: Conn) {
-    let _ = timeout(CONNECT_TIMEOUT, connection.disconnect()).await;
-}
-
-async fn limited<T>(
-    server: &SqlServer,
-    statement: &str,
-    work: impl Future<Output = mysql_async::Result<T>>,
-) -> Result<T> {
-    let doing = || format!("run `{}` on the database at {}", verb(statement), server.address);
-    match timeout(STATEMENT_TIMEOUT, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(Error::failed(doing()).because(reason(&error))),
-        Err(_) => Err(Error::failed(doing())
-            .because(format!("no answer within {} s", STATEMENT_TIMEOUT.as_secs()))),
     }
 }
 
@@ -158,7 +169,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = RealSql.query(&server(port), "SELECT 1").await.unwrap_err();
+        let error = RealSql::new(1).query(&server(port), "SELECT 1").await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&format!("127.0.0.1:{port} as root")), "{text}");
         assert!(text.contains("refused") && !text.contains("hunter2"), "{text}");
@@ -169,7 +180,7 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
         let start = std::time::Instant::now();
-        let error = RealSql.query(&server(port), "SELECT 1").await.unwrap_err();
+        let error = RealSql::new(1).query(&server(port), "SELECT 1").await.unwrap_err();
         assert!(error.to_string().ends_with("no answer within 2 s"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(4));
     }

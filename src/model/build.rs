@@ -21,6 +21,8 @@ pub struct Inputs<'a> {
     pub paths: &'a Paths,
     /// The region in the catalog.
     pub region: &'a str,
+    /// See [`Cloud::patience`].
+    pub patience: u32,
     /// The release.
     pub release: &'a Release,
     /// The scenario's name.
@@ -99,6 +101,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
     Ok(Cloud {
         name: cloud_name.clone(),
         region: inputs.region.to_owned(),
+        patience: inputs.patience,
         release: inputs.release.clone(),
         scenario: inputs.scenario.to_owned(),
         networks: inputs.networks.clone(),

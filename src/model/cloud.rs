@@ -18,6 +18,9 @@ pub struct Cloud {
     pub name: String,
     /// The region in the catalog: `RegionOne`.
     pub region: String,
+    /// What time limits are multiplied by: 1, or more where the host is far slower than most.
+    #[serde(default = "one")]
+    pub patience: u32,
     /// The release.
     pub release: Release,
     /// The scenario's name.
@@ -43,6 +46,10 @@ pub struct Cloud {
     /// user's but what `aio dev` is doing now, so it is not recorded with the rest.
     #[serde(skip)]
     pub standby: BTreeSet<String>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 impl Cloud {

@@ -38,6 +38,7 @@ pub struct Context {
 struct CloudValue<'a> {
     name: &'a str,
     region: &'a str,
+    patience: u32,
     release: &'a str,
     scenario: &'a str,
     virtual_address: String,
@@ -140,6 +141,7 @@ fn cloud_value(cloud: &Cloud) -> CloudValue<'_> {
     CloudValue {
         name: &cloud.name,
         region: &cloud.region,
+        patience: cloud.patience,
         release: &cloud.release.release,
         scenario: &cloud.scenario,
         virtual_address: cloud.networks.virtual_address.to_string(),

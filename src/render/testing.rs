@@ -73,6 +73,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
         health: BTreeMap::new(),
         name: "aio1".to_owned(),
         region: "RegionOne".to_owned(),
+        patience: 1,
         release: profiles.releases["2025.1"].clone(),
         scenario: "control".to_owned(),
         networks: Networks {
@@ -201,6 +202,7 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
     Cloud {
         name: "aio1".to_owned(),
         region: "RegionOne".to_owned(),
+        patience: 1,
         release: profiles.releases.values().next().unwrap().clone(),
         scenario: scenario.scenario.clone(),
         networks: networks.networks,

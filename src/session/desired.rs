@@ -117,6 +117,7 @@ async fn desire(
     let scenario = scenario(&mut written, choices, &release, facts)?;
     let Written { profiles, specification, mut cloud_file, overrides, user_variables } = written;
     cloud_file.decide(Key::Name, &paths.cloud, "")?;
+    cloud_file.decide(Key::Patience, "1", "")?;
     cloud_file.decide(Key::Region, DEFAULT_REGION, "OpenStack's own default")?;
     let before = cloud_file.clone();
     cloud_file.change_services(choices, &scenario, &profiles)?;
@@ -166,6 +167,7 @@ async fn desire(
     let mut cloud = build::build(Inputs {
         paths,
         region: cloud_file.region().unwrap_or(DEFAULT_REGION),
+        patience: cloud_file.patience().0,
         release: &release,
         scenario: &scenario.scenario,
         members: &members,

@@ -42,6 +42,7 @@ fn systemd() -> bool {
 /// What of the host decides how a cloud's containers are defined.
 fn features(cloud: &Cloud) -> HostFeatures {
     HostFeatures {
+        patience: cloud.patience,
         unified_cgroups: cloud.unified_cgroups,
         apparmor: apparmor(),
         legacy_cgroup_environment: cloud.release.legacy_cgroup_environment.clone(),
@@ -68,6 +69,7 @@ pub async fn host(paths: &Paths, cloud: &Cloud, access: Access) -> Result<Host> 
 /// When the running binary cannot be found.
 pub async fn broken_host(paths: &Paths, cloud: Option<&Cloud>) -> Result<Host> {
     let unknown = || HostFeatures {
+        patience: 1,
         unified_cgroups: true,
         apparmor: apparmor(),
         legacy_cgroup_environment: BTreeMap::new(),
@@ -93,15 +95,17 @@ fn assemble(
 ) -> Result<Host> {
     let installation = RealInstallation::new(paths.clone(), systemd())?;
     let helper = installation.source().to_owned();
+    let patience = features.patience;
     Ok(Host {
         containers: Arc::new(RealContainers::new(paths.clone(), id_range, features, helper)),
         layers: Arc::new(RealLayers::new(paths.clone())),
         network: Arc::new(RealNetwork::new(Path::new(RUN_DIR))),
         settings: Arc::new(settings),
-        sql: Arc::new(RealSql::new()),
-        http: Arc::new(RealHttp::new()),
+        sql: Arc::new(RealSql::new(patience)),
+        http: Arc::new(RealHttp::new(patience)),
         records: records(paths),
         installation: Arc::new(installation),
+        patience,
         diagnostics: Arc::new(RealDiagnostics::new(paths.clone())),
     })
 }

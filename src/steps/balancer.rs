@@ -138,7 +138,7 @@ impl Balancer {
             return Ok(());
         }
         self.tell(context, &commands.join(";")).await?;
-        let deadline = Instant::now() + DRAIN_LIMIT;
+        let deadline = Instant::now() + context.host.patiently(DRAIN_LIMIT);
         while Instant::now() < deadline && !context.cancel.is_cancelled() {
             let busy = self
                 .servers(context)
@@ -208,7 +208,7 @@ impl Balancer {
 
     /// Waits until a member has passed its checks: whoever is taken out next needs it.
     pub async fn wait_up(&self, context: &StepContext, member: &Container) -> Result<()> {
-        let deadline = Instant::now() + CHECK_LIMIT;
+        let deadline = Instant::now() + context.host.patiently(CHECK_LIMIT);
         loop {
             let servers = self.servers(context).await;
             let down =

@@ -288,7 +288,7 @@ impl Form {
     }
 
     async fn expect_complete(&self, context: &StepContext) -> Result<()> {
-        let limit = Duration::from_secs(self.unit.timeout_secs);
+        let limit = context.host.patiently(Duration::from_secs(self.unit.timeout_secs));
         let Some(reason) = self.wait_complete(context, limit).await? else { return Ok(()) };
         let mut error = Error::failed(format!("form the cluster of {}", self.cluster.unit))
             .because(format!("after {} s: {reason}", limit.as_secs()));
@@ -326,7 +326,8 @@ impl Action for Form {
     async fn act(&self, context: &StepContext) -> Result<()> {
         let inactive = self.inactive(context).await?;
         if inactive.len() == self.members.len() {
-            let limit = Duration::from_secs(self.cluster.form_timeout_secs);
+            let usual = Duration::from_secs(self.cluster.form_timeout_secs);
+            let limit = context.host.patiently(usual);
             let formed = self.were_together(context).await?
                 && matches!(
                     tokio::time::timeout(limit, self.start(context, &inactive)).await,

@@ -128,7 +128,7 @@ impl Action for Grow {
     async fn act(&self, context: &StepContext) -> Result<()> {
         let name = &self.member.name;
         if let Some(script) = &self.script {
-            let limit = std::time::Duration::from_secs(30);
+            let limit = context.host.patiently(std::time::Duration::from_secs(30));
             let probes = self.shared.cloud.probes(&self.member);
             wait_healthy(context, &self.shared, &self.member, probes, limit).await?;
             let doing = format!("give `{name}` its share again");

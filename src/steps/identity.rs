@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
     }
 
     async fn answer(&self, request: Request) -> Result<Response> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.context.host.patiently(PATIENCE);
         loop {
             let response = self.context.host.http.send(request.clone()).await?;
             let lost = matches!(response.status, 502..=504);

@@ -69,8 +69,8 @@ impl Action for Ready {
         for (member, _) in self.down(context).await? {
             self.shared.balancer.put_back(context, member).await?;
         }
-        let look = || self.wrong(context);
-        if until_well(context, SEEN_LIMIT, POLL, look).await?.is_none() {
+        let limit = context.host.patiently(SEEN_LIMIT);
+        if until_well(context, limit, POLL, || self.wrong(context)).await?.is_none() {
             return Ok(());
         }
         let down = self.down(context).await?;
@@ -120,7 +120,8 @@ impl Action for Verify {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        let reason = until_well(context, SEEN_LIMIT, POLL, || self.wrong(context)).await?;
+        let limit = context.host.patiently(SEEN_LIMIT);
+        let reason = until_well(context, limit, POLL, || self.wrong(context)).await?;
         let Some(reason) = reason else { return Ok(()) };
         Err(Error::failed("verify the cloud")
             .because(reason)

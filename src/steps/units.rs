@@ -127,7 +127,7 @@ impl Units {
     }
 
     async fn wait(&self, context: &StepContext) -> Result<()> {
-        let limit = self.limit();
+        let limit = context.host.patiently(self.limit());
         let reason =
             wait_healthy(context, &self.shared, &self.container, &self.probes, limit).await?;
         let Some(reason) = reason else { return Ok(()) };
@@ -135,6 +135,7 @@ impl Units {
         Err(Error::failed(format!("wait until `{name}` is healthy"))
             .because(format!("after {} s: {reason}", limit.as_secs()))
             .hint(format!("run `aio logs {name}` for all that its units said"))
+            .hint("on a host that is far slower than most, `--set patience=3` triples all time limits")
             .output(last_words(context, name, &self.names()).await))
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aio::host::layers::sources;
 
+use super::inside::Use;
 use super::support::process::{self, shell};
 
 /// What a user's host has before `aio` comes. Firewalls are there, and none is on.
@@ -32,7 +33,7 @@ pub struct Disks {
 
 impl Disks {
     /// Makes everything anew.
-    pub fn make(place: &Path, release: &str) -> Self {
+    pub fn make(place: &Path, release: &str, used: &Use) -> Self {
         let suite = match release {
             "debian-13" => "trixie",
             "debian-12" => "bookworm",
@@ -52,20 +53,21 @@ impl Disks {
         thread::scope(|scope| {
             scope.spawn(|| debian("trixie", &disks.emulator, "qemu-system-x86", &[]));
             scope.spawn(|| debian(suite, &system, PACKAGES, &[install]));
-            disks.layers();
+            disks.layers(used);
         });
-        furnish(&system);
+        furnish(&system, used);
         upgrade(&package, &system.join("root/packages/newer.deb"));
         let into = disks.emulator.join("disks");
         fs::create_dir_all(&into).unwrap();
         shell(&format!(
             "cp {system}/boot/vmlinuz-* {into}/vmlinuz; cp {system}/boot/initrd.img-* {into}/initrd; \
-             truncate -s 4G {into}/system {into}/state; \
+             truncate -s 4G {into}/system; truncate -s {state} {into}/state; \
              mke2fs -q -t ext4 -F -d {system} {into}/system; \
              mke2fs -q -t ext4 -F -L state -d {place}/state {into}/state",
             system = system.display(),
             into = into.display(),
             place = place.display(),
+            state = if used.light { "4G" } else { "16G" },
         ));
         // Slaves: taken away here, what is mounted in them stays on this host.
         for name in ["dev", "proc"] {
@@ -87,18 +89,21 @@ impl Disks {
         shell(&format!("rm -rf --one-file-system {}", self.place.display()));
     }
 
-    /// Builds the layers of the light cloud, by building it here.
-    fn layers(&self) {
+    /// Builds the layers of the cloud, by building it here.
+    fn layers(&self, used: &Use) {
         let config = self.place.join("config");
-        shell(&format!("mkdir {0}; cp -r {LIGHT} {0}/profiles", config.display()));
+        fs::create_dir(&config).unwrap();
+        if used.light {
+            shell(&format!("cp -r {LIGHT} {}/profiles", config.display()));
+        }
         let state = self.place.join("state");
         let aio = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_aio"));
             command.args(["--name", "emulated", "--config-dir"]).arg(&config);
             command.arg("--state-dir").arg(&state).args(arguments).env_remove("AIO_NAME");
-            process::run(command, Duration::from_secs(300)).ok();
+            process::run(command, Duration::from_secs(900)).ok();
         };
-        aio(&["bootstrap", "--scenario", "light"]);
+        aio(&["bootstrap", "--scenario", used.scenario]);
         aio(&["destroy", "--yes", "--keep-images"]);
     }
 }
@@ -119,7 +124,7 @@ fn debian(suite: &str, root: &Path, packages: &str, hooks: &[String]) {
 }
 
 /// What a host has besides packages: a name, a network, its disks, this program at every boot.
-fn furnish(root: &Path) {
+fn furnish(root: &Path, used: &Use) {
     let write = |path: &str, text: &str| {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -138,10 +143,12 @@ fn furnish(root: &Path) {
     // Nothing that AppArmor denies may be missing from the kernel's log.
     write("etc/sysctl.d/log.conf", "kernel.printk_ratelimit = 0\n");
     write("etc/systemd/network/wired.network", "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n");
-    write("etc/systemd/system/emulated-test.service", UNIT);
+    write("etc/systemd/system/emulated-test.service", &UNIT.replace("PART", used.part));
+    if used.light {
+        shell(&format!("mkdir -p {0}; cp -r {LIGHT} {0}/profiles", root.join("etc/aio").display()));
+    }
     shell(&format!(
         "cp {program} {root}/usr/local/sbin/emulated-test; mkdir -p {root}/var/lib/aio; \
-         mkdir -p {root}/etc/aio; cp -r {LIGHT} {root}/etc/aio/profiles; \
          systemctl --quiet --root={root} enable emulated-test systemd-networkd \
              systemd-networkd-wait-online; \
          systemctl --quiet --root={root} disable {off}; \
@@ -156,7 +163,7 @@ fn furnish(root: &Path) {
 const UNIT: &str = "[Unit]
 Description=What is tried on this host
 [Service]
-Environment=AIO_TEST_INSIDE=1 HOME=/root
+Environment=AIO_TEST_INSIDE=PART HOME=/root
 ExecStart=/usr/local/sbin/emulated-test --include-ignored --nocapture
 ExecStopPost=/bin/sh -c 'test -e /run/reboots || systemctl poweroff'
 StandardOutput=tty

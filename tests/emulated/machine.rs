@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::disks::Disks;
+use super::inside::Use;
 
 /// What is heard at [`WORLD`], which stands for all that is outside of the host.
 pub const ANSWER: &str = "the world\n";
@@ -24,7 +25,7 @@ pub struct Machine {
 
 impl Machine {
     /// Turns it on.
-    pub fn boot(disks: &Disks) -> Self {
+    pub fn boot(disks: &Disks, used: &Use) -> Self {
         fs::write(disks.emulator.join("disks/world"), ANSWER).unwrap();
         // `restrict`: it reaches nobody but an address at which a program answers.
         let network =
@@ -34,7 +35,14 @@ impl Machine {
         command.args(["--pdeathsig", "KILL", "chroot"]);
         command.arg(&disks.emulator).arg("qemu-system-x86_64");
         command.args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"]);
-        command.args(["-m", "3072", "-nographic", "-nodefaults", "-serial", "stdio"]);
+        command.args([
+            "-m",
+            &used.memory_mib.to_string(),
+            "-nographic",
+            "-nodefaults",
+            "-serial",
+            "stdio",
+        ]);
         command.args(["-kernel", "/disks/vmlinuz", "-initrd", "/disks/initrd", "-append"]);
         command.arg("root=/dev/vda rw console=ttyS0 quiet apparmor=1 security=apparmor");
         command.args(["-drive", &drive("system"), "-drive", &drive("state")]);

@@ -89,6 +89,7 @@ impl Bench {
         settings.apply(&release.kernel_settings).await.unwrap();
         let id_range = settings.id_range().await.unwrap();
         let features = HostFeatures {
+            patience: 1,
             unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
             apparmor: Path::new("/sys/kernel/security/apparmor/profiles").exists(),
             legacy_cgroup_environment: release.legacy_cgroup_environment.clone(),
@@ -213,6 +214,7 @@ impl Drop for Bench {
 /// Removes what this or an earlier run left.
 async fn clear(paths: &Paths) {
     let features = HostFeatures {
+        patience: 1,
         unified_cgroups: false,
         apparmor: false,
         legacy_cgroup_environment: BTreeMap::new(),

@@ -36,7 +36,7 @@ use super::yaml;
 
 pub use members::{MemberChange, member_changes, refuse_fixed};
 pub use options::CloudOptions;
-pub use values::{Expose, Key};
+pub use values::{Expose, Key, Patience};
 
 const NEW: &str = "\
 # What this cloud is: what its first run chose, with the reasons. Edit it, or pass an option that
@@ -57,6 +57,9 @@ virtual_address:
 
 # Where the cloud is reached from outside: off, host (this host's own address) or an address.
 expose:
+
+# What every time limit is multiplied by: 1, or more where the host is far slower than most.
+patience:
 
 # Values of variables, as `--set NAME=VALUE` writes them. They win over `user_variables.yml`.
 variables:
@@ -136,6 +139,11 @@ impl CloudFile {
     /// Where the cloud is reached from outside.
     pub fn expose(&self) -> Expose {
         self.written.expose.unwrap_or_default()
+    }
+
+    /// What every time limit is multiplied by.
+    pub fn patience(&self) -> Patience {
+        self.written.patience.unwrap_or_default()
     }
 
     /// Chooses a value that the file leaves open; one that stands there stays.
@@ -227,12 +235,16 @@ impl CloudFile {
             Key::Network(role) => self.networks().contains_key(&role),
             Key::VirtualAddress => self.written.virtual_address.is_some(),
             Key::Expose => self.written.expose.is_some(),
+            Key::Patience => self.written.patience.is_some(),
         }
     }
 
     /// Sets a value. A line whose value is the same already stays as it is.
     fn put(&mut self, key: Key, value: &str, why: &str) -> Result<()> {
-        let text = scalar(&Value::from(value));
+        let text = match key {
+            Key::Patience => value.to_owned(),
+            _ => scalar(&Value::from(value)),
+        };
         match key {
             Key::Network(role) => self.put_child("networks", role.name(), &text, why),
             key => self.edit(key.name(), |document, _| {

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::network::{NetworkRole, Range};
 
 use super::values::scalar;
-use super::{CloudFile, Expose, Key};
+use super::{CloudFile, Expose, Key, Patience};
 
 /// What a user passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +27,13 @@ pub struct CloudOptions {
 }
 
 /// Keys of `--set` that are those of `cloud.yml` itself.
-const SINGLE: [(&str, Key); 5] = [
+const SINGLE: [(&str, Key); 6] = [
     ("region", Key::Region),
     ("release", Key::Release),
     ("scenario", Key::Scenario),
     ("virtual_address", Key::VirtualAddress),
     ("expose", Key::Expose),
+    ("patience", Key::Patience),
 ];
 
 impl CloudFile {
@@ -141,6 +142,7 @@ impl CloudFile {
             Key::Scenario => self.scenario().map(str::to_owned),
             Key::VirtualAddress => self.virtual_address().map(|address| address.to_string()),
             Key::Expose => self.written.expose.map(|expose| expose.to_string()),
+            Key::Patience => self.written.patience.map(|patience| patience.to_string()),
             Key::Name | Key::Network(_) => None,
         };
         let value = match key {
@@ -155,6 +157,11 @@ impl CloudFile {
             Key::Expose => {
                 let expose: Expose = value.parse().map_err(|why: String| wrong(option, &why))?;
                 expose.to_string()
+            }
+            Key::Patience => {
+                let patience: Patience =
+                    value.parse().map_err(|why: String| wrong(option, &why))?;
+                patience.to_string()
             }
             Key::VirtualAddress => {
                 let address = value.parse::<std::net::Ipv4Addr>();

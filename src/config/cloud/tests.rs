@@ -60,6 +60,7 @@ fn first_run() -> CloudFile {
     file.decide(Key::Network(NetworkRole::Management), "172.29.236.0/22", "").unwrap();
     file.decide(Key::VirtualAddress, "172.29.236.101", "").unwrap();
     file.decide(Key::Expose, "off", "").unwrap();
+    file.decide(Key::Patience, "1", "").unwrap();
     file
 }
 
@@ -92,6 +93,8 @@ networks:
 virtual_address: 172.29.236.101
 
 expose: off
+
+patience: 1
 
 variables:"
     );
@@ -163,6 +166,18 @@ fn variables_are_typed_and_win_over_the_users_file() {
 }
 
 #[test]
+fn patience_is_a_number_of_times() {
+    let mut file = CloudFile::load(Path::new("/nonexistent/cloud.yml")).unwrap();
+    assert_eq!(file.patience(), Patience(1));
+    file.apply(&options(&[("patience", "20")]), &profiles()).unwrap();
+    assert_eq!(file.patience(), Patience(20));
+    for wrong in ["0", "101", "2.5", "much"] {
+        let refused = file.apply(&options(&[("patience", wrong)]), &profiles()).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Usage, "{wrong}");
+    }
+}
+
+#[test]
 fn expose_takes_an_address_or_the_hosts_own() {
     let mut file = first_run();
     let expose = |text: &str| CloudOptions { expose: Some(text.to_owned()), ..options(&[]) };
@@ -201,6 +216,7 @@ fn wrong_names_are_errors_with_the_nearest_right_one() {
     assert_eq!(error.message, "cloud.yml:1:1: unknown field `scenaro`");
     assert_eq!(read("networks: {natt: 10.0.0.0/24}\n").unwrap_err().hints, ["did you mean `nat`?"]);
     assert!(read("expose: here\n").is_err());
+    assert!(read("patience: 0\n").is_err());
     assert!(read("members: {galera: many}\n").unwrap_err().message.starts_with("cloud.yml:1:"));
 }
 

@@ -21,6 +21,7 @@ pub(super) struct Written {
     pub(super) networks: Option<WrittenNetworks>,
     pub(super) virtual_address: Option<Ipv4Addr>,
     pub(super) expose: Option<Expose>,
+    pub(super) patience: Option<Patience>,
     pub(super) variables: Option<IndexMap<String, Value>>,
 }
 
@@ -99,6 +100,39 @@ impl<'de> Deserialize<'de> for Expose {
     }
 }
 
+/// What every time limit is multiplied by: 1 unless said, 100 at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub u32);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl FromStr for Patience {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(times @ 1..=100) => Ok(Self(times)),
+            _ => Err(format!("`{text}` is not a whole number from 1 to 100")),
+        }
+    }
+}
+
+impl std::fmt::Display for Patience {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl<'de> Deserialize<'de> for Patience {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar(&Value::deserialize(deserializer)?).parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A single value of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -116,6 +150,8 @@ pub enum Key {
     VirtualAddress,
     /// Where the cloud is reached from outside.
     Expose,
+    /// What time limits are multiplied by.
+    Patience,
 }
 
 impl Key {
@@ -128,6 +164,7 @@ impl Key {
             Self::Network(role) => role.name(),
             Self::VirtualAddress => "virtual_address",
             Self::Expose => "expose",
+            Self::Patience => "patience",
         }
     }
 }

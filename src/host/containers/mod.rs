@@ -34,6 +34,8 @@ use crate::state::paths::Paths;
 /// What of the host decides how containers are defined.
 #[derive(Clone, Debug)]
 pub struct HostFeatures {
+    /// What time limits are multiplied by.
+    pub patience: u32,
     /// Control groups of version 2 alone.
     pub unified_cgroups: bool,
     /// AppArmor is there and confines.
@@ -92,7 +94,13 @@ impl RealContainers {
         stdin: &[u8],
         timeout: Option<Duration>,
     ) -> Result<Output> {
+        let timeout = timeout.map(|limit| self.patiently(limit));
         client::call(&self.inner.helper, request, stdin, timeout).await
+    }
+
+    /// A time limit on this host.
+    fn patiently(&self, limit: Duration) -> Duration {
+        limit * self.inner.features.patience
     }
 
     /// What the helper is asked for a command, and the command's standard input.
@@ -216,7 +224,7 @@ impl Containers for RealContainers {
     }
 
     async fn follow(&self, name: &str, command: Command, listen: &Listen) -> Result<Output> {
-        let timeout = command.timeout;
+        let timeout = command.timeout.map(|limit| self.patiently(limit));
         let (request, stdin) = self.run_request(name, command).await?;
         let output = client::follow(&self.inner.helper, &request, &stdin, timeout, listen).await;
         output.map_err(|error| error.context(format!("run a command in container `{name}`")))

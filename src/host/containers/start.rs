@@ -24,23 +24,24 @@ pub(super) async fn start(containers: &RealContainers, name: &str) -> Result<()>
         state @ ContainerState::Absent => {
             return Err(not_running(name, state).context(format!("start container `{name}`")));
         }
-        ContainerState::Running { init_pid } => return booted(name, init_pid).await,
+        ContainerState::Running { init_pid } => return booted(containers, name, init_pid).await,
         ContainerState::Stopped => {}
     }
     let request = Request::Start { name: name.to_owned(), log: Inner::log_file(name) };
     containers.call(&request, &[], Some(START)).await?;
     match containers.state(name).await? {
-        ContainerState::Running { init_pid } => booted(name, init_pid).await,
+        ContainerState::Running { init_pid } => booted(containers, name, init_pid).await,
         _ => Err(boot_error(name, "its init ended at once")),
     }
 }
 
 /// Waits until the container's systemd answers: it makes its private socket when it is about to
 /// enter its main loop, with the default target's jobs queued.
-async fn booted(name: &str, init_pid: u32) -> Result<()> {
+async fn booted(containers: &RealContainers, name: &str, init_pid: u32) -> Result<()> {
+    let limit = containers.patiently(BOOT);
     let process = format!("/proc/{init_pid}/root");
     let socket = format!("{process}/run/systemd/private");
-    let deadline = Instant::now() + BOOT;
+    let deadline = Instant::now() + limit;
     loop {
         if crate::host::exists(Path::new(&socket)) {
             return Ok(());
@@ -49,7 +50,7 @@ async fn booted(name: &str, init_pid: u32) -> Result<()> {
             return Err(boot_error(name, "its init ended while it booted"));
         }
         if Instant::now() > deadline {
-            let cause = format!("its systemd does not answer after {} s", BOOT.as_secs());
+            let cause = format!("its systemd does not answer after {} s", limit.as_secs());
             return Err(boot_error(name, &cause).hint(
                 "A systemd that hangs at once often lacks inotify instances: \
                  `sysctl fs.inotify.max_user_instances` should be 8192.",
@@ -94,7 +95,7 @@ pub(super) async fn stop(containers: &RealContainers, name: &str, how: Stop) -> 
 /// that have been killed too, the root is unmounted here.
 async fn unmounted(containers: &RealContainers, name: &str) -> Result<()> {
     let merged = containers.inner.paths.root_dir(name);
-    let deadline = Instant::now() + UNMOUNT;
+    let deadline = Instant::now() + containers.patiently(UNMOUNT);
     while root::is_mount_point(&merged) && monitor_lives(name) && Instant::now() < deadline {
         tokio::time::sleep(INTERVAL).await;
     }

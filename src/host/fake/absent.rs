@@ -31,6 +31,7 @@ pub fn absent() -> Host {
         records: Arc::new(Absent),
         installation: Arc::new(Absent),
         diagnostics: Arc::new(Absent),
+        patience: 1,
     }
 }
 

@@ -155,7 +155,8 @@ impl Work {
         let definition = self.shared.cloud.kind(&swap.kind);
         let unit =
             definition.and_then(|(_, kind)| kind.units.iter().find(|unit| unit.name == swap.unit));
-        let limit = Duration::from_secs(unit.map_or(PATIENCE_SECS, |unit| unit.timeout_secs));
+        let usual = unit.map_or(PATIENCE_SECS, |unit| unit.timeout_secs);
+        let limit = context.host.patiently(Duration::from_secs(usual));
         let deadline = Instant::now() + limit;
         let failed = || Error::failed(format!("wait until {} {state}", swap.label()));
         loop {

@@ -79,6 +79,7 @@ fn rendered_of(
 
 fn legacy_host() -> HostFeatures {
     HostFeatures {
+        patience: 1,
         unified_cgroups: false,
         apparmor: false,
         legacy_cgroup_environment: BTreeMap::from([("FORCE".to_owned(), "1".to_owned())]),
