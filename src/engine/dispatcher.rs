@@ -2,7 +2,8 @@
 //!
 //! One task, the dispatcher, owns all state. A step waits for its needs, observes (at most
 //! [`OBSERVERS`] at a time, no slot needed), waits for a slot of its resource if it must act, acts,
-//! and looks again. Whenever something ends, the dispatcher starts what can start now, the longest
+//! and looks again. A few look when the run begins ([`super::step::Action::looks_early`]): with nothing
+//! to do, their looks one after another were half of the run. Whenever something ends, the dispatcher starts what can start now, the longest
 //! chain of dependents first. It never holds a lock and never waits for a listener.
 //!
 //! Here: starting and ending tasks. What an end means for a step and those behind it stands in
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::children;
 use super::durations::Durations;
@@ -22,7 +24,7 @@ use super::event::{Event, Outcome, Phase, Resource, StepKey};
 use super::journal::Journal;
 use super::report::Span;
 use super::run::RunOptions;
-use super::step::{Observation, StepContext, act};
+use super::step::{Observation, Step, StepContext, act};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::graph::Graph;
@@ -39,6 +41,10 @@ enum Stage {
     Observed(Result<Observation>),
     /// It acted and looked again.
     Acted(Result<Observation>),
+}
+
+async fn look(step: Arc<Step>, context: StepContext) -> Result<Observation> {
+    step.action.observe(&context).await
 }
 
 /// What is known of one step.
@@ -75,6 +81,8 @@ pub(super) struct Dispatcher<'a> {
     acting: BTreeMap<Resource, usize>,
     tasks: JoinSet<Stage>,
     running: HashMap<Id, (usize, AbortHandle)>,
+    /// Looks taken before their turn, by step; none any more when something acts.
+    early: HashMap<usize, AbortOnDropHandle<Result<Observation>>>,
     journal: Option<Journal>,
     pub(super) cancelling: bool,
     pub(super) estimated: Instant,
@@ -108,6 +116,7 @@ impl<'a> Dispatcher<'a> {
             acting: BTreeMap::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
+            early: HashMap::new(),
             journal: None,
             cancelling: false,
             estimated: start,
@@ -139,6 +148,9 @@ impl<'a> Dispatcher<'a> {
         for index in 0..self.graph.len() {
             if self.tracks[index].open_needs == 0 {
                 self.to_observe.push((self.urgency[index], Reverse(index)));
+            } else if self.graph.steps()[index].action.looks_early() {
+                let look = tokio::spawn(look(self.step(index), self.context(index)));
+                self.early.insert(index, AbortOnDropHandle::new(look));
             }
         }
     }
@@ -199,6 +211,10 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
+    fn step(&self, index: usize) -> Arc<Step> {
+        Arc::clone(&self.graph.steps()[index])
+    }
+
     fn context(&self, index: usize) -> StepContext {
         StepContext {
             host: Arc::clone(&self.host),
@@ -214,7 +230,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn observe(&mut self, index: usize) {
-        let step = Arc::clone(&self.graph.steps()[index]);
+        let step = self.step(index);
         let now = self.now();
         self.tracks[index].observed = Some(Span { from: now, to: now });
         self.observing += 1;
@@ -224,12 +240,23 @@ impl<'a> Dispatcher<'a> {
             phase: step.phase,
             resource: step.resource,
         });
+        let early = self.early.remove(&index);
         let context = self.context(index);
-        self.spawn(index, async move { Stage::Observed(step.action.observe(&context).await) });
+        self.spawn(index, async move {
+            let looked = match early {
+                Some(look) => look.await.ok(),
+                None => None,
+            };
+            Stage::Observed(match looked {
+                Some(result) => result,
+                None => look(step, context).await,
+            })
+        });
     }
 
     fn act(&mut self, index: usize) {
-        let step = Arc::clone(&self.graph.steps()[index]);
+        let step = self.step(index);
+        self.early.clear();
         let now = self.now();
         let track = &mut self.tracks[index];
         track.acted = Some(Span { from: now, to: now });
@@ -286,6 +313,7 @@ impl<'a> Dispatcher<'a> {
         self.cancelling = true;
         self.to_observe.clear();
         self.to_act.clear();
+        self.early.clear();
         let mut acting: Vec<StepKey> = Vec::new();
         for (index, handle) in self.running.values() {
             if self.tracks[*index].acted.is_some() {

@@ -66,6 +66,12 @@ pub trait Action: Send + Sync {
         self.observe(context).await
     }
 
+    /// Whether its look takes so long that it is taken when the run begins, beside all others. It counts
+    /// if nothing has been changed until its turn comes; else it looks again.
+    fn looks_early(&self) -> bool {
+        false
+    }
+
     /// How often it acts before it has failed, 1 at least. More where it uses the cloud as its users
     /// do: on a host that stands still for seconds a service may answer one request with an error.
     fn attempts(&self) -> u32 {

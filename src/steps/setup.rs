@@ -126,6 +126,10 @@ impl Action for Setup {
         context.host.records.set(&self.record, &self.fingerprint()).await
     }
 
+    fn looks_early(&self) -> bool {
+        matches!(self.done, Done::Run { .. })
+    }
+
     fn attempts(&self) -> u32 {
         self.attempts
     }

@@ -15,6 +15,7 @@ use crate::host::fake::absent;
 #[derive(Default)]
 struct World {
     done: Mutex<BTreeSet<String>>,
+    looks: Mutex<BTreeMap<String, usize>>,
     acted: Mutex<Vec<String>>,
     active: Mutex<BTreeMap<Resource, (usize, usize)>>,
 }
@@ -26,6 +27,11 @@ impl World {
 
     fn is_done(&self, key: &str) -> bool {
         self.done.lock().unwrap().contains(key)
+    }
+
+    /// How often a step has looked since the last question.
+    fn looks(&self, key: &str) -> usize {
+        self.looks.lock().unwrap().remove(key).unwrap_or_default()
     }
 
     fn enter(&self, resource: Resource) {
@@ -49,6 +55,7 @@ enum Mood {
     DoesNothing,
     Panics,
     Skips,
+    LooksEarly,
     /// Acts until it is cancelled, then says so.
     WaitsForCancel,
     /// Never ends by itself and holds a child process.
@@ -66,12 +73,17 @@ struct Toy {
 impl Action for Toy {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         tokio::task::yield_now().await;
+        *self.world.looks.lock().unwrap().entry(context.key.0.clone()).or_default() += 1;
         match self.mood {
             Mood::FailsToObserve => Err(Error::failed("cannot look")),
             Mood::Skips => Ok(Observation::Skip("not on this host".to_owned())),
             _ if self.world.is_done(&context.key.0) => Ok(Observation::Right),
             _ => Ok(Observation::Wrong("absent".to_owned())),
         }
+    }
+
+    fn looks_early(&self) -> bool {
+        self.mood == Mood::LooksEarly
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -203,6 +215,24 @@ async fn acts_in_order_and_changes_nothing_the_second_time() {
     assert_eq!(world.acted(), [""; 0]);
     assert_eq!((report.summary.changed, report.summary.unchanged), (0, 3));
     assert!(report.steps.iter().all(|step| step.acted.is_none()));
+}
+
+#[tokio::test]
+async fn an_early_look_counts_while_nothing_was_changed() {
+    let plan = Plan::default().step("a", &[]).step("b", &["a"]);
+    let (graph, world) = plan.moody("c", &["b"], Mood::LooksEarly).graph();
+    go(&graph, options()).await;
+    assert_eq!(world.acted(), ["a", "b", "c"]);
+    assert_eq!((world.looks("b"), world.looks("c")), (2, 3), "early, in its turn, and afterwards");
+
+    assert_eq!(go(&graph, options()).await.summary.unchanged, 3);
+    assert_eq!((world.looks("b"), world.looks("c")), (1, 1));
+
+    // What it builds on is made anew, so what it saw early may be gone.
+    world.done.lock().unwrap().remove("a");
+    go(&graph, options()).await;
+    assert_eq!(world.acted(), ["a"]);
+    assert_eq!(world.looks("c"), 2);
 }
 
 #[tokio::test]
