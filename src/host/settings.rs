@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::shared::SharedSettings;
 use super::subids::{self, IdRange, LockedFile};
 use super::{Records, Settings};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// The record of the cloud's range.
 const RECORD: &str = "host/id_range";
@@ -73,19 +73,10 @@ impl RealSettings {
         Ok(recorded.map(|recorded| (recorded.range.first, recorded.range.count)))
     }
 
-    /// Ids of accounts, each a range of one.
-    fn accounts(&self) -> Vec<IdRange> {
-        let text = ["passwd", "group"]
-            .map(|name| fs::read_to_string(self.etc.join(name)).unwrap_or_default())
-            .concat();
-        let ids = text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok());
-        ids.map(|first| IdRange { first, count: 1 }).collect()
-    }
-
     /// The range that was recorded, if others have none of it, or the next free one. The files are
     /// locked and hold no line of this cloud.
     async fn choose(&self, files: &[LockedFile], recorded: Option<IdRange>) -> Result<IdRange> {
-        let mut taken = self.accounts();
+        let mut taken = subids::accounts(&self.etc);
         taken
             .extend(files.iter().flat_map(|file| file.text.lines().filter_map(subids::parse_line)));
         if let Some(range) = recorded
@@ -94,7 +85,7 @@ impl RealSettings {
             return Ok(range);
         }
         let range = subids::next_free(&taken).ok_or_else(|| {
-            Error::failed("find a range of subordinate ids")
+            Error::new(ErrorKind::Host, "find a range of subordinate ids")
                 .because("/etc/subuid and /etc/subgid leave no 65536 ids in a row")
                 .hint("Remove lines of users that are gone.")
         })?;

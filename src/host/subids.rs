@@ -59,6 +59,15 @@ pub fn without(text: &str, range: IdRange) -> String {
     text.split_inclusive('\n').filter(|line| line.trim_end() != own).collect()
 }
 
+/// Ids of accounts, each a range of one.
+pub fn accounts(etc: &Path) -> Vec<IdRange> {
+    let text =
+        ["passwd", "group"].map(|name| fs::read_to_string(etc.join(name)).unwrap_or_default());
+    let text = text.concat();
+    let ids = text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok());
+    ids.map(|first| IdRange { first, count: 1 }).collect()
+}
+
 /// The first range that overlaps none of `taken`.
 pub fn next_free(taken: &[IdRange]) -> Option<IdRange> {
     let mut first = FIRST;

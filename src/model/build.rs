@@ -183,7 +183,7 @@ fn container(
         service: service.to_owned(),
         member: identity.member,
         layers,
-        privileged: definition.privileged.clone().or_else(|| inputs.facts.privileged_reason()),
+        privileged: definition.privileged.clone(),
         interfaces: identity.interfaces,
         devices: definition.devices.clone(),
         nesting: definition.nesting,

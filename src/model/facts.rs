@@ -127,6 +127,8 @@ pub enum Ability {
     IdMappedMounts,
     /// User namespaces: unprivileged containers.
     UserNamespaces,
+    /// 65536 ids in a row that `/etc/subuid` and `/etc/subgid` give to nobody: a cloud's containers.
+    SubordinateIds,
     /// Bridges.
     Bridge,
     /// Pairs of virtual Ethernet devices.
@@ -143,10 +145,11 @@ pub enum Ability {
 
 impl Ability {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Overlayfs,
         Self::IdMappedMounts,
         Self::UserNamespaces,
+        Self::SubordinateIds,
         Self::Bridge,
         Self::Veth,
         Self::NfTables,
@@ -161,6 +164,7 @@ impl Ability {
             Self::Overlayfs => "overlay file system",
             Self::IdMappedMounts => "ID-mapped mounts",
             Self::UserNamespaces => "user namespaces",
+            Self::SubordinateIds => "free subordinate ids",
             Self::Bridge => "bridges",
             Self::Veth => "veth pairs",
             Self::NfTables => "nf_tables with address translation",
@@ -322,6 +326,12 @@ impl HostFacts {
         self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
     }
 
+    /// Why the host is known not to have an ability.
+    pub fn missing(&self, ability: Ability) -> Option<&str> {
+        let presence = self.abilities.get(&ability)?;
+        (presence.is == Answer::No).then_some(presence.because.as_str())
+    }
+
     /// The address by which others know this host: that of the interface of the default route.
     pub fn own_address(&self) -> Option<Ipv4Addr> {
         let defaults = self.network.routes.iter().filter(|route| route.destination.prefix == 0);
@@ -335,14 +345,5 @@ impl HostFacts {
         let prefix = bridge_prefix(cloud);
         self.network.clouds.contains_key(cloud)
             || self.network.addresses.iter().any(|it| it.interface.starts_with(&prefix))
-    }
-
-    /// Why every container must be privileged on this host, if so.
-    pub fn privileged_reason(&self) -> Option<String> {
-        [Ability::UserNamespaces, Ability::IdMappedMounts].into_iter().find_map(|ability| {
-            let presence = self.abilities.get(&ability)?;
-            (presence.is == Answer::No)
-                .then(|| format!("no {}: {}", ability.title(), presence.because))
-        })
     }
 }

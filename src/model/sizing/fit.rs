@@ -219,6 +219,16 @@ fn tight(facts: &HostFacts, demand: &Demand<'_>) -> Option<String> {
 /// What the host lacks for that cloud.
 pub fn refusals(facts: &HostFacts, demand: &Demand<'_>) -> Vec<Refusal> {
     let mut all = host_refusals(facts);
+    if !demand.existing
+        && let Some(full) = facts.missing(Ability::SubordinateIds)
+    {
+        all.push(Refusal {
+            what: Ability::SubordinateIds.title().to_owned(),
+            found: full.to_owned(),
+            needed: "65536 for the containers' users".to_owned(),
+            advice: "Remove lines of users that are gone from both files.".to_owned(),
+        });
+    }
     let mut refuse = |what: &str, found: u64, needed: u64, unit: &str, advice: &str| {
         if found < needed {
             all.push(Refusal {
@@ -254,15 +264,22 @@ fn host_refusals(facts: &HostFacts) -> Vec<Refusal> {
         let what = what.to_owned();
         all.push(Refusal { what, found, needed: needed.to_owned(), advice });
     };
-    let needed = [Ability::Overlayfs, Ability::Bridge, Ability::Veth, Ability::NfTables];
-    for ability in needed.into_iter().filter(|ability| facts.can(*ability) == Answer::No) {
-        let because = facts.abilities.get(&ability).map(|presence| presence.because.clone());
-        refuse(
-            ability.title(),
-            because.unwrap_or_default(),
-            "a kernel that has it",
-            "Use the distribution's own kernel with all its modules.".to_owned(),
-        );
+    let modules = "Use the distribution's own kernel with all its modules.";
+    let newer = "Boot a newer kernel (5.19 or later for ext4, XFS and Btrfs), or put the cloud on a \
+        file system that has them: --state-dir DIRECTORY.";
+    let allow = "Let it make them: sysctl user.max_user_namespaces=65536";
+    for (ability, advice) in [
+        (Ability::Overlayfs, modules),
+        (Ability::Bridge, modules),
+        (Ability::Veth, modules),
+        (Ability::NfTables, modules),
+        (Ability::IdMappedMounts, newer),
+        (Ability::UserNamespaces, allow),
+    ] {
+        if let Some(because) = facts.missing(ability) {
+            let needed = "a kernel that has it";
+            refuse(ability.title(), because.to_owned(), needed, advice.to_owned());
+        }
     }
     if facts.kernel.cgroup == CgroupLayout::Absent {
         let advice = "Mount them: mount -t cgroup2 cgroup2 /sys/fs/cgroup".to_owned();
@@ -300,9 +317,6 @@ fn host_refusals(facts: &HostFacts) -> Vec<Refusal> {
 /// What a user should know about the host although it refuses nothing.
 pub fn notes(facts: &HostFacts) -> Vec<String> {
     let mut all = Vec::new();
-    if let Some(reason) = facts.privileged_reason() {
-        all.push(format!("Containers will be privileged: {reason}."));
-    }
     if facts.can(Ability::MemoryLimits) == Answer::No {
         all.push(
             "Memory limits have no effect: the kernel has no memory control group.".to_owned(),

@@ -103,9 +103,8 @@ fn four_gibibytes_carry_the_smallest() {
 }
 
 #[test]
-fn a_users_host_needs_no_privileged_container() {
+fn a_users_host_is_taken_as_it_is() {
     let facts = host("trixie-systemd-16g.json");
-    assert_eq!(facts.privileged_reason(), None);
     assert!(refusals_of(&facts).is_empty());
     assert!(notes(&facts).is_empty(), "{:?}", notes(&facts));
 }
@@ -193,16 +192,22 @@ fn what_is_unknown_refuses_nothing() {
 }
 
 #[test]
-fn an_old_kernel_makes_containers_privileged_and_says_so() {
-    let mut facts = host("trixie-systemd-16g.json");
-    facts
-        .abilities
-        .insert(Ability::IdMappedMounts, Presence::no("ext4 has them since kernel 5.19"));
-    assert!(refusals_of(&facts).is_empty());
-    assert_eq!(
-        notes(&facts),
-        ["Containers will be privileged: no ID-mapped mounts: ext4 has them since kernel 5.19."]
-    );
+fn a_host_that_cannot_have_unprivileged_containers_is_refused_with_the_way_out() {
+    for (ability, because, way_out) in [
+        (Ability::IdMappedMounts, "ext4 has them since kernel 5.19", "--state-dir"),
+        (Ability::UserNamespaces, "user.max_user_namespaces is 0", "sysctl"),
+        (Ability::SubordinateIds, "no 65536 in a row", "Remove lines"),
+    ] {
+        let mut facts = host("trixie-systemd-16g.json");
+        facts.abilities.insert(ability, Presence::no(because));
+        let refusals = refusals_of(&facts);
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert_eq!(
+            (refusals[0].what.as_str(), refusals[0].found.as_str()),
+            (ability.title(), because)
+        );
+        assert!(refusals[0].advice.contains(way_out), "{refusals:?}");
+    }
 }
 
 proptest! {
