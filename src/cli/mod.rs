@@ -7,6 +7,7 @@ pub mod completions;
 pub mod config;
 pub mod destroy;
 pub mod dev;
+pub mod examples;
 pub mod gateway;
 pub mod global;
 pub mod image;
@@ -125,6 +126,8 @@ pub enum Command {
     Destroy(destroy::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Write examples of the configuration files, with all that may be set.
+    Examples(examples::Args),
     /// Write manual pages into a directory.
     #[command(hide = true)]
     Man(man::Args),
@@ -153,6 +156,7 @@ impl Command {
             Self::Image(args) => image::run(global, &args),
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(global, args),
+            Self::Examples(args) => examples::run(global, args),
             Self::Man(args) => man::run(global, args),
         }
     }

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod cloud;
 pub mod embedded;
+pub mod examples;
 pub mod load;
 pub mod nearest;
 pub mod origin;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,6 +56,19 @@ fn has_word(line: &str, word: &str) -> bool {
         let after = line[start + word.len()..].chars().next();
         !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
     })
+}
+
+/// A value as YAML of one line.
+pub fn scalar(value: &Value) -> String {
+    if let Value::String(text) = value {
+        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
+        let same = serde_yaml::from_str::<Value>(text).is_ok_and(|read| read == *value);
+        if plain && same {
+            return text.clone();
+        }
+    }
+    // JSON is YAML.
+    value.to_string()
 }
 
 fn is_empty(text: &str) -> bool {

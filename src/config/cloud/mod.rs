@@ -27,12 +27,12 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::network::{NetworkRole, Range};
 
 use self::document::{Document, Scalar};
-use self::values::{Written, scalar};
+use self::values::Written;
 use super::load::{Profiles, read_optional};
 use super::nearest::suggestion;
 use super::scenario::Scenario;
 use super::variables::UserVariables;
-use super::yaml;
+use super::yaml::{self, scalar};
 
 pub use members::{MemberChange, member_changes, refuse_fixed};
 pub use options::CloudOptions;

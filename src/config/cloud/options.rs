@@ -3,10 +3,10 @@
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
 use crate::config::variables;
+use crate::config::yaml::scalar;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::network::{NetworkRole, Range};
 
-use super::values::scalar;
 use super::{CloudFile, Expose, Key, Patience};
 
 /// What a user passes.

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::yaml::scalar;
 use crate::model::network::{NetworkRole, Range};
 
 /// What the file says.
@@ -189,17 +190,4 @@ impl Written {
             }
         }
     }
-}
-
-/// A value as YAML of one line.
-pub(super) fn scalar(value: &Value) -> String {
-    if let Value::String(text) = value {
-        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
-        let same = serde_yaml::from_str::<Value>(text).is_ok_and(|read| read == *value);
-        if plain && same {
-            return text.clone();
-        }
-    }
-    // JSON is YAML.
-    value.to_string()
 }
