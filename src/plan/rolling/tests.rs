@@ -12,6 +12,7 @@ use crate::host::fake::records::FakeRecords;
 use crate::host::{Containers, Host, Http, Request, Response};
 use crate::model::cloud::Cloud;
 use crate::plan::build;
+use crate::plan::change::waits_for;
 use crate::plan::graph::Graph;
 use crate::render::Renderer;
 use crate::render::builtin_tests::each_scenario;
@@ -88,6 +89,7 @@ impl Http for Nodes {
 
 struct World {
     containers: Arc<FakeContainers>,
+    records: Arc<FakeRecords>,
     host: Arc<Host>,
 }
 
@@ -96,13 +98,20 @@ impl World {
         let containers = Arc::new(FakeContainers::default());
         let (_, cloud) = cloud(1);
         let names = cloud.members("db").map(|member| member.name.clone()).collect();
+        let records = Arc::new(FakeRecords::default());
         let host = Host {
             containers: Arc::clone(&containers) as Arc<_>,
             http: Arc::new(Nodes(Arc::clone(&containers), names)),
-            records: Arc::new(FakeRecords::default()),
+            records: Arc::clone(&records) as Arc<_>,
             ..absent()
         };
-        Self { containers, host: Arc::new(host) }
+        Self { containers, records, host: Arc::new(host) }
+    }
+
+    /// How many containers are marked as never finished.
+    fn unfinished(&self) -> usize {
+        let records = self.records.records.lock().unwrap();
+        records.keys().filter(|key| key.starts_with("unfinished/")).count()
     }
 
     /// Brings the cloud to where every container has that limit. Returns what was changed.
@@ -190,6 +199,33 @@ async fn a_member_that_does_not_come_back_leaves_the_others_running() {
     let (report, changes) = world.bootstrap(2, &ALL[1..]).await;
     assert!(report.error().is_none(), "{:?}", report.error());
     assert_eq!(order(&changes, "db"), ["db/1", "db/2", "db/3"]);
+}
+
+#[tokio::test]
+async fn a_container_is_unfinished_until_its_units_have_been_healthy() {
+    let world = World::new();
+    world.containers.fail("start", 1, "no memory");
+    let (report, _) = world.bootstrap(1, &[]).await;
+    assert!(report.error().is_some());
+    assert!(world.unfinished() > 0);
+    world.bootstrap(1, &[]).await;
+    assert_eq!(world.unfinished(), 0);
+    // One that has been healthy and does not come back is not made anew: `aio start` may try.
+    world.containers.fail("start", 1, "no memory");
+    world.bootstrap(2, &ALL).await;
+    assert_eq!(world.unfinished(), 0);
+}
+
+#[test]
+fn what_waits_for_an_unfinished_container_is_left_out_of_a_start() {
+    let (_, cloud) = cloud(1);
+    let db = cloud.members("db").next().cloned().unwrap();
+    let steps = steps_on_containers(1, &[]);
+    let left_out = steps.iter().filter(|step| waits_for(step, std::slice::from_ref(&db)));
+    let left_out: Vec<&str> = left_out.map(|step| step.key.0.as_str()).collect();
+    assert!(left_out.contains(&"container/db/1/units"), "{left_out:?}");
+    assert!(left_out.contains(&"service/store/ready"), "{left_out:?}");
+    assert!(!left_out.iter().any(|key| key.contains("api")), "{left_out:?}");
 }
 
 #[tokio::test]
