@@ -142,6 +142,8 @@ fn furnish(root: &Path, used: &Use) {
     write("etc/apt/sources.list.d/debian.sources", &fs::read_to_string(sources).unwrap());
     // Nothing that AppArmor denies may be missing from the kernel's log.
     write("etc/sysctl.d/log.conf", "kernel.printk_ratelimit = 0\n");
+    // QEMU's own.
+    write("etc/resolv.conf", "nameserver 10.0.2.3\n");
     write("etc/systemd/network/wired.network", "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n");
     write("etc/systemd/system/emulated-test.service", &UNIT.replace("PART", used.part));
     if used.light {

@@ -28,8 +28,10 @@ impl Machine {
     pub fn boot(disks: &Disks, used: &Use) -> Self {
         fs::write(disks.emulator.join("disks/world"), ANSWER).unwrap();
         // `restrict`: it reaches nobody but an address at which a program answers.
-        let network =
-            format!("user,id=net,restrict=on,guestfwd=tcp:{WORLD}:80-cmd:/bin/cat /disks/world");
+        let restrict = if used.online { "off" } else { "on" };
+        let network = format!(
+            "user,id=net,restrict={restrict},guestfwd=tcp:{WORLD}:80-cmd:/bin/cat /disks/world"
+        );
         let drive = |name: &str| format!("file=/disks/{name},if=virtio,format=raw,cache=unsafe");
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "chroot"]);

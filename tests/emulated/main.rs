@@ -50,14 +50,14 @@ fn a_host_as_users_have_it() {
     println!("disks of {release} made in {:.1} s", started.elapsed().as_secs_f64());
 
     let mut report = Vec::new();
-    if !whole {
-        // Cut off in the middle of its first bootstrap.
-        let mut machine = Machine::boot(&disks, used);
-        machine.until(inside::CUT_ME, Duration::from_secs(120));
+    // Cut off in the middle of its first bootstrap.
+    let mut machine = Machine::boot(&disks, used);
+    machine.until(inside::CUT_ME, used.limit);
+    if used.light {
         std::thread::sleep(Duration::from_secs(6));
-        report.extend(machine.kill());
     }
-    // It powers off in the end.
+    report.extend(machine.kill());
+    // It reboots by itself if that is to be tried, and powers off in the end.
     let machine = Machine::boot(&disks, used);
     report.extend(machine.finish(used.limit));
 
