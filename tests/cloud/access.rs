@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -95,13 +96,16 @@ fn neighbour(cloud: &Cloud) {
     }
 }
 
-struct Neighbour;
+struct Neighbour {
+    /// Whether `ip netns` was used here before: its first use leaves a mount.
+    netns: bool,
+}
 
 impl Neighbour {
     const NAME: &str = "aiotest-nb";
 
     fn new() -> Self {
-        let guard = Self;
+        let guard = Self { netns: Path::new("/run/netns").exists() };
         let name = Self::NAME;
         shell(&format!(
             "ip netns add {name}
@@ -120,6 +124,9 @@ impl Drop for Neighbour {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["link", "delete", "aiotestnb0"]).status();
         let _ = Command::new("ip").args(["netns", "delete", Self::NAME]).status();
+        if !self.netns {
+            shell("umount /run/netns; rmdir /run/netns");
+        }
     }
 }
 

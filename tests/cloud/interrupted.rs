@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::seeing;
 use crate::support::checks::Checks;
 use crate::support::cloud::{Cloud, containers};
-use crate::support::process::{Running, run, shell};
+use crate::support::process::{Running, eventually, run, shell};
 
 pub fn checks(cloud: &Cloud, checks: &mut Checks) {
     checks.check("interrupt: two aio at once", || two_at_once(cloud));
+    checks.check("interrupt: a schema half made", || half_a_schema(cloud));
     checks.check("interrupt: Ctrl-C, kill -9 and killed containers", || cut_short(cloud));
 }
 
@@ -40,6 +41,30 @@ fn two_at_once(cloud: &Cloud) {
     cloud.healthy_within(Duration::from_secs(10));
     let looking = cloud.run(&["status"]);
     assert_eq!(looking.status, 0, "looking needs no lock");
+}
+
+/// The container is killed in the middle of its first migration, which no database can undo.
+fn half_a_schema(cloud: &Cloud) {
+    let destroy = ["destroy", "--yes", "--keep-images", "--keep-config"];
+    run(cloud.command(&destroy), Duration::from_secs(120)).ok();
+    let bootstrap = start(cloud, &["bootstrap"]);
+    let migrates = || {
+        let found = shell("pgrep -f '[k]eystone-manage db_sync' || :");
+        (!found.is_empty()).then_some(())
+    };
+    eventually(Duration::from_secs(120), migrates, "the migration of keystone");
+    // It loads for longer than a second before it makes its first table.
+    let tables = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'keystone'";
+    let galera = cloud.container("galera", 1);
+    let begun = || {
+        let count = cloud.inside(&galera, &format!("mariadb -N -e \"{tables}\"")).stdout;
+        count.trim().parse().is_ok_and(|count: u32| count > 5).then_some(())
+    };
+    eventually(Duration::from_secs(60), begun, "a part of the tables");
+    shell(&format!("lxc-stop -k -n {}", cloud.container("keystone", 1)));
+    assert_ne!(bootstrap.finish(Duration::from_secs(300)).status, 0);
+    cloud.bootstrap(&[]);
+    cloud.healthy_within(Duration::from_secs(30));
 }
 
 /// From layers on, a bootstrap is cut short again and again; the last one is let run to its end.
