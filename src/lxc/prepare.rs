@@ -110,7 +110,8 @@ fn mask(unit: &str) -> io::Result<()> {
     }
 }
 
-/// Complete under another name first, so that a kill leaves no half-copied data behind.
+/// Complete under another name first, and on the disk before it gets its own: neither a kill nor a power
+/// cut leaves half-copied data behind.
 fn make_data(merged: &OwnedFd, data: &DataDirectory, accounts: &Accounts) -> Result<()> {
     let (uid, gid) = accounts.resolve(&data.owner).map_err(Error::failed)?;
     if data.source.is_dir() {
@@ -128,6 +129,9 @@ fn make_data(merged: &OwnedFd, data: &DataDirectory, accounts: &Accounts) -> Res
         chown(&fresh, Some(uid), Some(gid))?;
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(data.mode))?;
         remember_owner(&fresh, uid, gid)?;
+        if data.from_image {
+            rustix::fs::syncfs(std::fs::File::open(&fresh)?)?;
+        }
         std::fs::rename(&fresh, &data.source)
     };
     make().doing(|| format!("fill `{}`", fresh.display()))

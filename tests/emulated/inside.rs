@@ -42,6 +42,9 @@ pub const LIGHT: Use = Use {
     boots_with_checks: 2,
 };
 
+/// What a busy machine makes of emulation no time limit was made for.
+const BOOTSTRAP_LIGHT: [&str; 4] = ["--scenario", LIGHT.scenario, "--set", "patience=4"];
+
 /// A small OpenStack.
 pub const CLOUD: Use = Use {
     part: "cloud",
@@ -78,7 +81,7 @@ pub fn run(part: &str) {
             Snapshot::take().save(Path::new(&note("host")));
             next_boot("cut");
             println!("{CUT_ME}");
-            cloud.bootstrap(&["--scenario", "light"]);
+            cloud.bootstrap(&BOOTSTRAP_LIGHT);
             panic!("the power was not cut before the cloud was there");
         }
         "cut" => {
@@ -154,7 +157,7 @@ fn next_boot(name: &str) {
 fn used(checks: &mut Checks, cloud: &Cloud) {
     checks.check("the host is told apart", told_apart);
     let again = checks.needed("bootstrap after a power cut in the middle of it", || {
-        cloud.bootstrap(&["--scenario", "light"]);
+        cloud.bootstrap(&BOOTSTRAP_LIGHT);
         cloud.healthy_within(Duration::from_secs(60));
         assert_eq!(cloud.bootstrap(&[]).changed(), 0);
         cloud.ok(&["verify"]);
@@ -418,7 +421,7 @@ fn rules() -> String {
 
 /// The cloud's packets go through a firewall that came, and nobody else's reach it.
 fn passes(cloud: &Cloud) {
-    cloud.bootstrap(&["--scenario", "light"]);
+    cloud.bootstrap(&BOOTSTRAP_LIGHT);
     cloud.healthy_within(Duration::from_secs(60));
     // The world, and each other by way of HAProxy.
     let script = format!("cat </dev/tcp/{WORLD}/80");
