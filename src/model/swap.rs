@@ -99,6 +99,11 @@ impl Swap {
         self.unit.trim_end_matches(".service")
     }
 
+    /// `heat_engine/heat-engine`: what `aio dev` takes for this unit and for no other.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.kind, self.label())
+    }
+
     /// The service's own checkout.
     pub fn own(&self) -> Option<&Checkout> {
         self.checkouts.first()

@@ -387,7 +387,11 @@ impl Firewall {
                 ("systemctl start docker", "systemctl stop docker docker.socket containerd")
             }
             "ufw" => ("ufw --force enable", "ufw disable"),
-            _ => ("systemctl start firewalld", "systemctl stop firewalld"),
+            // Its start ends before its rules are there.
+            _ => (
+                "systemctl start firewalld; until firewall-cmd --quiet --state; do sleep 1; done",
+                "systemctl stop firewalld",
+            ),
         };
         let mut command = Command::new("sh");
         command.args(["-euc", on]);

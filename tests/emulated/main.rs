@@ -7,7 +7,7 @@
 //!
 //! Emulation is twenty times slower than the machine it runs on. So the cloud is two light
 //! containers (`light/`), whose layers are built here and carried in. Where `AIO_TEST_CLOUD` is set it
-//! is the scenario `minimal` instead, until a token is issued, which takes most of an hour.
+//! is the scenario `minimal` instead, until a token is issued, which takes ten minutes or more.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -104,7 +104,7 @@ fn checkout(checkout: &crate::model::swap::Checkout) -> ListedCheckout {
 
 /// What a user should know, in the order of urgency.
 fn problem(swap: &Swap, observed: Observed, held: bool) -> Option<String> {
-    let restore = format!("`aio dev {} --restore` clears it up", swap.label());
+    let restore = format!("`aio dev {} --restore` clears it up", swap.full_name());
     if swap.stage != Stage::Serving && !held {
         return Some(format!("the swap was interrupted; {restore}"));
     }

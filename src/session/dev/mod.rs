@@ -230,7 +230,7 @@ fn alone(options: &Options, cloud: &Cloud, target: &target::Target) -> Result<()
         format!("swap {} of {kind}/{}", target.label(), target.container.member),
     )
     .because(format!("{kind}/{} runs from a checkout and serves alone", other.member))
-    .hint(format!("`aio dev {} --restore` brings its package back.", target.label())))
+    .hint(format!("`aio dev {} --restore` brings its package back.", other.full_name())))
 }
 
 /// The swap of the unit that there is, if it may be replaced: one in force is left alone unless it is
@@ -248,9 +248,9 @@ fn free(options: &Options, target: &target::Target, take_over: bool) -> Result<O
         }
         None => format!("it runs from {path} until it is restored"),
     };
-    let label = swap.label();
-    Err(Error::new(ErrorKind::Busy, format!("swap {label}")).because(held).hint(format!(
-        "`aio dev {label} --restore` undoes that; `--take-over` puts this checkout in its place."
+    Err(Error::new(ErrorKind::Busy, format!("swap {}", swap.label())).because(held).hint(format!(
+        "`aio dev {} --restore` undoes that; `--take-over` puts this checkout in its place.",
+        swap.full_name()
     )))
 }
 
@@ -286,7 +286,7 @@ async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool)
             "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
              --restore-db` brings back the data of before, from {2}.",
             swap.service,
-            swap.label(),
+            swap.full_name(),
             dump.display()
         ));
     }
@@ -301,9 +301,12 @@ async fn undo_failed(options: &Options, session: &Session, into: &Into, error: E
     }
     match undo(options, session, &swap, false).await {
         Ok(()) => error.hint(format!("{} serves as packaged again.", swap.label())),
-        Err(undoing) => error.because(format!("and it could not be undone: {undoing}")).hint(
-            format!("`aio dev {} --restore` tries again to bring the package back.", swap.label()),
-        ),
+        Err(undoing) => {
+            error.because(format!("and it could not be undone: {undoing}")).hint(format!(
+                "`aio dev {} --restore` tries again to bring the package back.",
+                swap.full_name()
+            ))
+        }
     }
 }
 
