@@ -2,9 +2,10 @@
 //!
 //! One task, the dispatcher, owns all state. A step waits for its needs, observes (at most
 //! [`OBSERVERS`] at a time, no slot needed), waits for a slot of its resource if it must act, acts,
-//! and looks again. A few look when the run begins ([`super::step::Action::looks_early`]): with nothing
-//! to do, their looks one after another were half of the run. Whenever something ends, the dispatcher starts what can start now, the longest
-//! chain of dependents first. It never holds a lock and never waits for a listener.
+//! and looks again. A few look when the run begins ([`super::step::Action::looks_early`]): with
+//! nothing to do, their looks at its end were nearly half of it. Whenever something ends, the
+//! dispatcher starts what can start now, the longest chain of dependents first. It never holds a
+//! lock and never waits for a listener.
 //!
 //! Here: starting and ending tasks. What an end means for a step and those behind it stands in
 //! [`super::judge`], the estimate of the rest and the report in [`super::tally`].

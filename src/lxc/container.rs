@@ -134,7 +134,6 @@ impl Handle {
     }
 }
 
-/// The error of an attach that liblxc refuses.
 /// What containers are doing. To open a handle liblxc reads the container's whole configuration, a
 /// millisecond that a question asked hundreds of times cannot spend: the first one's handle is kept.
 #[derive(Default)]
@@ -154,6 +153,7 @@ impl States {
     }
 }
 
+/// The error of an attach that liblxc refuses.
 fn not_running(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("attach to container `{name}`"))
         .because("it is not running, or its namespaces cannot be entered")

@@ -110,8 +110,8 @@ fn mask(unit: &str) -> io::Result<()> {
     }
 }
 
-/// Complete under another name first, and on the disk before it gets its own: neither a kill nor a power
-/// cut leaves half-copied data behind.
+/// Complete under another name first, and on the disk before it gets its own: neither a kill nor a
+/// power cut leaves half-copied data behind.
 fn make_data(merged: &OwnedFd, data: &DataDirectory, accounts: &Accounts) -> Result<()> {
     let (uid, gid) = accounts.resolve(&data.owner).map_err(Error::failed)?;
     if data.source.is_dir() {

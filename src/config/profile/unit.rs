@@ -11,8 +11,8 @@ pub struct Unit {
     /// Who starts it.
     #[serde(default)]
     pub start: UnitStart,
-    /// How many seconds it may take from its start until its container is healthy; [`PATIENCE_SECS`] unless
-    /// said.
+    /// How many seconds it may take from its start until its container is healthy;
+    /// [`PATIENCE_SECS`] unless said.
     #[serde(default = "patience_secs")]
     pub timeout_secs: u64,
 }

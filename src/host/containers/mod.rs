@@ -31,7 +31,7 @@ use crate::model::topology::Container;
 use crate::state::files::{remove, write_atomic};
 use crate::state::paths::Paths;
 
-/// What of the host decides how containers are defined.
+/// What of the host decides how containers are defined, and how long they are waited for.
 #[derive(Clone, Debug)]
 pub struct HostFeatures {
     /// What time limits are multiplied by.

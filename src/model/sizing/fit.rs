@@ -267,7 +267,8 @@ fn host_refusals(facts: &HostFacts) -> Vec<Refusal> {
     let modules = "Use the distribution's own kernel with all its modules.";
     let newer = "Boot a newer kernel (5.19 or later for ext4, XFS and Btrfs), or put the cloud on a \
         file system that has them: --state-dir DIRECTORY.";
-    let allow = "Let it make them: sysctl user.max_user_namespaces=65536";
+    let allow =
+        "Allow them (sysctl user.max_user_namespaces=65536), or use a kernel that has them.";
     for (ability, advice) in [
         (Ability::Overlayfs, modules),
         (Ability::Bridge, modules),
