@@ -1,0 +1,68 @@
+//! Attacks on a cloud of three light containers, by those against whom its borders stand: root in a
+//! container, a tenant's server, a checkout, a user of the host. One file a border.
+//!
+//! `AIO_TEST_KEEP_IMAGES=1`, `AIO_TEST_KEEP=1` and `AIO_TEST_ONLY=word` are as in `tests/cloud`;
+//! `AIO_TEST_NAME` is the cloud's name where two such tests run beside each other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and reports as it goes"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use support::checks::Checks;
+use support::cloud::Cloud;
+use support::host::Snapshot;
+use support::process::shell;
+
+#[test]
+#[ignore = "builds a real cloud: scripts/test --cloud"]
+fn borders_hold() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this builds a real cloud: run it as root, or run only `scripts/test --unit`"
+    );
+    let name = std::env::var("AIO_TEST_NAME").unwrap_or_else(|_| "attacked".to_owned());
+    let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), &name);
+    cloud.remove_leftovers();
+    let before = Snapshot::take();
+    let mut checks = Checks::new();
+    if checks.needed("a cloud to attack", || bootstrap(&cloud)) {
+        checks.check("nothing that was tried has harmed it", || {
+            cloud.healthy_within(Duration::from_secs(30));
+        });
+    }
+    if std::env::var_os("AIO_TEST_KEEP").is_none() {
+        checks.needed("destroy leaves the host as it was", || destroy(&cloud, &before));
+    }
+    checks.finish();
+}
+
+fn bootstrap(cloud: &Cloud) {
+    fs::create_dir_all(&cloud.config_dir).unwrap();
+    let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks/profiles");
+    shell(&format!("cp -r '{}' '{}'", profiles.display(), cloud.config_dir.display()));
+    cloud.bootstrap(&["--scenario", "attacked"]);
+    cloud.healthy_within(Duration::from_secs(1));
+}
+
+fn destroy(cloud: &Cloud, before: &Snapshot) {
+    let keep = std::env::var_os("AIO_TEST_KEEP_IMAGES").is_some();
+    let images: &[&str] = if keep { &["--keep-images"] } else { &[] };
+    cloud.run(&[&["destroy", "--yes"], images].concat()).ok();
+    fs::remove_dir_all(&cloud.config_dir).unwrap();
+    if keep {
+        return;
+    }
+    fs::remove_dir(cloud.state_dir.parent().unwrap()).unwrap();
+    let differences = Snapshot::take().differences(before);
+    assert!(differences.is_empty(), "the host is not as before:\n{}", differences.join("\n"));
+}
