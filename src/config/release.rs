@@ -34,7 +34,8 @@ pub struct Release {
     /// hybrid).
     #[serde(default)]
     pub legacy_cgroup_environment: BTreeMap<String, String>,
-    /// Kernel settings that many containers need: name and least value.
+    /// Kernel settings that containers need beside those that are counted for them: name and least
+    /// value.
     #[serde(default)]
     pub kernel_settings: BTreeMap<String, u64>,
     /// Python requirements that the suite's packages meet without a distribution of that name.

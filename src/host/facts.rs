@@ -2,6 +2,7 @@
 
 pub mod abilities;
 pub mod drivers;
+pub mod limits;
 pub mod online;
 pub mod parse;
 
@@ -58,6 +59,7 @@ pub async fn read(state_dir: &Path, depth: Depth) -> HostFacts {
         memory: parse::memory(&text("/proc/meminfo")),
         storage,
         kernel,
+        limits: limits::read(root, thorough),
         distribution: parse::distribution(&text("/etc/os-release")),
         abilities,
         liblxc: liblxc.ok().and_then(|said| parse::version(&said)),

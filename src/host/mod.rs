@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
+use self::subids::IdRanges;
 use crate::error::{Result, ResultExt};
 use crate::lxc::publication::Publication;
 use crate::model::facts::HostFacts;
@@ -383,9 +384,9 @@ pub trait Settings: Send + Sync {
     /// Gives up this cloud's need; the last one restores.
     async fn release(&self) -> Result<()>;
 
-    /// The cloud's range of subordinate ids (first id, count), written to `/etc/subuid` and
-    /// `/etc/subgid` if it is not there yet; no other line of either overlaps it.
-    async fn id_range(&self) -> Result<(u32, u32)>;
+    /// The cloud's subordinate ids, a slot for each of so many containers, written to `/etc/subuid`
+    /// and `/etc/subgid` if they are not there yet; no other line of either has any of them.
+    async fn id_ranges(&self, containers: u32) -> Result<IdRanges>;
 }
 
 /// Where a database is reached.

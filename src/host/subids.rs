@@ -13,12 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
-/// How many ids a container has: 0 to `nobody`, and as many as Debian gives each user.
+/// How many ids a container has, its slot: 0 to `nobody`, and as many as Debian gives each user.
 const COUNT: u32 = 65536;
+
+/// A cloud's slots come in multiples of this: one that grows by a few members changes no file.
+const SLOTS: u32 = 64;
 
 /// Where subordinate ids begin (`SUB_UID_MIN` of Debian's and Fedora's tools; uids below belong to
 /// accounts).
-const FIRST: u32 = 100_000;
+pub const FIRST: u32 = 100_000;
 
 /// How long another tool may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,6 +43,37 @@ impl IdRange {
     }
 }
 
+/// The ids of a cloud: slots in a row, which may stand in several ranges. A cloud that needs more
+/// gets further ones, and the slots that it has stay what they are.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct IdRanges(pub Vec<IdRange>);
+
+impl IdRanges {
+    /// How many containers they are for.
+    pub fn slots(&self) -> u32 {
+        self.0.iter().map(|range| range.count / COUNT).sum()
+    }
+
+    /// First id and count of a slot; `None` when the cloud does not have it.
+    pub fn slot(&self, slot: u32) -> Option<(u32, u32)> {
+        let mut before = 0;
+        for range in &self.0 {
+            let slots = range.count / COUNT;
+            if slot < before + slots {
+                return Some((range.first + (slot - before) * COUNT, COUNT));
+            }
+            before += slots;
+        }
+        None
+    }
+}
+
+/// How many slots a cloud has that needs `needed`.
+pub fn slots_for(needed: u32) -> u32 {
+    needed.max(1).next_multiple_of(SLOTS)
+}
+
 /// The line that gives a range to root.
 pub fn line(range: IdRange) -> String {
     format!("root:{}:{}", range.first, range.count)
@@ -53,10 +87,11 @@ pub fn parse_line(line: &str) -> Option<IdRange> {
     Some(IdRange { first, count })
 }
 
-/// A file's text without root's line for that range.
-pub fn without(text: &str, range: IdRange) -> String {
-    let own = line(range);
-    text.split_inclusive('\n').filter(|line| line.trim_end() != own).collect()
+/// A file's text without root's lines for these ranges.
+pub fn without(text: &str, ranges: &IdRanges) -> String {
+    let own: Vec<String> = ranges.0.iter().map(|range| line(*range)).collect();
+    let other = |line: &&str| !own.iter().any(|own| own == line.trim_end());
+    text.split_inclusive('\n').filter(other).collect()
 }
 
 /// Ids of accounts, each a range of one.
@@ -68,26 +103,73 @@ pub fn accounts(etc: &Path) -> Vec<IdRange> {
     ids.map(|first| IdRange { first, count: 1 }).collect()
 }
 
-/// The first range that overlaps none of `taken`.
-pub fn next_free(taken: &[IdRange]) -> Option<IdRange> {
-    let mut first = FIRST;
-    loop {
-        let range = IdRange { first, count: COUNT };
-        // The last id is no id: it means "unchanged" to chown.
-        first.checked_add(COUNT)?;
-        match taken.iter().find(|other| other.overlaps(range)) {
-            None => return Some(range),
-            Some(_) => first += COUNT,
-        }
-    }
+/// Ids that this process can give to nobody: its own user namespace lacks them.
+pub fn lacking() -> Vec<IdRange> {
+    let maps = ["/proc/self/uid_map", "/proc/self/gid_map"];
+    maps.iter().flat_map(|map| unmapped(&fs::read_to_string(map).unwrap_or_default())).collect()
 }
 
-/// Whether the file gives the range to root and no part of it to anybody else.
-pub fn holds_alone(path: &Path, range: IdRange) -> bool {
+/// Ids that the text of a `/proc/PID/uid_map` has no outer ones for.
+fn unmapped(map: &str) -> Vec<IdRange> {
+    let number = |field: Option<&str>| field?.parse::<u32>().ok();
+    let mut mapped: Vec<IdRange> = map
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            Some(IdRange { first: number(fields.next())?, count: number(fields.nth(1))? })
+        })
+        .collect();
+    if mapped.is_empty() {
+        return Vec::new();
+    }
+    mapped.sort_by_key(|range| range.first);
+    let mut lacking = Vec::new();
+    let mut next = 0_u32;
+    for range in mapped {
+        if range.first > next {
+            lacking.push(IdRange { first: next, count: range.first - next });
+        }
+        next = next.max(range.first.saturating_add(range.count));
+    }
+    if next < u32::MAX {
+        lacking.push(IdRange { first: next, count: u32::MAX - next });
+    }
+    lacking
+}
+
+/// The first ranges with that many slots that overlap none of `taken`; fewer slots when there are no
+/// more. Ids that are next to one another make one range.
+pub fn free(taken: &[IdRange], slots: u32) -> IdRanges {
+    let mut found: Vec<IdRange> = Vec::new();
+    let mut left = slots;
+    let mut first = FIRST;
+    // The last id is no id: it means "unchanged" to chown.
+    while left > 0 && first.checked_add(COUNT).is_some() {
+        let range = IdRange { first, count: COUNT };
+        first += COUNT;
+        if taken.iter().any(|other| other.overlaps(range)) {
+            continue;
+        }
+        left -= 1;
+        match found.last_mut() {
+            Some(last) if last.first + last.count == range.first => last.count += COUNT,
+            _ => found.push(range),
+        }
+    }
+    IdRanges(found)
+}
+
+/// Whether the file gives the ranges to root and no part of them to anybody else.
+pub fn holds_alone(path: &Path, ranges: &IdRanges) -> bool {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let own = line(range);
-    let others = text.lines().filter(|line| *line != own).filter_map(parse_line);
-    text.lines().any(|line| line == own) && !others.into_iter().any(|other| other.overlaps(range))
+    let own: Vec<String> = ranges.0.iter().map(|range| line(*range)).collect();
+    let others: Vec<IdRange> = text
+        .lines()
+        .filter(|line| !own.iter().any(|own| own == line))
+        .filter_map(parse_line)
+        .collect();
+    own.iter().all(|own| text.lines().any(|line| line == own))
+        && !ranges.0.iter().any(|range| others.iter().any(|other| other.overlaps(*range)))
 }
 
 /// One of the two files, locked against other tools until dropped.
@@ -186,4 +268,21 @@ fn held(lock: &Path) -> Error {
     Error::new(ErrorKind::Busy, format!("lock `{}`", lock.display()))
         .because(format!("held by process {}", holder.trim_end_matches(['\0', '\n'])))
         .hint(format!("Wait for `usermod` or `useradd` to end, or remove {}.", lock.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_namespace_lacks_what_its_map_does_not_name() {
+        let lacking = |map| -> Vec<(u32, u32)> {
+            unmapped(map).iter().map(|range| (range.first, range.count)).collect()
+        };
+        assert_eq!(lacking("         0          0 4294967295\n"), []);
+        assert_eq!(lacking("0 100000 65536\n"), [(65_536, u32::MAX - 65_536)]);
+        let rootless = "         0       1000          1\n         1     100000      65536\n";
+        assert_eq!(lacking(rootless), [(65_537, u32::MAX - 65_537)]);
+        assert_eq!(lacking(""), []);
+    }
 }

@@ -7,10 +7,14 @@
 //! keeps its own references, so the host sees the merged root and nothing else, and a single
 //! unmount takes all of it away. Bind sources cannot be left to LXC: they stand under a directory
 //! of mode 0700, which the mapped root cannot look into.
+//!
+//! Set-user-ID programs in a container are for its own users: outside they would give whoever starts
+//! them the container's root. So the merged root stands in a directory that nobody else may enter.
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -18,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
+
+/// What the mount point of a merged root is called, in a directory of the container's own.
+pub const NAME: &str = "root";
 
 /// What a root is mounted from. Recorded with the container's definition; hooks read it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -56,8 +63,7 @@ impl Root {
     /// What an earlier mount left is unmounted first; a failure leaves nothing mounted.
     pub fn mount(&self) -> Result<()> {
         self.unmount()?;
-        std::fs::create_dir_all(&self.merged)
-            .doing(|| format!("make `{}`", self.merged.display()))?;
+        self.make_place()?;
         let namespace = self.user_namespace()?;
         let namespace = namespace.as_ref().map(AsFd::as_fd);
         let binds = self.binds.iter().map(|bind| clone_bind(bind, namespace));
@@ -80,12 +86,22 @@ impl Root {
     /// the binds, and returns the directory it is attached to. Nothing is flushed to disk when the
     /// process ends: what is written is small and compared again by later runs.
     pub fn mount_privately(&self) -> Result<OwnedFd> {
-        std::fs::create_dir_all(&self.merged)
-            .doing(|| format!("make `{}`", self.merged.display()))?;
+        self.make_place()?;
         syscall::leave_mount_namespace().doing(|| "leave the host's mount namespace".to_owned())?;
         let parts = self.parts(None)?;
         mount_overlay(&self.merged, &parts, "volatile,")?;
         rooted::open_root(&self.merged).doing(|| format!("open `{}`", self.merged.display()))
+    }
+
+    /// The mount point, in a directory that only root and the container's root may enter, whatever it
+    /// was before.
+    fn make_place(&self) -> Result<()> {
+        let doing = || format!("make `{}`", self.merged.display());
+        std::fs::create_dir_all(&self.merged).doing(doing)?;
+        let Some(directory) = own_directory(&self.merged) else { return Ok(()) };
+        let group = self.id_range.map_or(0, |(first, _)| first);
+        std::os::unix::fs::chown(directory, Some(0), Some(group)).doing(doing)?;
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o710)).doing(doing)
     }
 
     fn user_namespace(&self) -> Result<Option<OwnedFd>> {
@@ -229,16 +245,24 @@ fn mount_overlay(place: &Path, parts: &[(String, OwnedFd)], options: &str) -> Re
         lower.join(":")
     );
     let data = CString::new(text).doing(|| doing("name"))?;
-    rustix::mount::mount(c"aio", place, c"overlay", MountFlags::empty(), data.as_c_str())
+    rustix::mount::mount(c"aio", place, c"overlay", MountFlags::NODEV, data.as_c_str())
         .doing(|| doing("merge"))?;
     rustix::process::chdir(place).doing(|| doing("merge"))
 }
 
+/// The directory that is there for this merged root alone; roots that an earlier `aio` made have none.
+pub fn own_directory(merged: &Path) -> Option<&Path> {
+    merged.parent().filter(|_| merged.file_name().is_some_and(|name| name == NAME))
+}
+
 /// Unmounts a merged root with everything below it. No error when nothing is mounted.
 pub fn unmount(merged: &Path) -> Result<()> {
-    while is_mount_point(merged) {
-        rustix::mount::unmount(merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
-            .doing(|| format!("unmount `{}`", merged.display()))?;
+    // An earlier `aio` mounted it a level higher, where its own `root` would be found instead.
+    for place in std::iter::once(merged).chain(own_directory(merged)) {
+        while is_mount_point(place) {
+            rustix::mount::unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
+                .doing(|| format!("unmount `{}`", place.display()))?;
+        }
     }
     Ok(())
 }

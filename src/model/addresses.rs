@@ -1,8 +1,12 @@
-//! Names and addresses of containers. Pure, and the same on every build of the same cloud.
+//! Names, addresses and ids of containers. Pure, and the same on every build of the same cloud.
 //!
 //! Everything follows from a hash of cloud, kind and member. Where two hashes want the same
 //! address, the one that comes first by kind and member gets it and the other takes the next free
 //! one. An address that an earlier run recorded is kept, so that adding a kind moves nobody.
+//!
+//! Ids of the host, which stand for a container's own, come in slots of one size, counted from the
+//! cloud's first id: those that are recorded are kept, the others are dealt in order, without gaps,
+//! so that a cloud asks the host for no more ids than it has containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -14,8 +18,14 @@ use super::ranges::{first_container_number, last_container_number};
 use super::topology::{Interface, Networks};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Addresses of a container by role, as an earlier run recorded them.
-pub type Recorded = BTreeMap<NetworkRole, Ipv4Addr>;
+/// What an earlier run recorded of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its addresses by role.
+    pub addresses: BTreeMap<NetworkRole, Ipv4Addr>,
+    /// Its ids.
+    pub id_slot: Option<u32>,
+}
 
 /// A container that needs a name and addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +55,8 @@ pub struct Identity {
     pub hostname: String,
     /// 32 hex digits.
     pub machine_id: String,
+    /// See [`super::topology::Container::id_slot`].
+    pub id_slot: u32,
     /// Interfaces, `eth0` first.
     pub interfaces: Vec<Interface>,
 }
@@ -82,8 +94,8 @@ pub fn veth_name(container: &str, role: NetworkRole) -> String {
     format!("{short}_{}", role.interface())
 }
 
-/// Names and addresses of all `members`, in their order. `recorded` maps a container's name to the
-/// addresses that it had; those that are still possible are kept.
+/// Names, addresses and ids of all `members`, in their order. `recorded` maps a container's name to
+/// what it had; what of it is still possible is kept.
 pub fn allocate(
     cloud: &str,
     networks: &Networks,
@@ -98,6 +110,7 @@ pub fn allocate(
             .insert(network.role, allocate_network(cloud, networks, network, &order, recorded)?);
     }
     let macs = allocate_macs(cloud, &order);
+    let slots = allocate_slots(cloud, &order, recorded);
     members
         .iter()
         .map(|member| {
@@ -110,6 +123,7 @@ pub fn allocate(
                 member: member.member,
                 hostname: hostname(&name),
                 machine_id: machine_id(&name),
+                id_slot: slots.get(&name).copied().unwrap_or_default(),
                 name,
                 interfaces,
             })
@@ -176,7 +190,7 @@ fn allocate_network(
     let mut taken = BTreeSet::new();
     let mut result = BTreeMap::new();
     for name in &names {
-        let kept = recorded.get(name).and_then(|roles| roles.get(&network.role)).copied();
+        let kept = recorded.get(name).and_then(|it| it.addresses.get(&network.role)).copied();
         if let Some(address) = kept.filter(|address| usable(*address) && taken.insert(*address)) {
             result.insert(name.clone(), address);
         }
@@ -203,6 +217,26 @@ fn full(network: &Network, room: u64) -> Error {
     Error::new(ErrorKind::Config, format!("give every container an address in {}", network.range))
         .because(format!("the {role} network has room for {room} containers"))
         .hint(format!("Set networks.{role} to a larger range."))
+}
+
+/// Slots of ids by container name, no two alike.
+fn allocate_slots(
+    cloud: &str,
+    order: &[&Member],
+    recorded: &BTreeMap<String, Recorded>,
+) -> BTreeMap<String, u32> {
+    let names = order.iter().map(|member| container_name(cloud, &member.kind, member.member));
+    let mut taken = BTreeSet::new();
+    let (kept, fresh): (Vec<_>, Vec<_>) = names
+        .map(|name| {
+            // A cloud of old has one slot, which its first container keeps.
+            let slot = recorded.get(&name).and_then(|it| it.id_slot);
+            (name, slot.filter(|slot| taken.insert(*slot)))
+        })
+        .partition(|(_, slot)| slot.is_some());
+    let free = (0..).filter(|slot| !taken.contains(slot));
+    let dealt = fresh.into_iter().zip(free).map(|((name, _), slot)| (name, slot));
+    kept.into_iter().filter_map(|(name, slot)| Some((name, slot?))).chain(dealt).collect()
 }
 
 /// A hardware address for every interface, no two alike.

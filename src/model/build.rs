@@ -33,7 +33,7 @@ pub struct Inputs<'a> {
     pub services: Vec<&'a ServiceProfile>,
     /// Networks.
     pub networks: &'a Networks,
-    /// Addresses that containers already have.
+    /// Addresses and ids that containers already have.
     pub recorded: &'a BTreeMap<String, Recorded>,
     /// The host.
     pub facts: &'a HostFacts,
@@ -184,6 +184,7 @@ fn container(
         member: identity.member,
         layers,
         privileged: definition.privileged.clone(),
+        id_slot: identity.id_slot,
         interfaces: identity.interfaces,
         devices: definition.devices.clone(),
         nesting: definition.nesting,

@@ -8,7 +8,7 @@ use crate::config::profile::{ContainerKind, Frontend, Probe, ServiceProfile};
 use crate::config::release::Release;
 
 use super::layer::LayerSpec;
-use super::sizing::Sizing;
+use super::sizing::{Sizing, limits};
 use super::topology::{Container, Networks};
 
 /// The cloud as it should be.
@@ -61,6 +61,22 @@ impl Cloud {
     /// The container of that full name.
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|container| container.name == name)
+    }
+
+    /// Kernel settings that the host needs for it: name and least value.
+    pub fn kernel_settings(&self) -> BTreeMap<String, u64> {
+        let containers = u64::try_from(self.containers.len()).unwrap_or(u64::MAX);
+        let mut settings = limits::settings(containers, &self.sizing.used_beside);
+        for (name, least) in &self.release.kernel_settings {
+            let counted = settings.entry(name.clone()).or_default();
+            *counted = (*counted).max(*least);
+        }
+        settings
+    }
+
+    /// How many slots of ids its containers reach into.
+    pub fn id_slots(&self) -> u32 {
+        self.containers.iter().map(|container| container.id_slot + 1).max().unwrap_or(0)
     }
 
     /// When a container is healthy.

@@ -28,6 +28,9 @@ pub struct HostFacts {
     pub kernel: KernelFacts,
     /// Distribution.
     pub distribution: DistributionFacts,
+    /// What the kernel counts: see [`crate::model::sizing::limits::LIMITS`].
+    #[serde(default)]
+    pub limits: BTreeMap<String, LimitFact>,
     /// What the kernel can do.
     pub abilities: BTreeMap<Ability, Presence>,
     /// liblxc's version, if it is installed: `5.0.2`.
@@ -105,6 +108,16 @@ impl KernelFacts {
     }
 }
 
+/// One of the things that the kernel counts.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct LimitFact {
+    /// How many there may be; absent where nobody could tell, and where there is no limit.
+    pub most: Option<u64>,
+    /// How many there are; of what is counted for each user, how many the one who has most of those
+    /// that stand for a container's.
+    pub used: Option<u64>,
+}
+
 /// The distribution, from `/etc/os-release`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct DistributionFacts {
@@ -127,8 +140,6 @@ pub enum Ability {
     IdMappedMounts,
     /// User namespaces: unprivileged containers.
     UserNamespaces,
-    /// 65536 ids in a row that `/etc/subuid` and `/etc/subgid` give to nobody: a cloud's containers.
-    SubordinateIds,
     /// Bridges.
     Bridge,
     /// Pairs of virtual Ethernet devices.
@@ -145,11 +156,10 @@ pub enum Ability {
 
 impl Ability {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Overlayfs,
         Self::IdMappedMounts,
         Self::UserNamespaces,
-        Self::SubordinateIds,
         Self::Bridge,
         Self::Veth,
         Self::NfTables,
@@ -164,7 +174,6 @@ impl Ability {
             Self::Overlayfs => "overlay file system",
             Self::IdMappedMounts => "ID-mapped mounts",
             Self::UserNamespaces => "user namespaces",
-            Self::SubordinateIds => "free subordinate ids",
             Self::Bridge => "bridges",
             Self::Veth => "veth pairs",
             Self::NfTables => "nf_tables with address translation",

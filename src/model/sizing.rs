@@ -6,6 +6,7 @@
 
 pub mod demand;
 pub mod fit;
+pub mod limits;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,9 @@ pub struct Sizing {
     pub parallel_starts: usize,
     /// Python processes loaded at the same time.
     pub parallel_loads: usize,
+    /// What else of the host's limits was in use when the cloud was sized: [`mod@limits`].
+    #[serde(default)]
+    pub used_beside: BTreeMap<String, u64>,
     /// Predicted memory of the idle cloud, in MiB.
     pub predicted_memory_mib: u64,
     /// Predicted disk, layers included, in MiB.
@@ -83,6 +87,7 @@ pub fn predict(facts: &HostFacts, demand: &Demand<'_>) -> Sizing {
         parallel_packages: cores.min(builds.max(1)),
         parallel_starts: cores * STARTS_PER_CORE,
         parallel_loads: cores,
+        used_beside: limits::used(facts),
         predicted_memory_mib: demand.idle_mib(workers),
         predicted_disk_mib: demand.disk_mib(),
         predicted_cold_secs: demand.cold_secs(facts.cores),

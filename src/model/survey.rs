@@ -10,6 +10,7 @@ use super::facts::HostFacts;
 use super::network::NetworkRole;
 use super::ranges;
 use super::sizing::demand::Demand;
+use super::sizing::limits::{self, Count};
 use super::sizing::{self, Alternatives, Chosen, Refusal, Sizing, choose_scenario};
 use super::topology::Networks;
 use crate::config::cloud::{CloudFile, CloudOptions, Expose};
@@ -40,6 +41,8 @@ pub struct Survey {
     pub network_reasons: BTreeMap<NetworkRole, String>,
     /// Numbers.
     pub sizing: Sizing,
+    /// What the kernel counts: how much there is of it, in use by others, and needed.
+    pub limits: Vec<Count>,
     /// What the host lacks.
     pub refusals: Vec<Refusal>,
     /// What a user should know.
@@ -106,6 +109,7 @@ pub fn survey(
         existing,
         release: release.release.clone(),
         sizing: sizing::predict(facts, &demand),
+        limits: limits::counts(facts, demand.containers(), existing),
         refusals,
         notes: sizing::notes(facts),
         scenario: chosen.scenario,

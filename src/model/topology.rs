@@ -28,6 +28,10 @@ pub struct Container {
     pub layers: Vec<String>,
     /// Why it is privileged; absent for an unprivileged one.
     pub privileged: Option<String>,
+    /// Which ids of the host stand for its own, out of the cloud's: the first 65536, the second, …
+    /// A privileged container's are the host's own.
+    #[serde(default)]
+    pub id_slot: u32,
     /// Network interfaces, `eth0` first.
     pub interfaces: Vec<Interface>,
     /// Devices of the host that appear in it, if the host has them: absolute paths.
@@ -156,6 +160,7 @@ pub(crate) mod tests {
             machine_id: "0".repeat(32),
             layers: Vec::new(),
             privileged: None,
+            id_slot: 0,
             interfaces: Vec::new(),
             devices: Vec::new(),
             nesting: false,

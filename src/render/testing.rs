@@ -120,6 +120,7 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
         machine_id: format!("{number:032x}"),
         layers: Vec::new(),
         privileged: None,
+        id_slot: 0,
         interfaces: vec![Interface {
             role: NetworkRole::Management,
             bridge: "aio1-mgmt".to_owned(),
@@ -152,6 +153,7 @@ pub fn sizing() -> Sizing {
         parallel_packages: 1,
         parallel_starts: 1,
         parallel_loads: 1,
+        used_beside: BTreeMap::new(),
         predicted_memory_mib: 1,
         predicted_disk_mib: 1,
         predicted_cold_secs: 1,

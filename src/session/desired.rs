@@ -173,7 +173,7 @@ async fn desire(
         members: &members,
         services: services.clone(),
         networks: &networks,
-        recorded: &former.as_ref().map(recorded::addresses).unwrap_or_default(),
+        recorded: &former.as_ref().map(recorded::identities).unwrap_or_default(),
         facts,
         sizing,
         variables: variables.values,

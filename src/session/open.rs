@@ -14,6 +14,7 @@ use crate::host::layers::RealLayers;
 use crate::host::network::RealNetwork;
 use crate::host::settings::RealSettings;
 use crate::host::sql::RealSql;
+use crate::host::subids::IdRanges;
 use crate::host::{Records, Settings};
 use crate::model::cloud::Cloud;
 use crate::state::paths::{Paths, RUN_DIR};
@@ -24,7 +25,7 @@ use crate::state::records::RealRecords;
 pub enum Access {
     /// Only to look: nothing is reserved, root is not needed.
     Look,
-    /// To change: the cloud's range of subordinate ids is reserved.
+    /// To change: the cloud's subordinate ids are reserved.
     Change,
 }
 
@@ -52,14 +53,14 @@ fn features(cloud: &Cloud) -> HostFeatures {
 /// Opens the host of a cloud.
 ///
 /// # Errors
-/// When the range of subordinate ids cannot be reserved.
+/// When there are not enough subordinate ids, or they cannot be reserved.
 pub async fn host(paths: &Paths, cloud: &Cloud, access: Access) -> Result<Host> {
     let settings = settings(paths);
-    let id_range = match access {
-        Access::Change => settings.id_range().await?,
-        Access::Look => settings.known_range().await?.unwrap_or_default(),
+    let ids = match access {
+        Access::Change => settings.id_ranges(cloud.id_slots()).await?,
+        Access::Look => settings.known_ranges().await?,
     };
-    assemble(paths, features(cloud), settings, id_range)
+    assemble(paths, features(cloud), settings, ids)
 }
 
 /// Opens the host for looks at what may be broken: what is not known of the cloud, or that there is
@@ -75,8 +76,8 @@ pub async fn broken_host(paths: &Paths, cloud: Option<&Cloud>) -> Result<Host> {
         legacy_cgroup_environment: BTreeMap::new(),
     };
     let settings = settings(paths);
-    let id_range = settings.known_range().await.ok().flatten().unwrap_or_default();
-    assemble(paths, cloud.map_or_else(unknown, features), settings, id_range)
+    let ids = settings.known_ranges().await.unwrap_or_default();
+    assemble(paths, cloud.map_or_else(unknown, features), settings, ids)
 }
 
 fn records(paths: &Paths) -> Arc<dyn Records> {
@@ -91,13 +92,13 @@ fn assemble(
     paths: &Paths,
     features: HostFeatures,
     settings: RealSettings,
-    id_range: (u32, u32),
+    ids: IdRanges,
 ) -> Result<Host> {
     let installation = RealInstallation::new(paths.clone(), systemd())?;
     let helper = installation.source().to_owned();
     let patience = features.patience;
     Ok(Host {
-        containers: Arc::new(RealContainers::new(paths.clone(), id_range, features, helper)),
+        containers: Arc::new(RealContainers::new(paths.clone(), ids, features, helper)),
         layers: Arc::new(RealLayers::new(paths.clone())),
         network: Arc::new(RealNetwork::new(Path::new(RUN_DIR))),
         settings: Arc::new(settings),

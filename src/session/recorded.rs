@@ -50,13 +50,15 @@ pub fn save(paths: &Paths, cloud: &Cloud) -> Result<()> {
     write_atomic(&file, 0o600, &text)
 }
 
-/// Addresses that its containers have, so that a changed choice moves nobody.
-pub fn addresses(cloud: &Cloud) -> BTreeMap<String, Recorded> {
+/// Addresses and ids that its containers have, so that a changed choice moves nobody.
+pub fn identities(cloud: &Cloud) -> BTreeMap<String, Recorded> {
     let of = |container: &crate::model::topology::Container| {
         let addresses = container.interfaces.iter().filter_map(|interface| {
             interface.addresses.first().map(|(address, _)| (interface.role, *address))
         });
-        (container.name.clone(), addresses.collect())
+        let recorded =
+            Recorded { addresses: addresses.collect(), id_slot: Some(container.id_slot) };
+        (container.name.clone(), recorded)
     };
     cloud.containers.iter().map(of).collect()
 }

@@ -22,7 +22,8 @@
 //!       swaps/CONTAINER/      what runs from a checkout: a record for each unit
 //!       kept/CONTAINER/       what of it is published again when the container starts
 //!       dumps/                databases as they were before a checkout changed their schema
-//!   roots/CONTAINER           merged roots (mount points), traversable
+//!   roots/CONTAINER/root      merged roots (mount points), each in a directory that only root and the
+//!                             container's root may enter
 //!   shared/CONTAINER/         what of the host appears in a running container
 //!   clones/NAME/              repositories cloned for `aio dev`
 //!   known_hosts/NAME          the gateway's public host key, for everybody's ssh
@@ -183,9 +184,9 @@ impl Paths {
         self.cloud_dir().join("lock")
     }
 
-    /// The merged root of one container.
+    /// The merged root of one container: see [`crate::lxc::root::NAME`].
     pub fn root_dir(&self, container: &str) -> PathBuf {
-        self.state_dir.join("roots").join(container)
+        self.state_dir.join("roots").join(container).join(crate::lxc::root::NAME)
     }
 
     /// Where directories of the host are made to appear in a running container.

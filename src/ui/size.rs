@@ -8,6 +8,7 @@ use console::style;
 use super::format;
 use super::table::Table;
 use crate::model::facts::{Ability, Answer, CgroupLayout, HostFacts};
+use crate::model::sizing::limits::Whose;
 use crate::model::survey::Survey;
 
 /// The whole report.
@@ -18,6 +19,8 @@ pub fn report(facts: &HostFacts, survey: &Survey, obstacles: &[String]) -> Strin
     text.push_str(&cloud(survey));
     text.push_str(&containers(survey));
     text.push_str(&networks(survey));
+    text.push_str(&heading("What the kernel counts"));
+    text.push_str(&limits(survey));
     let notes: Vec<&String> = survey.notes.iter().chain(obstacles).collect();
     if !notes.is_empty() {
         text.push_str(&heading("Good to know"));
@@ -158,6 +161,35 @@ fn networks(survey: &Survey) -> String {
     format!("\n{}", table.render())
 }
 
+fn limits(survey: &Survey) -> String {
+    let mut table = Table::new(["limit", "for", "there is", "in use", "needed", "so"])
+        .right(2)
+        .right(3)
+        .right(4);
+    let number = |it: Option<u64>| it.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    for count in survey.limits.iter().filter(|count| count.most.is_some()) {
+        let whose = match count.whose {
+            Whose::Container => "each container",
+            Whose::Root => "all containers",
+            Whose::Host => "the host",
+        };
+        let then = match (count.advice, count.raised) {
+            (Some(_), _) => "not enough".to_owned(),
+            (None, Some(raised)) => format!("bootstrap raises {} to {raised}", count.name),
+            (None, None) => "enough".to_owned(),
+        };
+        table.row([
+            count.title.to_owned(),
+            whose.to_owned(),
+            number(count.most),
+            number(count.used),
+            count.needed.to_string(),
+            then,
+        ]);
+    }
+    table.render()
+}
+
 fn verdict(survey: &Survey) -> String {
     if survey.refusals.is_empty() {
         return format!("\n{}\n", style("It fits.").green());
@@ -208,6 +240,20 @@ mod tests {
         }
         assert!(text.ends_with("\nIt fits.\n"));
         assert!(!text.contains("Good to know"));
+    }
+
+    #[test]
+    fn what_the_kernel_counts_is_told_with_what_becomes_of_it() {
+        let text = text("reference-24g.json", "scenario: default\n", &[]);
+        let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = text.lines().map(squeezed).collect();
+        for line in [
+            "kernel keys each container 200 220 2000 bootstrap raises kernel.keys.maxkeys to 2220",
+            "process ids the host 32768 1318 4100 enough",
+            "ranges of 65536 subordinate ids the host 1024 ? 41 enough",
+        ] {
+            assert!(lines.iter().any(|there| there == line), "{line}\n{text}");
+        }
     }
 
     #[test]

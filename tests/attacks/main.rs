@@ -14,6 +14,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod row_06_roots;
+mod row_12_ids;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -36,6 +39,8 @@ fn borders_hold() {
     let before = Snapshot::take();
     let mut checks = Checks::new();
     if checks.needed("a cloud to attack", || bootstrap(&cloud)) {
+        row_06_roots::checks(&cloud, &mut checks);
+        row_12_ids::checks(&cloud, &mut checks);
         checks.check("nothing that was tried has harmed it", || {
             cloud.healthy_within(Duration::from_secs(30));
         });

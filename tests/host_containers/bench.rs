@@ -12,23 +12,30 @@ use aio::host::containers::{HostFeatures, RealContainers};
 use aio::host::layers::RealLayers;
 use aio::host::layers::sources::fingerprint;
 use aio::host::settings::RealSettings;
+use aio::host::subids::IdRanges;
 use aio::host::{
     BuildProgress, Command, ContainerState, Containers, Layers, Output, Records, Settings, Stop,
 };
 use aio::model::addresses;
 use aio::model::layer::LayerSpec;
 use aio::model::network::NetworkRole;
+use aio::model::sizing::limits;
 use aio::model::topology::{Container, Data, Interface};
 use aio::state::paths::{Paths, RUN_DIR};
 
 // Each set of tests that has a bench has a place of its own on the host.
 use crate::place::{BRIDGE, CLOUD, NETWORK, STATE};
 
+/// For how many containers the tests have ids.
+const CONTAINERS: u32 = 64;
+
 /// What the tests share.
 pub struct Bench {
     pub containers: RealContainers,
     pub paths: Paths,
-    pub id_range: (u32, u32),
+    pub ids: IdRanges,
+    /// Who has ids, in the order of the slots.
+    given: Mutex<Vec<String>>,
     settings: RealSettings,
     layers: Vec<String>,
 }
@@ -86,8 +93,8 @@ impl Bench {
         let profiles = Profiles::load(&paths.config_dir).unwrap();
         let release = profiles.releases.values().next().unwrap();
         let settings = RealSettings::new(CLOUD, Path::new(RUN_DIR), Arc::new(Memory::default()));
-        settings.apply(&release.kernel_settings).await.unwrap();
-        let id_range = settings.id_range().await.unwrap();
+        settings.apply(&limits::settings(CONTAINERS.into(), &BTreeMap::new())).await.unwrap();
+        let ids = settings.id_ranges(CONTAINERS).await.unwrap();
         let features = HostFeatures {
             patience: 1,
             unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
@@ -95,7 +102,7 @@ impl Bench {
             legacy_cgroup_environment: release.legacy_cgroup_environment.clone(),
         };
         let containers =
-            RealContainers::new(paths.clone(), id_range, features, binary().to_owned());
+            RealContainers::new(paths.clone(), ids.clone(), features, binary().to_owned());
         std::fs::create_dir_all(paths.binary().parent().unwrap()).unwrap();
         std::fs::copy(binary(), paths.binary()).unwrap();
         let layers = build_layers(&paths, &profiles).await;
@@ -103,7 +110,7 @@ impl Bench {
             "ip link add {BRIDGE} type bridge; ip address add {NETWORK}.1/24 dev {BRIDGE}; \
                      ip link set {BRIDGE} up"
         ));
-        Self { containers, paths, id_range, settings, layers }
+        Self { containers, paths, ids, given: Mutex::default(), settings, layers }
     }
 
     /// A container of the kind `what`, unlike those of other tests.
@@ -117,6 +124,7 @@ impl Bench {
             machine_id: addresses::machine_id(&name),
             layers: self.layers.clone(),
             privileged: None,
+            id_slot: self.id_slot(what),
             interfaces: Vec::new(),
             devices: Vec::new(),
             nesting: false,
@@ -133,6 +141,15 @@ impl Bench {
             hostname,
             name,
         }
+    }
+
+    fn id_slot(&self, what: &str) -> u32 {
+        let mut given = self.given.lock().unwrap();
+        let slot = given.iter().position(|it| it == what).unwrap_or_else(|| {
+            given.push(what.to_owned());
+            given.len() - 1
+        });
+        u32::try_from(slot).unwrap()
     }
 
     /// A data directory of a container.
@@ -219,7 +236,8 @@ async fn clear(paths: &Paths) {
         apparmor: false,
         legacy_cgroup_environment: BTreeMap::new(),
     };
-    let containers = RealContainers::new(paths.clone(), (0, 0), features, binary().to_owned());
+    let containers =
+        RealContainers::new(paths.clone(), IdRanges::default(), features, binary().to_owned());
     for name in containers.list().await.unwrap() {
         containers.stop(&name, Stop::Kill).await.unwrap();
         containers.discard(&name).await.unwrap();

@@ -8,6 +8,7 @@ mod attach;
 mod bench;
 mod definition;
 mod files;
+mod ids;
 mod place;
 mod publications;
 mod roots;
@@ -38,7 +39,7 @@ fn boots_unprivileged_without_a_failed_unit_and_runs_what_is_named() {
         assert_eq!(bench.sh(&container, "echo $GREETING").await, "hello");
 
         // Root inside is somebody else outside, and ids on disk are unshifted.
-        let (first, _) = bench.id_range;
+        let (first, _) = bench.ids.slot(container.id_slot).unwrap();
         assert_eq!(std::fs::metadata(format!("/proc/{init_pid}")).unwrap().uid(), first);
         bench.sh(&container, "touch /etc/made-by-root").await;
         let made = bench.upper(&container).join("etc/made-by-root").metadata().unwrap();

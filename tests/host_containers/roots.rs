@@ -117,3 +117,68 @@ fn a_killed_monitor_leaves_a_root_that_the_next_start_replaces() {
         assert_eq!(bench.mounts(&container), Vec::<String>::new());
     });
 }
+
+/// What `nobody` gets from a shell script; the kernel keeps no rights for it.
+fn as_nobody(script: &str) -> (bool, String) {
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_user_of_the_host_enters_reads_and_runs_nothing_of_a_root() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("enclosed");
+        bench.up(&container).await;
+        bench.sh(&container, "cp /bin/dash /opt/rooted && chmod 4755 /opt/rooted").await;
+        // Set-user-ID programs go on inside.
+        let inside = "setpriv --reuid=65534 --clear-groups /opt/rooted -p -c 'id -u'";
+        assert_eq!(bench.sh(&container, inside).await, "0");
+        let root = bench.paths.root_dir(&container.name);
+        let root = root.display();
+        assert_eq!(sh(&format!("ls {root}/opt")).trim(), "rooted");
+        for attempt in [
+            format!("ls {root}"),
+            format!("ls {root}/.."),
+            format!("cat {root}/etc/passwd"),
+            format!("{root}/opt/rooted -p -c id"),
+            format!("cat /var/lib/lxc/{0}/config /var/lib/lxc/{0}/console.log", container.name),
+        ] {
+            let (done, said) = as_nobody(&attempt);
+            assert!(!done && said.is_empty(), "{attempt}: {said}");
+        }
+        // Of every mount of the container that the host sees.
+        for mount in bench.mounts(&container) {
+            let point = mount.split(' ').nth(4).unwrap();
+            assert!(!as_nobody(&format!("ls -d {point}/.")).0, "{point}");
+        }
+        // A device node that somebody makes in a layer or on the disk opens nothing.
+        let options = sh(&format!("findmnt -no OPTIONS {root}"));
+        assert!(options.contains("nodev") && !options.contains("nosuid"), "{options}");
+        bench.kill(&container).await;
+    });
+}
+
+#[test]
+fn what_an_earlier_aio_left_mounted_a_level_higher_goes() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("former");
+        bench.containers.define(&container).await.unwrap();
+        let root = bench.paths.root_dir(&container.name);
+        let former = root.parent().unwrap().display();
+        sh(&format!("mount -t tmpfs former {former}; mkdir {former}/root"));
+        bench.containers.start(&container.name).await.unwrap();
+        assert_eq!(bench.mounts(&container).len(), 3, "{:#?}", bench.mounts(&container));
+        bench.kill(&container).await;
+        sh(&format!("mount -t tmpfs former {former}"));
+        bench.kill(&container).await;
+        assert_eq!(bench.mounts(&container), Vec::<String>::new());
+        sh(&format!("mount -t tmpfs former {former}; mkdir {former}/root"));
+        bench.containers.discard(&container.name).await.unwrap();
+        assert!(!root.parent().unwrap().exists());
+    });
+}

@@ -17,6 +17,7 @@ use std::time::Instant;
 use aio::host::facts::{self, Depth};
 use aio::host::network::RealNetwork;
 use aio::host::settings::RealSettings;
+use aio::host::subids;
 use aio::host::{HostNetwork, HostNetworkSpec, Settings};
 use aio::model::facts::{Ability, HostAddress, NetworkFacts, Presence};
 use aio::model::network::NetworkRole;
@@ -471,12 +472,15 @@ fn the_real_host_is_left_as_it_was() {
 
         network.apply(&spec).await.unwrap();
         settings.apply(&needs).await.unwrap();
-        let (first, count) = settings.id_range().await.unwrap();
+        let ranges = settings.id_ranges(2).await.unwrap();
+        assert_eq!(ranges.slots(), 64);
         assert_eq!(network.differs(&spec).await.unwrap(), None);
         assert_eq!(settings.differs(&needs).await.unwrap(), None);
-        let line = format!("root:{first}:{count}");
         for text in subids() {
-            assert_eq!(text.unwrap().lines().filter(|there| *there == line).count(), 1);
+            let text = text.unwrap();
+            for line in ranges.0.iter().map(|range| subids::line(*range)) {
+                assert_eq!(text.lines().filter(|there| *there == line).count(), 1);
+            }
         }
         assert!(snapshot().contains(CLOUD));
 

@@ -52,6 +52,14 @@ impl Inner {
         })
     }
 
+    /// The ids of the host that stand for the container's; none for a privileged one. Of a slot that
+    /// the cloud does not have nothing can be made, and nothing is made: see
+    /// [`Self::begin_definition`].
+    fn id_range(&self, container: &Container) -> Option<(u32, u32)> {
+        let own = || self.ids.slot(container.id_slot).unwrap_or_default();
+        container.privileged.is_none().then(own)
+    }
+
     /// The root that `container` should have.
     fn root(&self, container: &Container) -> Root {
         let name = &container.name;
@@ -74,7 +82,7 @@ impl Inner {
             layers: container.layers.iter().map(|id| self.layer(id)).collect(),
             writable: self.paths.container_dir(name),
             merged: self.paths.root_dir(name),
-            id_range: container.privileged.is_none().then_some(self.id_range),
+            id_range: self.id_range(container),
             binds,
         }
     }
@@ -83,7 +91,7 @@ impl Inner {
     pub(super) fn place(&self, container: &Container) -> Place {
         Place {
             directory: self.paths.shared_dir(&container.name),
-            id_range: container.privileged.is_none().then_some(self.id_range),
+            id_range: self.id_range(container),
             kept: self.paths.kept_dir(&container.name),
             devices: container.devices.clone(),
         }
@@ -138,13 +146,19 @@ impl Inner {
             None => None,
         };
         let root = self.root(container);
+        if root.id_range == Some((0, 0)) {
+            return Err(Error::failed(doing())
+                .because("it has no ids of its own")
+                .hint("`aio bootstrap` writes them to /etc/subuid and /etc/subgid."));
+        }
         let keeps_root = previous.as_ref().is_some_and(|record| record.root.layers == root.layers);
         if !keeps_root {
             root::unmount(&root.merged)?;
             remove_tree(&root.writable).doing(doing)?;
         }
         prepare(&self.paths)?;
-        let roots = root.merged.parent().unwrap_or(&root.merged);
+        let own = root::own_directory(&root.merged).unwrap_or(&root.merged);
+        let roots = own.parent().unwrap_or(own);
         for (directory, mode) in [
             (roots.to_owned(), 0o711),
             (root.upper(), 0o755),
@@ -238,7 +252,7 @@ impl Inner {
             Paths::lxc_dir(name),
             self.paths.spec_file(name),
             self.paths.container_dir(name),
-            merged,
+            root::own_directory(&merged).unwrap_or(&merged).to_owned(),
         ] {
             remove_tree(&path).doing(doing)?;
         }

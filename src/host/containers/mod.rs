@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::subids::IdRanges;
 use super::{Command, ContainerFile, ContainerState, Containers, Listen, Output, Stop};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc;
@@ -53,23 +54,18 @@ pub struct RealContainers {
 /// What all methods share; they run on blocking threads.
 struct Inner {
     paths: Paths,
-    id_range: (u32, u32),
+    ids: IdRanges,
     features: HostFeatures,
     helper: PathBuf,
     states: States,
 }
 
 impl RealContainers {
-    /// `id_range` is the cloud's range of subordinate ids, `helper` the binary that is run as
-    /// `__helper`: usually the running one. Hooks call the installed copy.
-    pub fn new(
-        paths: Paths,
-        id_range: (u32, u32),
-        features: HostFeatures,
-        helper: PathBuf,
-    ) -> Self {
+    /// `ids` are the cloud's subordinate ids, `helper` the binary that is run as `__helper`: usually
+    /// the running one. Hooks call the installed copy.
+    pub fn new(paths: Paths, ids: IdRanges, features: HostFeatures, helper: PathBuf) -> Self {
         let states = States::default();
-        Self { inner: Arc::new(Inner { paths, id_range, features, helper, states }) }
+        Self { inner: Arc::new(Inner { paths, ids, features, helper, states }) }
     }
 
     /// Runs blocking work (files, liblxc's reading calls) on a thread made for it.

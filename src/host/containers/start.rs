@@ -52,8 +52,8 @@ async fn booted(containers: &RealContainers, name: &str, init_pid: u32) -> Resul
         if Instant::now() > deadline {
             let cause = format!("its systemd does not answer after {} s", limit.as_secs());
             return Err(boot_error(name, &cause).hint(
-                "A systemd that hangs at once often lacks inotify instances: \
-                 `sysctl fs.inotify.max_user_instances` should be 8192.",
+                "A systemd that hangs at once often lacks inotify instances: `aio size` shows what \
+                 there is of them and what is needed, `aio bootstrap` raises it.",
             ));
         }
         tokio::time::sleep(INTERVAL).await;
@@ -94,7 +94,13 @@ pub(super) async fn stop(containers: &RealContainers, name: &str, how: Stop) -> 
 /// The container's monitor unmounts the root in its last hook, after it has said "stopped". Should
 /// that have been killed too, the root is unmounted here.
 async fn unmounted(containers: &RealContainers, name: &str) -> Result<()> {
-    let merged = containers.inner.paths.root_dir(name);
+    let owned = name.to_owned();
+    let merged = containers.blocking(move |inner| {
+        // Where it was mounted, not where it would be next time.
+        let record = inner.record(&owned)?;
+        Ok(record.map_or_else(|| inner.paths.root_dir(&owned), |record| record.root.merged))
+    });
+    let merged = merged.await?;
     let deadline = Instant::now() + containers.patiently(UNMOUNT);
     while root::is_mount_point(&merged) && monitor_lives(name) && Instant::now() < deadline {
         tokio::time::sleep(INTERVAL).await;

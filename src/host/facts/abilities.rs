@@ -10,7 +10,6 @@ use std::path::Path;
 use super::drivers::Drivers;
 use crate::host::HostNetworkSpec;
 use crate::host::network::rules;
-use crate::host::subids;
 use crate::host::tool::run;
 use crate::model::facts::{
     Ability, Answer, CgroupLayout, KernelFacts, NetworkFacts, Presence, StorageFacts,
@@ -99,7 +98,6 @@ fn derive(
         Ability::Overlayfs => overlayfs(drivers),
         Ability::IdMappedMounts => id_mapped(kernel, &storage.filesystem),
         Ability::UserNamespaces => user_namespaces(kernel),
-        Ability::SubordinateIds => subordinate_ids(Path::new("/etc")),
         Ability::Bridge => drivers.find("bridge", "CONFIG_BRIDGE"),
         Ability::Veth => drivers.find("veth", "CONFIG_VETH"),
         Ability::NfTables => nf_tables(drivers),
@@ -116,18 +114,6 @@ fn overlayfs(drivers: &Drivers) -> Presence {
         return Presence::yes("in /proc/filesystems");
     }
     drivers.find("overlay", "CONFIG_OVERLAY_FS")
-}
-
-fn subordinate_ids(etc: &Path) -> Presence {
-    let mut taken = subids::accounts(etc);
-    for name in ["subuid", "subgid"] {
-        let text = fs::read_to_string(etc.join(name)).unwrap_or_default();
-        taken.extend(text.lines().filter_map(subids::parse_line));
-    }
-    match subids::next_free(&taken) {
-        Some(range) => Presence::yes(format!("from {}", range.first)),
-        None => Presence::no("/etc/subuid and /etc/subgid leave no 65536 in a row"),
-    }
 }
 
 /// All parts must be there; the first that is not decides.

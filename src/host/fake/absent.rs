@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
+use crate::host::subids::IdRanges;
 use crate::host::{
     BuildProgress, Command, ContainerFile, ContainerState, Containers, Diagnostics, Host,
     HostNetwork, HostNetworkSpec, Http, Installation, LayerInfo, Layers, Output, Records, Request,
@@ -145,7 +146,7 @@ impl Settings for Absent {
     async fn release(&self) -> Result<()> {
         no("settings")
     }
-    async fn id_range(&self) -> Result<(u32, u32)> {
+    async fn id_ranges(&self, _: u32) -> Result<IdRanges> {
         no("settings")
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::error::{Error, Result};
 use crate::host::Settings;
+use crate::host::subids::{self, IdRanges};
 
 /// Settings that end with the test, for one cloud.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub struct FakeSettings {
     pub kernel: Mutex<BTreeMap<String, u64>>,
     /// What settings were before they were raised.
     pub before: Mutex<BTreeMap<String, u64>>,
-    /// Whether the range of ids is reserved.
+    /// Whether ids are reserved.
     pub reserved: Mutex<bool>,
     /// What the next changes fail with, in their order.
     pub failures: Mutex<Vec<Error>>,
@@ -61,9 +62,9 @@ impl Settings for FakeSettings {
         Ok(())
     }
 
-    async fn id_range(&self) -> Result<(u32, u32)> {
+    async fn id_ranges(&self, containers: u32) -> Result<IdRanges> {
         self.fail()?;
         *self.reserved.lock().unwrap() = true;
-        Ok((100_000, 65_536))
+        Ok(subids::free(&[], subids::slots_for(containers)))
     }
 }

@@ -27,7 +27,8 @@ fn recorded(identities: &[Identity]) -> BTreeMap<String, Recorded> {
         .iter()
         .map(|identity| {
             let roles = identity.interfaces.iter().map(|one| (one.role, one.addresses[0].0));
-            (identity.name.clone(), roles.collect())
+            let id_slot = Some(identity.id_slot);
+            (identity.name.clone(), Recorded { addresses: roles.collect(), id_slot })
         })
         .collect()
 }
@@ -117,13 +118,45 @@ fn recorded_addresses_are_kept_when_a_kind_that_sorts_earlier_comes() {
 }
 
 #[test]
+fn every_container_has_ids_of_its_own_and_keeps_them() {
+    let networks = networks();
+    let slots = |identities: &[Identity]| -> BTreeMap<String, u32> {
+        let of = |it: &Identity| (format!("{}/{}", it.kind, it.member), it.id_slot);
+        identities.iter().map(of).collect()
+    };
+    let wanted = [member("nova", 1), member("galera", 2), member("galera", 1)];
+    let before = allocate("aio1", &networks, &wanted, &nothing()).unwrap();
+    let first = [("galera/1", 0), ("galera/2", 1), ("nova", 2)];
+    assert!(first.iter().all(|(name, slot)| {
+        slots(&before).iter().any(|(has, its)| has.starts_with(name) && its == slot)
+    }));
+    // A member that goes leaves its slot to the next that comes; nobody else moves.
+    let wanted = [member("nova", 1), member("aodh", 1), member("aodh", 2), member("galera", 1)];
+    let after = allocate("aio1", &networks, &wanted, &recorded(&before)).unwrap();
+    let expected = [("aodh/1", 1), ("aodh/2", 3), ("galera/1", 0), ("nova/1", 2)];
+    assert_eq!(slots(&after), expected.map(|(name, slot)| (name.to_owned(), slot)).into());
+}
+
+#[test]
+fn a_cloud_whose_containers_had_the_same_ids_parts_them() {
+    let networks = networks();
+    let wanted: Vec<Member> = (1..=3).map(|number| member("nova", number)).collect();
+    let mut had = recorded(&allocate("aio1", &networks, &wanted, &nothing()).unwrap());
+    had.values_mut().for_each(|it| it.id_slot = Some(0));
+    let all = allocate("aio1", &networks, &wanted, &had).unwrap();
+    let slots: Vec<u32> = all.iter().map(|one| one.id_slot).collect();
+    assert_eq!(slots, [0, 1, 2]);
+}
+
+#[test]
 fn a_record_that_is_no_longer_possible_is_dropped() {
     let networks = networks();
     let name = container_name("aio1", "galera", 1);
     let impossible = ["172.29.236.101", "172.29.236.50", "172.29.239.255", "10.1.1.1"];
     for text in impossible {
-        let roles = BTreeMap::from([(NetworkRole::Management, text.parse().unwrap())]);
-        let records = BTreeMap::from([(name.clone(), roles)]);
+        let addresses = BTreeMap::from([(NetworkRole::Management, text.parse().unwrap())]);
+        let had = Recorded { addresses, id_slot: None };
+        let records = BTreeMap::from([(name.clone(), had)]);
         let all = allocate("aio1", &networks, &[member("galera", 1)], &records).unwrap();
         assert_ne!(all[0].interfaces[1].addresses[0].0.to_string(), text);
     }
@@ -162,6 +195,8 @@ proptest! {
         let macs: BTreeSet<&String> = interfaces.iter().map(|interface| &interface.mac).collect();
         prop_assert_eq!(addresses.len(), interfaces.len());
         prop_assert_eq!(macs.len(), interfaces.len());
+        let slots: BTreeSet<u32> = all.iter().map(|identity| identity.id_slot).collect();
+        prop_assert!(slots.into_iter().eq(0..u32::try_from(all.len()).unwrap()));
         for interface in interfaces {
             let network = networks.get(interface.role).unwrap();
             let number = u32::from(interface.addresses[0].0) - u32::from(network.range.base);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::demand::Demand;
-use super::{Sizing, predict};
+use super::{Sizing, limits, predict};
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
 use crate::config::scenario::Scenario;
@@ -219,14 +219,13 @@ fn tight(facts: &HostFacts, demand: &Demand<'_>) -> Option<String> {
 /// What the host lacks for that cloud.
 pub fn refusals(facts: &HostFacts, demand: &Demand<'_>) -> Vec<Refusal> {
     let mut all = host_refusals(facts);
-    if !demand.existing
-        && let Some(full) = facts.missing(Ability::SubordinateIds)
-    {
+    for count in limits::counts(facts, demand.containers(), demand.existing) {
+        let (Some(advice), Some(most)) = (count.advice, count.most) else { continue };
         all.push(Refusal {
-            what: Ability::SubordinateIds.title().to_owned(),
-            found: full.to_owned(),
-            needed: "65536 for the containers' users".to_owned(),
-            advice: "Remove lines of users that are gone from both files.".to_owned(),
+            what: count.title.to_owned(),
+            found: most.saturating_sub(count.used.unwrap_or(0)).to_string(),
+            needed: count.needed.to_string(),
+            advice: advice.to_owned(),
         });
     }
     let mut refuse = |what: &str, found: u64, needed: u64, unit: &str, advice: &str| {

@@ -5,13 +5,14 @@ use proptest::prelude::*;
 
 use super::demand::Demand;
 use super::fit::members;
+use super::limits::ID_RANGES;
 use super::*;
 use crate::config::load::Profiles;
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
 use crate::config::scenario::Scenario;
 use crate::error::ErrorKind;
-use crate::model::facts::{Ability, Answer, Presence};
+use crate::model::facts::{Ability, Answer, LimitFact, Presence};
 
 /// Read once: the properties below try hundreds of hosts.
 static PROFILES: LazyLock<Profiles> =
@@ -23,6 +24,8 @@ fn host(name: &str) -> HostFacts {
     let text = std::fs::read_to_string(&path).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
+
+const ID_TITLE: &str = "ranges of 65536 subordinate ids";
 
 const NOTHING: Alternatives<'_> = Alternatives { scenarios: &[], members: &members };
 
@@ -196,7 +199,6 @@ fn a_host_that_cannot_have_unprivileged_containers_is_refused_with_the_way_out()
     for (ability, because, way_out) in [
         (Ability::IdMappedMounts, "ext4 has them since kernel 5.19", "--state-dir"),
         (Ability::UserNamespaces, "user.max_user_namespaces is 0", "sysctl"),
-        (Ability::SubordinateIds, "no 65536 in a row", "Remove lines"),
     ] {
         let mut facts = host("trixie-systemd-16g.json");
         facts.abilities.insert(ability, Presence::no(because));
@@ -208,6 +210,19 @@ fn a_host_that_cannot_have_unprivileged_containers_is_refused_with_the_way_out()
         );
         assert!(refusals[0].advice.contains(way_out), "{refusals:?}");
     }
+}
+
+#[test]
+fn a_host_that_lacks_what_nothing_raises_is_refused_with_the_numbers() {
+    let mut facts = host("trixie-systemd-16g.json");
+    facts.limits.insert(ID_RANGES.to_owned(), LimitFact { most: Some(2), used: None });
+    let refusals = World::new().with("control", |demand| refusals(&facts, demand));
+    let [refusal] = &refusals[..] else { panic!("{refusals:?}") };
+    assert_eq!((refusal.what.as_str(), refusal.found.as_str()), (ID_TITLE, "2"));
+    assert!(refusal.needed.parse::<u32>().unwrap() > 10, "{refusal:?}");
+    assert!(refusal.advice.contains("/etc/subuid"), "{refusal:?}");
+    let smaller = World::new().size(&facts, "control").unwrap_err();
+    assert!(smaller.to_string().contains(ID_TITLE), "{smaller}");
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use crate::steps::layer::{BuildLayer, DownloadPackages, FindPackages};
 
 impl Builder<'_> {
     pub(super) fn host(&mut self) {
-        let sysctls = self.shared.cloud.release.kernel_settings.clone();
+        let sysctls = self.shared.cloud.kernel_settings();
         self.add(
             StepKey::new("host/settings"),
             "kernel limits".to_owned(),

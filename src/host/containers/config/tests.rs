@@ -13,6 +13,7 @@ fn container() -> Container {
         machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
         layers: vec!["top".to_owned(), "base".to_owned()],
         privileged: None,
+        id_slot: 0,
         interfaces: vec![
             Interface {
                 role: NetworkRole::Nat,
@@ -61,7 +62,7 @@ fn rendered_of(
     let root = Root {
         layers: Vec::new(),
         writable: PathBuf::from("/s/private/x"),
-        merged: PathBuf::from("/s/roots/x"),
+        merged: PathBuf::from("/s/roots/x/root"),
         id_range,
         binds: Vec::new(),
     };
