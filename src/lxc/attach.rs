@@ -4,17 +4,24 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::{Component, Path};
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use super::accounts::Accounts;
 use super::container::{CStrings, Handle, State, c_string};
+use super::relay::Relay;
 use super::{files, rooted, syscall};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// The search path of commands in a container.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A terminal that every container knows.
+const USUAL_TERMINAL: &str = "xterm-256color";
 
 /// The environment of a command: `PATH` and `HOME`, then what is given.
 pub fn environment(given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -51,9 +58,23 @@ pub fn command(
         options.attach_flags |= flags(lxc_sys::LXC_ATTACH_TERMINAL);
     }
     let payload = (&raw mut command).cast::<c_void>();
-    // SAFETY: `lxc_attach_run_command` expects this structure; all strings live until the end of
-    // this function, and the child has its own copy.
-    unsafe { handle.attach(lxc_sys::lxc_attach_run_command, payload, &mut options) }
+    // SAFETY: `run_inside` expects this structure; all strings live until the end of this function,
+    // and the child has its own copy.
+    unsafe { handle.attach(run_inside, payload, &mut options) }
+}
+
+unsafe extern "C" fn run_inside(payload: *mut c_void) -> c_int {
+    begin();
+    // SAFETY: `command` passes what this function expects.
+    unsafe { lxc_sys::lxc_attach_run_command(payload) }
+}
+
+/// What a process does first in a container: it leads a session of its own there, whose terminal is
+/// at most one that was made for it.
+fn begin() {
+    // With a terminal liblxc has done it already.
+    let _ = rustix::process::setsid();
+    syscall::hold_ending_signals(false);
 }
 
 /// Starts a process that writes files; a message of what went wrong goes to its standard error.
@@ -68,6 +89,7 @@ unsafe extern "C" fn write_files_inside(payload: *mut c_void) -> c_int {
     // SAFETY: `write_files` passes a pointer to a slice of its caller, of which this forked child
     // has a copy.
     let files = unsafe { *payload.cast::<&[files::FileRequest]>() };
+    begin();
     // No panic may unwind into C; the profile has no other way to stop one.
     let result = std::panic::catch_unwind(|| files::write_all(files));
     match result {
@@ -118,22 +140,37 @@ fn exit_code(status: WaitStatus) -> i32 {
     status.exit_status().or_else(by_signal).unwrap_or(0)
 }
 
-/// Runs a command, or a login shell when `argv` is empty, on this process's own terminal or streams
-/// and returns its exit code. Only before any thread exists.
+/// Runs a command, or a login shell when `argv` is empty, on this process's own streams and returns
+/// its exit code. Only before any thread exists.
+///
+/// Nothing in the container gets a terminal of the host. Where standard output is one, all streams
+/// that are terminals become a new one of the container's, to which this one, in raw mode, leads.
+/// With `> file` or a pipe it keeps its modes, which the pipe's other end may rely on (`| less`): a
+/// stream that is a terminal is then carried by a [`Relay`]. All others the command has as they are.
 pub fn interactive(
     name: &str,
     argv: &[String],
     environment: &BTreeMap<String, String>,
 ) -> Result<i32> {
+    let doing = || "set up the command's streams".to_owned();
     let handle = Handle::open(name)?;
     let init_pid = init_pid(&handle, name)?;
     syscall::default_broken_pipe();
     let mut all = self::environment(environment);
     let pass_on = |variable: &str| Some((variable.to_owned(), std::env::var(variable).ok()?));
     all.extend(["TERM", "COLORTERM"].into_iter().filter_map(pass_on));
-    // A terminal of its own only where there is one on both sides: with `> file` or a pipe the
-    // command's bytes go through unchanged.
-    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if let Some(terminal) = all.get_mut("TERM") {
+        *terminal = known_terminal(init_pid, terminal);
+    }
+    // liblxc leads a new terminal to the one that controls this process.
+    let terminal = std::io::stdout().is_terminal() && File::open("/dev/tty").is_ok();
+    let relay = if terminal {
+        None
+    } else {
+        // Not lost, not even one that comes before the command is there.
+        syscall::hold_ending_signals(true);
+        Some(Relay::new().doing(doing)?)
+    };
     let pid = match argv.first() {
         Some(program) => command(&handle, program, argv, &all, terminal)?,
         None => {
@@ -146,7 +183,32 @@ pub fn interactive(
             command(&handle, &shell, &[format!("-{short}")], &all, terminal)?
         }
     };
-    wait(pid)
+    let Some(relay) = relay else { return wait(pid) };
+    // In a session of its own it hears nothing of this one's terminal.
+    syscall::forward_ending_signals(pid);
+    syscall::hold_ending_signals(false);
+    let carried = relay.start().doing(doing)?;
+    let status = wait(pid);
+    carried.finish();
+    status
+}
+
+/// The kind of a terminal as the container knows it: one that it has never heard of is taken for the
+/// usual one, which nearly all imitate.
+pub fn known_terminal(init_pid: u32, kind: &str) -> String {
+    let root = rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")));
+    let known = root.is_ok_and(|root| is_known_terminal(root.as_fd(), kind));
+    if known { kind.to_owned() } else { USUAL_TERMINAL.to_owned() }
+}
+
+fn is_known_terminal(root: std::os::fd::BorrowedFd<'_>, kind: &str) -> bool {
+    let one_name =
+        matches!(Path::new(kind).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+    let Some(first) = kind.chars().next().filter(|_| one_name) else { return false };
+    ["etc", "lib", "usr/share", "usr/lib"].iter().any(|place| {
+        let file = format!("{place}/terminfo/{first}/{kind}");
+        rooted::open(root, Path::new(&file), rustix::fs::OFlags::PATH).is_ok()
+    })
 }
 
 /// The init process of a running container.
@@ -177,8 +239,7 @@ fn login_shell(init_pid: u32) -> String {
 
 /// The users of a running container, by its own `/etc/passwd`; none when it cannot be read.
 pub fn users(init_pid: u32) -> Accounts {
-    use std::os::fd::AsFd;
-    let root = rooted::open_root(std::path::Path::new(&format!("/proc/{init_pid}/root")));
+    let root = rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")));
     let passwd = root.and_then(|root| rooted::read(root.as_fd(), "/etc/passwd".as_ref()));
     let passwd = passwd.ok().flatten().unwrap_or_default();
     Accounts::new(String::from_utf8_lossy(&passwd).into_owned(), String::new())
@@ -194,5 +255,18 @@ mod tests {
         let all = environment(&given);
         assert_eq!(all["HOME"], "/srv");
         assert_eq!(all["PATH"], SEARCH_PATH);
+    }
+
+    #[test]
+    fn a_terminal_that_the_container_does_not_know_is_taken_for_the_usual_one() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("lib/terminfo/x")).unwrap();
+        std::fs::write(directory.path().join("lib/terminfo/x/xterm-256color"), "").unwrap();
+        let root = rooted::open_root(directory.path()).unwrap();
+        let known = |kind| is_known_terminal(root.as_fd(), kind);
+        assert!(known("xterm-256color"));
+        for strange in ["xterm-ghostty", "", ".", "..", "x/../x/xterm-256color", "/lib"] {
+            assert!(!known(strange), "{strange}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! `aio __helper`: one request, one reply, one thread. See [`super::protocol`].
 //!
-//! `aio` starts it in a process group of its own. When `aio` goes away or closes the socket, the
-//! group gets SIGTERM and, by default two seconds later, SIGKILL: no command outlives the run that
-//! wanted it.
+//! It leads a session of its own, and so does the command in the container: neither has the terminal
+//! of whoever called `aio`, and the command's process group is one that exists in the container too.
+//! When `aio` goes away or closes the socket, both groups get SIGTERM and, by default two seconds
+//! later, SIGKILL: no command outlives the run that wanted it.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -34,6 +35,8 @@ pub fn main() -> ExitCode {
 
 fn serve() -> Result<()> {
     let doing = || "set the helper up".to_owned();
+    // Before anything of a container is near: it binds the host's `/dev/tty`.
+    syscall::leave_session().doing(doing)?;
     syscall::default_broken_pipe();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let control = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3).doing(doing)?;
@@ -123,19 +126,24 @@ fn supervise(pid: Pid, control: &File, grace_secs: u32) -> Result<i32> {
     })
     .doing(doing)?;
     if gone {
-        cancel(&process, grace_secs)?;
+        cancel(pid, &process, grace_secs)?;
     }
     attach::wait(pid)
 }
 
-fn cancel(process: &OwnedFd, grace_secs: u32) -> Result<()> {
+fn cancel(pid: Pid, process: &OwnedFd, grace_secs: u32) -> Result<()> {
     let doing = || "end a cancelled command".to_owned();
-    // This process is of the group too, and must live to send the second signal.
+    // Nobody has waited for the command, so the group's number is still its own. One that has not
+    // begun its session yet is of this process's group.
+    let signal_command = |signal| rustix::process::kill_process_group(pid, signal);
+    // This process is of its group too, and must live to send the second signal.
     syscall::ignore_termination();
+    let _ = signal_command(Signal::TERM);
     rustix::process::kill_current_process_group(Signal::TERM).doing(doing)?;
     let timeout = Timespec { tv_sec: i64::from(grace_secs), tv_nsec: 0 };
     let mut watched = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
     let _ = poll(&mut watched, Some(&timeout));
-    // Also for what the command left in the background; ends this process as well.
+    // Also for what the command left in the background; the last ends this process as well.
+    let _ = signal_command(Signal::KILL);
     rustix::process::kill_current_process_group(Signal::KILL).doing(doing)
 }

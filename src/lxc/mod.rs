@@ -18,6 +18,7 @@ pub mod log;
 pub mod prepare;
 pub mod protocol;
 pub mod publication;
+mod relay;
 pub mod root;
 pub mod rooted;
 pub mod syscall;

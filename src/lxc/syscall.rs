@@ -24,6 +24,10 @@ pub const ATTRIBUTE_READ_ONLY: u64 = 0x1;
 pub const ATTRIBUTE_NO_SUID: u64 = 0x2;
 /// Ignore device nodes on a mount.
 pub const ATTRIBUTE_NO_DEVICES: u64 = 0x4;
+/// Run no program of a mount.
+pub const ATTRIBUTE_NO_PROGRAMS: u64 = 0x8;
+/// Follow no symbolic link of a mount.
+pub const ATTRIBUTE_NO_LINKS: u64 = 0x0020_0000;
 const ATTRIBUTE_ID_MAPPED: u64 = 0x0010_0000;
 
 /// A detached clone of the mount and directory at `path`.
@@ -75,6 +79,13 @@ pub fn leave_mount_namespace() -> io::Result<OwnedFd> {
         rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
     rustix::mount::mount_change("/", flags)?;
     Ok(before)
+}
+
+/// Gives this process a network of its own with nobody in it, and no message queues of the host's.
+/// Only for a process with a single thread.
+pub fn leave_networks() -> io::Result<()> {
+    // SAFETY: file descriptors are not unshared.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWIPC)? })
 }
 
 /// Goes (back) to a mount namespace.
@@ -171,6 +182,92 @@ pub fn default_signals() {
         // SAFETY: sets a disposition; no handler is involved.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+}
+
+/// Leads a session of its own from now on: without a terminal, and in a process group that only its
+/// own signals reach. The parent must be of the same session.
+pub fn leave_session() -> io::Result<()> {
+    let signals = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP];
+    let set = |action| {
+        for signal in signals {
+            // SAFETY: sets a disposition; no handler is involved.
+            unsafe { libc::signal(signal, action) };
+        }
+    };
+    // The leader of a group cannot begin a session. For the moment in which it is in its parent's
+    // group, what a terminal sends there is not for it.
+    set(libc::SIG_IGN);
+    let parent = rustix::process::getppid()
+        .map_or(Ok(None), |parent| rustix::process::getpgid(Some(parent)).map(Some))?;
+    rustix::process::setpgid(None, parent)?;
+    rustix::process::setsid()?;
+    set(libc::SIG_DFL);
+    Ok(())
+}
+
+/// Has a program lead a session of its own: it never gets this process's terminal. Its process group
+/// has its own number.
+pub fn in_own_session(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only one system call is made, which allocates nothing.
+    unsafe { command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from)) }
+}
+
+/// The process group that [`forward`] signals; 0 for none.
+static FORWARDED_TO: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
+
+/// Signals with which people and terminals end a process.
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+extern "C" fn forward(signal: libc::c_int) {
+    let group = FORWARDED_TO.load(std::sync::atomic::Ordering::Relaxed);
+    if group > 0 {
+        // SAFETY: `kill` may be called in a handler; it takes plain numbers.
+        unsafe { libc::kill(-group, signal) };
+    }
+}
+
+/// Holds the signals back that end a process, or lets them come again.
+pub fn hold_ending_signals(hold: bool) {
+    let how = if hold { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+    // SAFETY: the set is initialised by `sigemptyset` and lives here; nobody keeps a pointer.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in ENDING {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        libc::sigprocmask(how, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Passes the signals that end a process on to another group, from now on. One that is ignored, as
+/// below `nohup`, stays so.
+pub fn forward_ending_signals(group: Pid) {
+    FORWARDED_TO.store(group.as_raw_nonzero().get(), std::sync::atomic::Ordering::Relaxed);
+    let handler = forward as extern "C" fn(libc::c_int);
+    for signal in ENDING {
+        // SAFETY: the handler calls nothing but `kill`.
+        unsafe {
+            if libc::signal(signal, handler as libc::sighandler_t) == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+        }
+    }
+}
+
+/// No core dump of this process, and no look into its memory but by root, until it runs another
+/// program. Its limit for core dumps would be every container's, too.
+pub fn keep_memory_private() {
+    // A kernel that refuses has no such thing.
+    let never = rustix::process::DumpableBehavior::NotDumpable;
+    let _ = rustix::process::set_dumpable_behavior(never);
+}
+
+/// Ignores SIGPIPE: writing to a closed pipe is an error again.
+pub fn ignore_broken_pipe() {
+    // SAFETY: sets a disposition; no handler is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
 /// Marks every descriptor from 3 on close-on-exec.

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, and reports as it goes"
 )]
 
+mod row_02_terminal;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -41,6 +42,7 @@ fn borders_hold() {
     if checks.needed("a cloud to attack", || bootstrap(&cloud)) {
         row_06_roots::checks(&cloud, &mut checks);
         row_12_ids::checks(&cloud, &mut checks);
+        row_02_terminal::checks(&cloud, &mut checks);
         checks.check("nothing that was tried has harmed it", || {
             cloud.healthy_within(Duration::from_secs(30));
         });

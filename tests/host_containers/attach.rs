@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aio::error::ErrorKind;
-use aio::host::{Command, Containers, Listen};
+use aio::host::{Command, ContainerFile, Containers, Listen};
 use aio::state::topology::Topology;
 use tokio_util::sync::CancellationToken;
 
@@ -187,5 +187,115 @@ fn the_command_line_attaches_as_quickly_as_stock_tools_and_passes_everything_on(
     for expected in ["/dev/pts/", "login_shell", "status 5"] {
         assert!(said.contains(expected), "no `{expected}` in {said}");
     }
+    run(bench.kill(&container));
+}
+
+/// A script of bash on a terminal of its own, in which `input` is typed a second later. What it
+/// showed.
+fn on_a_terminal(script: &str, input: &str) -> String {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, script.as_bytes()).unwrap();
+    let path = file.path().display();
+    sh(&format!("(sleep 1; printf '{input}'; sleep 1) | script -qec 'bash {path}' /dev/null"))
+}
+
+/// Types into every terminal that it can reach.
+const TYPES: &str = r#"
+for my $terminal ("/dev/tty", "/dev/stdin", "/dev/stdout", "/dev/stderr") {
+    open(T, "+<", $terminal) or open(T, "<", $terminal) or next;
+    ioctl(T, 0x5412, $_) for split //, "typed\n";
+}
+"#;
+
+#[test]
+fn nothing_in_a_container_gets_the_terminal_of_whoever_called() {
+    let bench = bench();
+    let container = bench.container("terminal");
+    run(bench.up(&container));
+    Topology::new(vec![container.clone()]).save(&bench.paths).unwrap();
+    let aio = format!(
+        "{} --name {} --state-dir {} attach terminal --",
+        binary().display(),
+        bench.paths.cloud,
+        bench.paths.state_dir.display()
+    );
+    let types = ContainerFile {
+        path: "/root/types".to_owned(),
+        owner: "root:root".to_owned(),
+        mode: 0o644,
+        content: TYPES.into(),
+    };
+    run(bench.containers.write_files(&container.name, &[types])).unwrap();
+
+    // Whoever runs something there leads a session and a group that exist there.
+    let own = |stat: &str| {
+        let fields: Vec<&str> = stat.split_whitespace().collect();
+        assert!(fields[0] == fields[4] && fields[0] == fields[5] && fields[6] == "0", "{stat}");
+    };
+    let stat = "cat /proc/$$/stat; true";
+    own(&run(bench.sh(&container, stat)));
+    own(&sh(&format!("{aio} sh -c '{stat}' < /dev/null 2> /dev/null | cat")));
+
+    for streams in [
+        "> /dev/null",
+        "< /dev/null > /dev/null",
+        "> /dev/null 2>&1",
+        "< /dev/null > /dev/null 2>&1",
+        "2> /dev/null | cat",
+        "",
+    ] {
+        let attack = format!(
+            "{aio} perl /root/types {streams}\n read -t 2 heard < /dev/tty\n echo \"got:$heard.\""
+        );
+        let said = on_a_terminal(&attack, "");
+        assert!(said.contains("got:."), "{streams}: {said}");
+    }
+
+    // A terminal of the container's own where standard output is one, and never another.
+    let said = on_a_terminal(&format!("{aio} sh -c 'tty; exit 3'\n echo status $?"), "");
+    assert!(said.contains("/dev/pts/") && said.contains("status 3"), "{said}");
+    let said = on_a_terminal(&format!("{aio} sh -c 'tty <&2; cat' < /etc/os-release"), "");
+    assert!(said.contains("/dev/pts/") && said.contains("PRETTY_NAME"), "{said}");
+    let said =
+        on_a_terminal(&format!("{aio} sh -c 'test -t 0 || test -t 2 || echo none' | cat"), "");
+    assert!(said.contains("none"), "{said}");
+
+    // What is typed still arrives line by line, and what it says on standard error is shown.
+    let said = on_a_terminal(
+        &format!("{aio} sh -c 'read a; echo got:$a:; echo heard:$a: >&2' | tr a-z A-Z"),
+        "word\\n",
+    );
+    assert!(said.contains("GOT:WORD:") && said.contains("heard:word:"), "{said}");
+
+    // Redirected streams are the command's own, byte for byte, and so are exit statuses.
+    let scratch = tempfile::tempdir().unwrap();
+    let bytes =
+        "head -c 3000000 /dev/urandom > /tmp/it; sha256sum < /tmp/it >&2; cat /tmp/it; exit 9";
+    let said = on_a_terminal(
+        &format!(
+            "cd {}\n {aio} sh -c '{bytes}' 2> sum > out\n echo status $?\n \
+             sha256sum < out | cmp - sum && echo same",
+            scratch.path().display()
+        ),
+        "",
+    );
+    assert!(said.contains("status 9") && said.contains("same"), "{said}");
+
+    // A terminal that nobody there knows is taken for the usual one.
+    let said = on_a_terminal(&format!("TERM=xterm-ghostty {aio} sh -c 'echo term:$TERM'"), "");
+    assert!(said.contains("term:xterm-256color"), "{said}");
+
+    // What ends the caller ends the command, which hears nothing of the caller's terminal.
+    let mut waits = std::process::Command::new("sh")
+        .args(["-c", &format!("exec {aio} sh -c 'echo up; exec sleep 4713'")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = std::io::BufReader::new(waits.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut String::new()).unwrap();
+    sh(&format!("kill -TERM {}", waits.id()));
+    assert_eq!(waits.wait().unwrap().code(), Some(143));
+    assert_eq!(run(bench.sh(&container, "pgrep -f '[s]leep 4713' || true")), "");
     run(bench.kill(&container));
 }

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::syscall::in_own_session;
 
 /// How often a running git is looked at for cancellation.
 const POLL: Duration = Duration::from_millis(100);
@@ -89,9 +90,10 @@ impl Git<'_> {
             }
         }
         if !terminal {
-            // Who could answer? A group of its own, so that all of it can be ended. With a terminal
-            // it must stay in the foreground group: it may ask for a password there.
-            command.env("GIT_TERMINAL_PROMPT", "0").process_group(0);
+            // Who could answer? A session of its own: all of it can be ended, and it cannot reach
+            // the caller's terminal otherwise. With a terminal it must stay in the foreground group:
+            // it may ask for a password there.
+            in_own_session(command.env("GIT_TERMINAL_PROMPT", "0"));
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

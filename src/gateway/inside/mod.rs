@@ -66,7 +66,10 @@ fn run(request: &Request, streams: Vec<OwnedFd>, control: &mut Option<OwnedFd>) 
     let terminal_name = master
         .as_ref()
         .and_then(|master| rustix::pty::ptsname(master, Vec::new()).ok()?.into_string().ok());
-    let environment = account.environment(request, terminal_name);
+    let mut environment = account.environment(request, terminal_name);
+    if let Some(terminal) = environment.get_mut("TERM") {
+        *terminal = attach::known_terminal(init_pid, terminal);
+    }
     // The child takes its copy of the socket; the one of this process stays.
     let mut body = || in_container(request, &account, &environment, control.take());
     let pid = inside::spawn(&handle, &mut body)?;

@@ -156,7 +156,8 @@ impl Helper {
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Of its own, so that Ctrl-C reaches `aio` alone, which decides.
+            // Of its own, so that Ctrl-C reaches `aio` alone, which decides. It soon leads a
+            // session too.
             .process_group(0)
             .spawn()
             .doing(doing)?;

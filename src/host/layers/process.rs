@@ -9,7 +9,6 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::syscall::in_own_session;
 
 /// How often a running tool is looked at for cancellation.
 const POLL: Duration = Duration::from_millis(100);
@@ -86,7 +86,9 @@ pub fn run(
     on_line: &mut dyn FnMut(Stream, &str),
 ) -> Result<Finished> {
     let program = command.get_program().to_string_lossy().into_owned();
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What packages bring runs here: it gets no terminal, and a process group of its own.
+    in_own_session(&mut command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|error| {
         Error::new(ErrorKind::Host, format!("run {program}"))
             .because(error)
