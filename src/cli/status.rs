@@ -1,10 +1,12 @@
 //! `aio status`, `aio ls`, `aio start`, `aio stop`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::global::Global;
 use super::{block_on, options};
 use crate::error::Result;
+use crate::host::facts::shortage;
 use crate::session::open::Access;
 use crate::session::{Session, power, require_root, secrets};
 use crate::steps::health::{self, CloudHealth};
@@ -69,12 +71,26 @@ pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     if let Some(note) = secrets::note(&cloud.unapplied_secrets) {
         ui::out::note(&note);
     }
+    if let Some(note) = disk_note(&global.paths().state_dir) {
+        ui::out::note(&note);
+    }
     if global.json() {
         ui::out::json(&cloud)?;
     } else {
         ui::out::text(&ui::health::status(&cloud))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about a disk that is nearly full.
+fn disk_note(state_dir: &Path) -> Option<String> {
+    let short = shortage(state_dir)?;
+    let directory = state_dir.display();
+    Some(format!(
+        "warning: {} MiB are free in {directory}, and {} should be: images, volumes, objects and logs of \
+         the cloud are there. `aio image prune` removes layers that no container uses.",
+        short.free_mib, short.reserve_mib
+    ))
 }
 
 /// Runs `aio ls`.

@@ -93,6 +93,28 @@ fn kernel() -> KernelFacts {
     }
 }
 
+/// What a cloud's file system still has for it; `None` while there is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Free, in MiB.
+    pub free_mib: u64,
+    /// What should be left free, in MiB.
+    pub reserve_mib: u64,
+}
+
+/// Whether less is free below a directory than should be: a twentieth, and no more than 5 GiB. What
+/// tenants and services write ends up there, and what is full has no place for a way out.
+pub fn shortage(directory: &Path) -> Option<Shortage> {
+    const MIB: u64 = 1 << 20;
+    let found = rustix::fs::statvfs(directory).ok()?;
+    is_short(found.f_bavail * found.f_frsize / MIB, found.f_blocks * found.f_frsize / MIB)
+}
+
+fn is_short(free_mib: u64, total_mib: u64) -> Option<Shortage> {
+    let reserve_mib = (total_mib / 20).min(5 << 10);
+    (free_mib < reserve_mib).then_some(Shortage { free_mib, reserve_mib })
+}
+
 fn storage(state_dir: &Path) -> StorageFacts {
     let there = state_dir.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new("/"));
     let real = fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
@@ -173,4 +195,17 @@ fn clouds(state_dir: &Path) -> BTreeMap<String, Vec<Range>> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_twentieth_is_kept_free_and_never_more_than_5_gib() {
+        assert_eq!(is_short(1024, 20 << 10), None);
+        assert_eq!(is_short(1023, 20 << 10), Some(Shortage { free_mib: 1023, reserve_mib: 1024 }));
+        assert_eq!(is_short(5 << 10, 4 << 20), None);
+        assert!(is_short(4 << 10, 4 << 20).is_some());
+    }
 }

@@ -1,7 +1,6 @@
 //! HTTP to the cloud's services, which are on this host: no proxy of the environment is asked.
 //! Redirects are answers (keystone's list of versions is one).
 
-use std::io::Read;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,15 +8,13 @@ use ureq::{Agent, http};
 
 use super::{Http, Request, Response};
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::bounded;
 
 /// For requests that say nothing else.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A member that is up answers in a millisecond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A service's answer is smaller, or something is wrong.
-const LARGEST_BODY_BYTES: u64 = 64 << 20;
 
 /// The real thing.
 #[derive(Clone, Debug)]
@@ -100,14 +97,14 @@ fn read(response: http::Response<ureq::Body>) -> std::io::Result<Response> {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
-    let mut body = Vec::new();
-    response.into_body().into_reader().take(LARGEST_BODY_BYTES).read_to_end(&mut body)?;
+    // A service's answer is smaller, or something is wrong.
+    let body = bounded::read(response.into_body().into_reader(), bounded::LARGEST_BYTES)?;
     Ok(Response { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
     use std::thread::JoinHandle;
 

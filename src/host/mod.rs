@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::subids::IdRanges;
 use crate::error::{Result, ResultExt};
+use crate::lxc::bounded;
 use crate::lxc::publication::Publication;
 use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;
@@ -100,6 +101,8 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// How long it may take to clean up when it is told to end; none: two seconds.
     pub grace: Option<Duration>,
+    /// How much it may print; none: [`bounded::LARGEST_BYTES`]. It is ended when it prints more.
+    pub largest_output_bytes: Option<u64>,
 }
 
 impl Command {
@@ -267,13 +270,23 @@ pub trait Containers: Send + Sync {
     /// Sends one request to a unix socket of a running container and reads the answer to its end.
     async fn socket(&self, name: &str, path: &str, request: &str) -> Result<String> {
         let socket = self.host_path(name, path).await?;
-        let doing = || format!("ask the socket `{path}` of container `{name}`");
-        let mut stream = tokio::net::UnixStream::connect(&socket).await.doing(doing)?;
-        stream.write_all(request.as_bytes()).await.doing(doing)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.doing(doing)?;
-        Ok(answer)
+        let answer = ask_socket(&socket, request).await;
+        answer.doing(|| format!("ask the socket `{path}` of container `{name}`"))
     }
+}
+
+/// Sends one request to a unix socket and reads the answer to its end, or as far as there is a place
+/// for it.
+async fn ask_socket(socket: &Path, request: &str) -> std::io::Result<String> {
+    let mut stream = tokio::net::UnixStream::connect(socket).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    let most = bounded::LARGEST_BYTES;
+    stream.take(most + 1).read_to_end(&mut answer).await?;
+    if answer.len() as u64 > most {
+        return Err(bounded::too_much(most));
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// A layer that exists.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::{Sql, SqlServer};
 use crate::error::{Error, Result};
+use crate::lxc::bounded;
 
 /// A server on this host that does not answer by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -89,9 +90,9 @@ impl RealSql {
 impl Sql for RealSql {
     async fn query(&self, server: &SqlServer, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
         let mut connection = self.connect(server).await?;
-        let rows: Vec<Row> = self.statement(server, statement, connection.query(statement)).await?;
+        let rows = self.statement(server, statement, rows(&mut connection, statement)).await?;
         self.close(connection).await;
-        Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
+        Ok(rows)
     }
 
     async fn execute(&self, server: &SqlServer, statements: &[String]) -> Result<()> {
@@ -102,6 +103,25 @@ impl Sql for RealSql {
         self.close(connection).await;
         Ok(())
     }
+}
+
+/// The rows of an answer, as far as there is a place for them.
+async fn rows(
+    connection: &mut Conn,
+    statement: &str,
+) -> mysql_async::Result<Vec<Vec<Option<String>>>> {
+    let mut answer = connection.query_iter(statement).await?;
+    let (mut rows, mut length_bytes) = (Vec::new(), 0);
+    while let Some(row) = answer.next().await? {
+        let row: Vec<Option<String>> = Row::unwrap(row).into_iter().map(text).collect();
+        length_bytes += row.iter().flatten().map(|value| value.len() as u64 + 1).sum::<u64>() + 1;
+        if length_bytes > bounded::LARGEST_BYTES {
+            let error = bounded::too_much(bounded::LARGEST_BYTES);
+            return Err(mysql_async::Error::Io(error.into()));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 /// The leading capital words of a statement: what it does, without names or passwords.

@@ -162,6 +162,7 @@ fn not_running(name: &str) -> Error {
 
 /// Sends liblxc's messages of this process to a container's log file, and nothing to the terminal.
 pub fn log_to(name: &str, file: &Path) -> Result<()> {
+    super::log::rotate(file);
     let name = c_string(name)?;
     let path = c_string(LXC_PATH)?;
     let file = c_string(&file.to_string_lossy())?;

@@ -1,7 +1,12 @@
 //! What liblxc wrote to a container's log file: the only text that says why a start failed.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::Path;
+
+use super::bounded;
+
+/// One that is longer gives way to a new one; the one before it is kept.
+const LARGEST_LOG_BYTES: u64 = 1 << 20;
 
 /// Length of the file now, to read later only what came after.
 pub fn length(path: &Path) -> u64 {
@@ -10,15 +15,16 @@ pub fn length(path: &Path) -> u64 {
 
 /// The messages of level ERROR written after `start`, first (innermost) first.
 pub fn errors_since(path: &Path, start: u64) -> Vec<String> {
-    let mut text = Vec::new();
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        file.seek(SeekFrom::Start(start))?;
-        file.read_to_end(&mut text)
-    });
-    if read.is_err() {
-        return Vec::new();
-    }
+    let text = bounded::tail(path, start, LARGEST_LOG_BYTES).unwrap_or_default();
     errors(&String::from_utf8_lossy(&text))
+}
+
+/// Keeps the file from growing for ever.
+pub fn rotate(path: &Path) {
+    if length(path) > LARGEST_LOG_BYTES {
+        // It may be gone; another process may have been faster.
+        let _ = std::fs::rename(path, path.with_extension("log.1"));
+    }
 }
 
 /// Appends a message in liblxc's own format, so that all causes stand in one file.
@@ -55,6 +61,18 @@ mod tests {
             aio x 20261121150708.845 ERROR    conf - ../src/lxc/conf.c:run_buffer:322 - Script \
             exited with status 1 - really\n";
         assert_eq!(errors(text), ["Script exited with status 1 - really"]);
+    }
+
+    #[test]
+    fn a_long_log_gives_way_to_a_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lxc.log");
+        append(&path, "hook", "x", "short");
+        rotate(&path);
+        assert!(length(&path) > 0);
+        std::fs::write(&path, vec![b'x'; 2 << 20]).unwrap();
+        rotate(&path);
+        assert_eq!((length(&path), length(&path.with_extension("log.1"))), (0, 2 << 20));
     }
 
     #[test]

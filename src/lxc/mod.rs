@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod attach;
+pub mod bounded;
 pub mod container;
 pub mod files;
 pub mod helper;

@@ -109,6 +109,9 @@ pub fn send(mut writer: impl Write, value: &impl Serialize) -> io::Result<()> {
     writer.write_all(&encode(value)?)
 }
 
+/// The longest value: a dump that is written into a container as a file, in JSON.
+const LARGEST_FRAME_BYTES: usize = 1 << 30;
+
 /// Reads a value and not one byte more.
 pub fn receive<T: DeserializeOwned>(mut reader: impl Read) -> io::Result<T> {
     let mut length: usize = 0;
@@ -116,15 +119,22 @@ pub fn receive<T: DeserializeOwned>(mut reader: impl Read) -> io::Result<T> {
         let mut byte = [0_u8];
         reader.read_exact(&mut byte)?;
         match byte[0] {
-            digit @ b'0'..=b'9' if length < 1 << 32 => {
+            digit @ b'0'..=b'9' if length < LARGEST_FRAME_BYTES => {
                 length = length * 10 + usize::from(digit - b'0');
             }
             b'\n' => break,
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
-    let mut text = vec![0; length];
-    reader.read_exact(&mut text)?;
+    if length > LARGEST_FRAME_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // Only as much memory as there is text, whatever length was said.
+    let mut text = Vec::new();
+    reader.by_ref().take(length as u64).read_to_end(&mut text)?;
+    if text.len() < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(serde_json::from_slice(&text)?)
 }
 
@@ -146,6 +156,8 @@ mod tests {
     #[test]
     fn a_torn_or_strange_frame_is_an_error() {
         assert!(receive::<Reply>(&b"12\n{"[..]).is_err());
+        assert!(receive::<Reply>(&b"1073741823\n{"[..]).is_err());
+        assert!(receive::<Reply>(&b"9999999999\n{"[..]).is_err());
         assert!(receive::<Reply>(&b"GET / HTTP"[..]).is_err());
         assert!(receive::<Reply>(&b""[..]).is_err());
     }

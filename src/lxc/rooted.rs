@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
+use super::bounded;
+
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
 /// Opens a directory of the host as a root.
@@ -43,16 +45,20 @@ pub fn host_path(descriptor: BorrowedFd<'_>) -> PathBuf {
 }
 
 /// Reads a file whole; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read, is something else than a file, or is too long.
 pub fn read(root: BorrowedFd<'_>, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    use std::io::Read;
     // Not blocking, so that a pipe put there cannot hang the reader.
     let descriptor = match open(root, path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Err(error) if is_missing(&error) => return Ok(None),
         other => other?,
     };
-    let mut content = Vec::new();
-    std::fs::File::from(descriptor).read_to_end(&mut content)?;
-    Ok(Some(content))
+    let file = std::fs::File::from(descriptor);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    bounded::read(file, bounded::LARGEST_BYTES).map(Some)
 }
 
 /// Whether an error says that nothing stands at a path.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::host::Host;
-use crate::host::containers::{HostFeatures, RealContainers};
+use crate::host::containers::{HostFeatures, RealContainers, limits};
 use crate::host::diagnostics::RealDiagnostics;
 use crate::host::http::RealHttp;
 use crate::host::installation::RealInstallation;
@@ -45,6 +45,8 @@ fn features(cloud: &Cloud) -> HostFeatures {
     HostFeatures {
         patience: cloud.patience,
         unified_cgroups: cloud.unified_cgroups,
+        tasks_limit: limits::tasks(cloud.unified_cgroups),
+        swap_limit: limits::swap(cloud.unified_cgroups),
         apparmor: apparmor(),
         legacy_cgroup_environment: cloud.release.legacy_cgroup_environment.clone(),
     }
@@ -72,6 +74,8 @@ pub async fn broken_host(paths: &Paths, cloud: Option<&Cloud>) -> Result<Host> {
     let unknown = || HostFeatures {
         patience: 1,
         unified_cgroups: true,
+        tasks_limit: false,
+        swap_limit: false,
         apparmor: apparmor(),
         legacy_cgroup_environment: BTreeMap::new(),
     };

@@ -12,6 +12,7 @@
 )]
 
 mod row_02_terminal;
+mod row_10_exhaustion;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -43,6 +44,7 @@ fn borders_hold() {
         row_06_roots::checks(&cloud, &mut checks);
         row_12_ids::checks(&cloud, &mut checks);
         row_02_terminal::checks(&cloud, &mut checks);
+        row_10_exhaustion::checks(&cloud, &mut checks);
         checks.check("nothing that was tried has harmed it", || {
             cloud.healthy_within(Duration::from_secs(30));
         });

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use aio::config::load::Profiles;
 use aio::error::Result;
-use aio::host::containers::{HostFeatures, RealContainers};
+use aio::host::containers::{HostFeatures, RealContainers, limits};
 use aio::host::layers::RealLayers;
 use aio::host::layers::sources::fingerprint;
 use aio::host::settings::RealSettings;
@@ -98,6 +98,8 @@ impl Bench {
         let features = HostFeatures {
             patience: 1,
             unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+            tasks_limit: limits::tasks(Path::new("/sys/fs/cgroup/cgroup.controllers").exists()),
+            swap_limit: limits::swap(Path::new("/sys/fs/cgroup/cgroup.controllers").exists()),
             apparmor: Path::new("/sys/kernel/security/apparmor/profiles").exists(),
             legacy_cgroup_environment: release.legacy_cgroup_environment.clone(),
         };
@@ -233,6 +235,8 @@ async fn clear(paths: &Paths) {
     let features = HostFeatures {
         patience: 1,
         unified_cgroups: false,
+        tasks_limit: false,
+        swap_limit: false,
         apparmor: false,
         legacy_cgroup_environment: BTreeMap::new(),
     };

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Heard, Listen, Output, Stream};
@@ -27,6 +29,7 @@ pub(super) async fn call(
     request: &Request,
     stdin: &[u8],
     timeout: Option<Duration>,
+    largest_output_bytes: u64,
 ) -> Result<Output> {
     let (helper, control) = Helper::spawn(binary)?;
     let talked = async {
@@ -39,7 +42,7 @@ pub(super) async fn call(
             }
         }
     };
-    exchange(helper, talked, None).await
+    exchange(helper, talked, None, largest_output_bytes).await
 }
 
 /// As [`call`], with each line told as it comes. A command that is told to end is waited for.
@@ -49,10 +52,11 @@ pub(super) async fn follow(
     stdin: &[u8],
     timeout: Option<Duration>,
     listen: &Listen,
+    largest_output_bytes: u64,
 ) -> Result<Output> {
     let (helper, control) = Helper::spawn(binary)?;
     let talked = talk(control, request, stdin, told_to_end(listen, timeout));
-    exchange(helper, talked, Some(&listen.heard)).await
+    exchange(helper, talked, Some(&listen.heard), largest_output_bytes).await
 }
 
 /// Why a command has to end now.
@@ -79,12 +83,21 @@ async fn exchange(
     mut helper: Helper,
     talked: impl Future<Output = Result<Reply>>,
     heard: Option<&Heard>,
+    largest_output_bytes: u64,
 ) -> Result<Output> {
     let (stdout, stderr) = helper.pipes();
     let lines = |stream| heard.map(|heard| Lines::new(stream, Arc::clone(heard)));
-    let stdout = Drain::start(stdout, lines(Stream::Out));
-    let stderr = Drain::start(stderr, lines(Stream::Err));
-    let reply = talked.await;
+    let room = Room::new(largest_output_bytes);
+    let stdout = Drain::start(stdout, lines(Stream::Out), &room);
+    let stderr = Drain::start(stderr, lines(Stream::Err), &room);
+    let reply = tokio::select! {
+        biased;
+        reply = talked => reply,
+        // The connection is closed with this: the helper ends the command.
+        () = room.exhausted.cancelled() => Err(Error::failed("wait for a command").because(
+            format!("it printed more than {} MiB, and was ended", largest_output_bytes >> 20),
+        )),
+    };
     let (stdout, stderr) = tokio::join!(stdout.finish(), stderr.finish());
     if reply.is_ok() {
         helper.ended().await;
@@ -197,6 +210,30 @@ impl Drop for Helper {
     }
 }
 
+/// How much a command may still print, on both streams together.
+#[derive(Clone)]
+struct Room {
+    left: Arc<AtomicU64>,
+    exhausted: CancellationToken,
+}
+
+impl Room {
+    fn new(bytes: u64) -> Self {
+        Self { left: Arc::new(AtomicU64::new(bytes)), exhausted: CancellationToken::new() }
+    }
+
+    /// Whether there is room for so much more.
+    fn take(&self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        let take = |left: u64| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        if !taken {
+            self.exhausted.cancel();
+        }
+        taken
+    }
+}
+
 /// Collects what comes out of a pipe, even when it is never closed.
 struct Drain {
     collected: Arc<Mutex<Vec<u8>>>,
@@ -207,7 +244,9 @@ impl Drain {
     fn start(
         pipe: Option<impl AsyncRead + Unpin + Send + 'static>,
         mut lines: Option<Lines>,
+        room: &Room,
     ) -> Self {
+        let room = room.clone();
         let collected = Arc::new(Mutex::new(Vec::new()));
         let task = pipe.map(|mut pipe| {
             let collected = Arc::clone(&collected);
@@ -215,6 +254,9 @@ impl Drain {
                 let mut buffer = vec![0; 16 << 10];
                 while let Ok(length @ 1..) = pipe.read(&mut buffer).await {
                     let read = &buffer[..length];
+                    if !room.take(length) {
+                        return;
+                    }
                     if let Some(lines) = &mut lines {
                         lines.add(read);
                     }

@@ -12,6 +12,14 @@ use crate::model::topology::{Container, Interface};
 /// Directory of LXC's own configuration files.
 const INCLUDES: &str = "/usr/share/lxc/config";
 
+/// The longest a container's console log becomes before the next begins.
+const CONSOLE_LOG_BYTES: u64 = 1 << 20;
+
+/// How many tasks a container may have. In an idle cloud none has more than 250; the busiest, a
+/// hypervisor, needs some seventy for itself and for each guest. systemd gives each unit that says
+/// nothing else 15 % of it.
+const TASKS: u32 = 4096;
+
 /// What `lxc.*` lines follow from.
 pub(super) struct Definition<'a> {
     pub(super) container: &'a Container,
@@ -71,7 +79,10 @@ pub(super) fn render(definition: &Definition<'_>) -> String {
     lines.add("lxc.log.file", directory.join("lxc.log").display());
     lines.add("lxc.log.level", "WARN");
     lines.add("lxc.console.logfile", directory.join("console.log").display());
-    add_limits(&mut lines, container, features.unified_cgroups);
+    // Else it grows as long as somebody in the container writes; so it is two files of this size.
+    lines.add("lxc.console.size", CONSOLE_LOG_BYTES);
+    lines.add("lxc.console.rotate", 1);
+    add_limits(&mut lines, container, features);
     if features.apparmor {
         lines.add("lxc.apparmor.profile", "generated");
         lines.add("lxc.apparmor.allow_nesting", 1);
@@ -133,9 +144,24 @@ fn quoted(path: &Path) -> String {
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn add_limits(lines: &mut Lines, container: &Container, unified: bool) {
+/// What one container may take of the host, whatever it does.
+fn add_limits(lines: &mut Lines, container: &Container, features: &HostFeatures) {
+    let unified = features.unified_cgroups;
+    let memory_bytes = container.memory_limit_mib << 20;
     let key = if unified { "lxc.cgroup2.memory.max" } else { "lxc.cgroup.memory.limit_in_bytes" };
-    lines.add(key, container.memory_limit_mib << 20);
+    lines.add(key, memory_bytes);
+    if features.swap_limit {
+        // As much again, and no more. Version 1 counts both together.
+        if unified {
+            lines.add("lxc.cgroup2.memory.swap.max", memory_bytes);
+        } else {
+            lines.add("lxc.cgroup.memory.memsw.limit_in_bytes", 2 * memory_bytes);
+        }
+    }
+    if features.tasks_limit {
+        let group = if unified { "cgroup2" } else { "cgroup" };
+        lines.add(&format!("lxc.{group}.pids.max"), TASKS);
+    }
     if let Some(weight) = container.cpu_weight.map(u32::from) {
         if unified {
             lines.add("lxc.cgroup2.cpu.weight", weight);

@@ -8,11 +8,13 @@ mod cgroup;
 mod client;
 mod config;
 mod definition;
+pub mod limits;
 mod lookup;
 mod read;
 mod start;
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use super::subids::IdRanges;
 use super::{Command, ContainerFile, ContainerState, Containers, Listen, Output, Stop};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc;
+use crate::lxc::bounded;
 use crate::lxc::container::{State, States};
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::Preparation;
@@ -39,6 +42,10 @@ pub struct HostFeatures {
     pub patience: u32,
     /// Control groups of version 2 alone.
     pub unified_cgroups: bool,
+    /// Tasks can be limited.
+    pub tasks_limit: bool,
+    /// Swap can be limited.
+    pub swap_limit: bool,
     /// AppArmor is there and confines.
     pub apparmor: bool,
     /// What a container's systemd needs on a host whose control groups are not unified.
@@ -91,7 +98,7 @@ impl RealContainers {
         timeout: Option<Duration>,
     ) -> Result<Output> {
         let timeout = timeout.map(|limit| self.patiently(limit));
-        client::call(&self.inner.helper, request, stdin, timeout).await
+        client::call(&self.inner.helper, request, stdin, timeout, bounded::LARGEST_BYTES).await
     }
 
     /// A time limit on this host.
@@ -213,16 +220,19 @@ impl Containers for RealContainers {
     }
 
     async fn run(&self, name: &str, command: Command) -> Result<Output> {
-        let timeout = command.timeout;
+        let timeout = command.timeout.map(|limit| self.patiently(limit));
+        let most = command.largest_output_bytes.unwrap_or(bounded::LARGEST_BYTES);
         let (request, stdin) = self.run_request(name, command).await?;
-        let output = self.call(&request, &stdin, timeout).await;
+        let output = client::call(&self.inner.helper, &request, &stdin, timeout, most).await;
         output.map_err(|error| error.context(format!("run a command in container `{name}`")))
     }
 
     async fn follow(&self, name: &str, command: Command, listen: &Listen) -> Result<Output> {
         let timeout = command.timeout.map(|limit| self.patiently(limit));
+        let most = command.largest_output_bytes.unwrap_or(bounded::LARGEST_BYTES);
         let (request, stdin) = self.run_request(name, command).await?;
-        let output = client::follow(&self.inner.helper, &request, &stdin, timeout, listen).await;
+        let helper = &self.inner.helper;
+        let output = client::follow(helper, &request, &stdin, timeout, listen, most).await;
         output.map_err(|error| error.context(format!("run a command in container `{name}`")))
     }
 
@@ -355,6 +365,16 @@ impl Containers for RealContainers {
             Error::new(ErrorKind::NotFound, format!("find `{path}` in container `{name}`"))
                 .because("its directory is missing")
         })
+    }
+
+    async fn socket(&self, name: &str, path: &str, request: &str) -> Result<String> {
+        let doing = || format!("ask the socket `{path}` of container `{name}`");
+        let (owned, wanted) = (name.to_owned(), path.to_owned());
+        let socket = self
+            .blocking(move |inner| read::socket(inner.init_pid(&owned)?, Path::new(&wanted)))
+            .await
+            .map_err(|error| error.context(doing()))?;
+        super::ask_socket(&lxc::rooted::host_path(socket.as_fd()), request).await.doing(doing)
     }
 
     async fn path_exists(&self, name: &str, path: &str) -> Result<bool> {

@@ -2,7 +2,6 @@
 //! directories. Symbolic links are followed inside the container only.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use super::{Inner, lookup};
 use crate::error::{Result, ResultExt};
 use crate::host::{ContainerFile, ContainerState};
 use crate::lxc::accounts::Accounts;
+use crate::lxc::bounded;
 use crate::lxc::root::Root;
 use crate::lxc::rooted;
 
@@ -41,10 +41,12 @@ impl View {
     }
 
     fn text(&self, path: &str) -> std::io::Result<String> {
-        let mut bytes = Vec::new();
-        if let Some(mut file) = self.open(Path::new(path))? {
-            file.read_to_end(&mut bytes)?;
-        }
+        let bytes = match self.open(Path::new(path))? {
+            Some(file) if file.metadata()?.is_file() => {
+                bounded::read(file, bounded::LARGEST_BYTES)?
+            }
+            _ => Vec::new(),
+        };
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -59,13 +61,12 @@ impl View {
     }
 
     fn read(&self, path: &str) -> std::io::Result<Option<ContainerFile>> {
-        let Some(mut file) = self.open(Path::new(path))? else { return Ok(None) };
+        let Some(file) = self.open(Path::new(path))? else { return Ok(None) };
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(std::io::Error::other("it is not a file"));
         }
-        let mut content = Vec::new();
-        file.read_to_end(&mut content)?;
+        let content = bounded::read(file, bounded::LARGEST_BYTES)?;
         let accounts = Accounts::new(self.text("/etc/passwd")?, self.text("/etc/group")?);
         let (uid, gid) = (self.id_inside(metadata.uid()), self.id_inside(metadata.gid()));
         let (owner, mode) = (accounts.name(uid, gid), metadata.mode() & 0o7777);
@@ -90,6 +91,20 @@ impl Inner {
 
 fn open_root(init_pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
     rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")))
+}
+
+/// A socket of a running container. What stands there is held: a link in its place, or on the way to
+/// it, could lead to a socket of the host.
+pub(super) fn socket(init_pid: u32, path: &Path) -> Result<std::os::fd::OwnedFd> {
+    let doing = || format!("find `{}` in the container", path.display());
+    let root = open_root(init_pid).doing(doing)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    let found = rooted::open(root.as_fd(), path, flags).doing(doing)?;
+    let mode = rustix::fs::fstat(&found).doing(doing)?.st_mode;
+    if rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::Socket {
+        return Ok(found);
+    }
+    Err(crate::error::Error::failed(doing()).because("it is not a socket"))
 }
 
 /// `/proc/PID/root/…` with every symbolic link on the way to its directory resolved inside the

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Inner, RealContainers, not_running};
 use crate::error::{Error, Result};
 use crate::host::{ContainerState, Containers, Stop};
+use crate::lxc::bounded;
 use crate::lxc::protocol::Request;
 use crate::lxc::root;
 use crate::state::paths::Paths;
@@ -16,6 +17,8 @@ const START: Duration = Duration::from_secs(60);
 const BOOT: Duration = Duration::from_secs(90);
 /// Half of what a look costs is what a start may wait too long: 10 ms.
 const INTERVAL: Duration = Duration::from_millis(10);
+/// How much of a console is read for its last lines.
+const CONSOLE_TAIL_BYTES: u64 = 64 << 10;
 /// After a container is stopped, until its root is unmounted (which flushes it).
 const UNMOUNT: Duration = Duration::from_secs(60);
 
@@ -63,7 +66,7 @@ async fn booted(containers: &RealContainers, name: &str, init_pid: u32) -> Resul
 /// With what the container printed on its console.
 fn boot_error(name: &str, cause: &str) -> Error {
     let console = Paths::lxc_dir(name).join("console.log");
-    let text = std::fs::read(&console).unwrap_or_default();
+    let text = bounded::tail(&console, 0, CONSOLE_TAIL_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     let error = Error::failed(format!("start container `{name}`"))

@@ -10,6 +10,9 @@ use crate::model::topology::Container;
 use crate::state::files::{remove, write_atomic};
 use crate::steps::shared::run_script;
 
+/// A larger database is not one of a cloud in which code is tried.
+const LARGEST_DUMP_BYTES: u64 = 1 << 30;
+
 /// How the schema of a service is changed.
 pub struct Schema {
     /// The database's name.
@@ -41,7 +44,10 @@ impl Schema {
         }
         let member = member(context, work).await?;
         let tool = &work.shared.sql_definition()?.local_dump;
-        let script = Command::shell(format!("{tool} {}", self.database));
+        let script = Command {
+            largest_output_bytes: Some(LARGEST_DUMP_BYTES),
+            ..Command::shell(format!("{tool} {}", self.database))
+        };
         let output = context.host.containers.run(&member.name, script).await?;
         if !output.success() {
             return Err(Error::failed(format!("dump the database `{}`", self.database))

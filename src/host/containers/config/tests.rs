@@ -82,6 +82,8 @@ fn legacy_host() -> HostFeatures {
     HostFeatures {
         patience: 1,
         unified_cgroups: false,
+        tasks_limit: true,
+        swap_limit: true,
         apparmor: false,
         legacy_cgroup_environment: BTreeMap::from([("FORCE".to_owned(), "1".to_owned())]),
     }
