@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     match arguments.next() {
         Some(first) if first == "__helper" => aio::lxc::helper::main(),
         Some(first) if first == "__hook" => aio::lxc::hook::main(arguments),
+        Some(first) if first == aio::lxc::view::COMMAND => aio::lxc::view::main(arguments),
         Some(first) if first == aio::gateway::inside::COMMAND => aio::gateway::inside::main(),
         Some(first) if first == aio::gateway::daemon::COMMAND => aio::gateway::daemon::main(),
         _ => {

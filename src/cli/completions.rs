@@ -28,6 +28,6 @@ pub struct Args {
 pub fn run(_: &Global, args: Args) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "aio", &mut script);
-    ui::out::text(&String::from_utf8_lossy(&script))?;
+    ui::out::data(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

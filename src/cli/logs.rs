@@ -60,8 +60,11 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let query = Query { machine_ids, follow, since, grep, lines };
     let writer = Writer::new(topology.containers());
     read(&directory, &query, |entry| {
-        let line = if global.json() { writer.json(&entry) } else { writer.line(&entry) };
-        ui::out::line(&line)?;
+        if global.json() {
+            ui::out::json_line(&writer.json(&entry))?;
+        } else {
+            ui::out::line(&writer.line(&entry))?;
+        }
         Ok(!ui::out::closed())
     })?;
     Ok(ExitCode::SUCCESS)

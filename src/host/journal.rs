@@ -1,14 +1,17 @@
 //! The containers' journals, read by stock `journalctl`: it merges them in order of time, follows
-//! them, and knows how people write times. Works for containers that are stopped.
+//! them, and knows how people write times. Works for containers that are stopped. It reads files that
+//! containers write, so it runs without rights ([`crate::lxc::view`]).
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
+use crate::lxc::{bounded, view};
 use crate::model::journal::Entry;
 
 /// The fields that are asked for; `journalctl` adds the time by itself.
@@ -22,6 +25,9 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(300);
 
 /// How much later than a younger one an entry may arrive, in microseconds.
 const LATE_US: u64 = 2_000_000;
+
+/// The longest line of `journalctl`'s that is read.
+const LARGEST_ENTRY_BYTES: usize = 4 << 20;
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
@@ -39,9 +45,9 @@ pub struct Query {
 }
 
 impl Query {
-    fn arguments(&self, directory: &Path) -> Vec<String> {
+    fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![
-            format!("--directory={}", directory.display()),
+            format!("--directory={}", view::PLACE),
             "--output=json".to_owned(),
             format!("--output-fields={FIELDS}"),
             // Long fields too.
@@ -142,17 +148,31 @@ fn read_once(
     query: &Query,
     mut each: impl FnMut(Entry) -> Result<bool>,
 ) -> Result<()> {
-    let mut child = Command::new("journalctl")
-        .args(query.arguments(directory))
+    // The running binary, even when it has been replaced since.
+    let mut child = Command::new("/proc/self/exe")
+        .arg0("aio")
+        .env_clear()
+        // Where liblxc is, on a host that has it in an odd place; how people write times.
+        .envs(
+            ["PATH", "LD_LIBRARY_PATH", "TZ"]
+                .iter()
+                .filter_map(|name| std::env::var_os(name).map(|value| (name, value))),
+        )
+        .arg(view::COMMAND)
+        .arg(directory)
+        .arg("journalctl")
+        .args(query.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(not_started)?;
+        .doing(|| "start `journalctl`".to_owned())?;
     let mut outcome = Ok(true);
     if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            let Some(entry) = line.ok().as_deref().and_then(parse) else { continue };
+        let mut output = BufReader::new(output);
+        // An entry that does not fit is no entry; whoever wrote it wrote it to fill memory.
+        while let Ok(Some(line)) = bounded::line(&mut output, LARGEST_ENTRY_BYTES) {
+            let Some(entry) = parse(&String::from_utf8_lossy(&line)) else { continue };
             outcome = each(entry);
             if !matches!(outcome, Ok(true)) {
                 let _ = child.kill();
@@ -166,26 +186,21 @@ fn read_once(
     if stopped { Ok(()) } else { ended }
 }
 
-fn not_started(error: std::io::Error) -> Error {
-    let failed = Error::new(ErrorKind::Host, "start `journalctl`").because(&error);
-    if error.kind() == std::io::ErrorKind::NotFound {
-        failed.hint("It is part of systemd: install the package `systemd`.")
-    } else {
-        failed
-    }
-}
-
 /// It exits with 1 when nothing matched, and says nothing then.
 fn end(mut child: Child) -> Result<()> {
     let mut said = String::new();
     if let Some(mut errors) = child.stderr.take() {
-        let _ = errors.read_to_string(&mut said);
+        let _ = errors.by_ref().take(LARGEST_ENTRY_BYTES as u64).read_to_string(&mut said);
     }
     let status = child.wait().doing(|| "wait for `journalctl`".to_owned())?;
     if status.success() || said.trim().is_empty() {
         Ok(())
     } else {
-        Err(Error::failed("read the journals").because(said.trim()))
+        let error = Error::failed("read the journals").because(said.trim());
+        if status.code() == Some(127) {
+            return Err(error.hint("It is part of systemd: install the package `systemd`."));
+        }
+        Err(error)
     }
 }
 
@@ -237,8 +252,8 @@ mod tests {
             grep: Some("err.r".to_owned()),
             lines: None,
         };
-        let arguments = query.arguments(Path::new("/j"));
-        assert_eq!(arguments[0], "--directory=/j");
+        let arguments = query.arguments();
+        assert_eq!(arguments[0], format!("--directory={}", view::PLACE));
         assert_eq!(
             arguments[6..],
             ["--since=-10m", "--grep=err.r", "_MACHINE_ID=ab", "_MACHINE_ID=cd"]

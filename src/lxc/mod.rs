@@ -23,6 +23,7 @@ mod relay;
 pub mod root;
 pub mod rooted;
 pub mod syscall;
+pub mod view;
 
 /// Where LXC and its stock tools keep definitions.
 pub const LXC_PATH: &str = "/var/lib/lxc";

@@ -10,6 +10,7 @@ use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::board::{Board, clock};
+use super::harmless::harmless;
 use super::{format, out, plain};
 use crate::engine::event::{Event, Outcome, Phase};
 use crate::engine::listen::Listener;
@@ -62,7 +63,7 @@ impl Bars {
         for (phase, bar) in &drawn.phases {
             if let Some(line) = self.board.line(*phase) {
                 bar.set_position(line.ended);
-                bar.set_message(line.running);
+                bar.set_message(harmless(&line.running).into_owned());
             }
         }
         let end = self.board.end().map_or(0, |end| u64::try_from(end.as_millis()).unwrap_or(0));

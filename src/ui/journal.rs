@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
         let (name, colour) = match self.container(entry) {
             Some((index, container)) => (label(container), COLOURS[index % COLOURS.len()]),
             // It was removed, its journal is still there.
-            None => (entry.hostname.clone(), Color::White),
+            None => (plain(&entry.hostname), Color::White),
         };
         let name = Style::new().fg(colour).apply_to(format!("{name:<width$}", width = self.width));
         let message = match entry.priority {
@@ -64,8 +64,8 @@ impl<'a> Writer<'a> {
             4 => Style::new().yellow(),
             _ => Style::new(),
         }
-        .apply_to(harmless(&entry.message).trim_end().replace('\n', "\n    "));
-        format!("{} {name} {}: {message}", self.time(entry), entry.unit)
+        .apply_to(plain(&entry.message).trim_end().replace('\n', "\n    "));
+        format!("{} {name} {}: {message}", self.time(entry), plain(&entry.unit))
     }
 
     fn time(&self, entry: &Entry) -> String {
@@ -92,10 +92,10 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What a daemon says must not move the cursor of whoever reads it.
-fn harmless(message: &str) -> String {
-    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    console::strip_ansi_codes(message).replace(is_harmful, "\u{fffd}")
+/// Without a daemon's own colours. Anybody there may set each of these fields; what else is in them is
+/// made harmless on its way out, as everything is.
+fn plain(text: &str) -> String {
+    console::strip_ansi_codes(text).into_owned()
 }
 
 /// `heat_engine/1`.
@@ -126,7 +126,7 @@ mod tests {
         };
         assert_eq!(
             writer.line(&entry),
-            "Nov 21 15:11:59.250 heat_engine/1 heat-engine: Traceback\n      File x\u{fffd}"
+            "Nov 21 15:11:59.250 heat_engine/1 heat-engine: Traceback\n      File x"
         );
         let value: serde_json::Value = serde_json::from_str(&writer.json(&entry)).unwrap();
         assert_eq!(value["container"], "test_heat_engine_container-1");

@@ -24,7 +24,7 @@ struct Line<'a> {
 impl Listener for Json {
     fn hear(&mut self, event: &Event, at: Duration) {
         if let Ok(line) = serde_json::to_string(&Line { at, event }) {
-            out::note(&line);
+            out::json_note(&line);
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod bars;
 mod board;
 pub mod error;
 pub mod format;
+pub mod harmless;
 pub mod health;
 pub mod journal;
 pub mod json;

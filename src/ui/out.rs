@@ -1,4 +1,5 @@
-//! The only way to standard output. A reader that goes away (`aio ls | head -1`) is no error: what
+//! The only way to standard output, and for lines to standard error. Text is made fit for a terminal
+//! ([`harmless`]), whoever wrote it; JSON and other data for programs go as they are. A reader that goes away (`aio ls | head -1`) is no error: what
 //! follows is dropped, and [`closed`] tells commands that never end by themselves to stop.
 
 use std::io::{ErrorKind, Write};
@@ -6,15 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use super::harmless::{escaped, harmless};
 use crate::error::{Error, Result};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Writes text as it is.
+/// Writes text for people.
 ///
 /// # Errors
 /// When it cannot be written for another reason than a closed pipe (a full disk).
 pub fn text(text: &str) -> Result<()> {
+    data(&harmless(text))
+}
+
+/// Writes text for programs, as it is.
+///
+/// # Errors
+/// As [`text`].
+pub fn data(text: &str) -> Result<()> {
     if closed() {
         return Ok(());
     }
@@ -45,7 +55,15 @@ pub fn line(line: &str) -> Result<()> {
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::failed("write the result as JSON").because(error))?;
-    line(&text)
+    json_line(&text)
+}
+
+/// Writes a line of JSON.
+///
+/// # Errors
+/// As [`text`].
+pub fn json_line(line: &str) -> Result<()> {
+    data(&format!("{}\n", escaped(line)))
 }
 
 /// Whether the reader of standard output has gone.
@@ -55,5 +73,10 @@ pub fn closed() -> bool {
 
 /// Writes a line for people to standard error. There is nowhere to report that it failed.
 pub fn note(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", harmless(line));
+}
+
+/// Writes a line of JSON to standard error.
+pub fn json_note(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", escaped(line));
 }

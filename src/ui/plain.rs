@@ -7,6 +7,7 @@ use std::time::Duration;
 use console::style;
 
 use super::format;
+use super::harmless::harmless;
 use crate::engine::event::{Event, Outcome, StepKey};
 use crate::engine::listen::Listener;
 
@@ -76,6 +77,7 @@ impl<W> Plain<W> {
 impl<W: Write + Send> Listener for Plain<W> {
     fn hear(&mut self, event: &Event, at: Duration) {
         let Some(text) = self.text(event) else { return };
+        let text = harmless(&text);
         // Standard error that is gone cannot be told so.
         let _ = match event {
             Event::RunFinished(_) => writeln!(self.to, "{text}"),

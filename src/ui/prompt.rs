@@ -5,6 +5,7 @@ use std::io::{BufRead, Write};
 use console::user_attended_stderr;
 use rustix::termios::isatty;
 
+use super::harmless::harmless;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// Asks before something is lost. `yes` answers for the user; without a terminal nobody can be
@@ -26,7 +27,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<()> {
 
 fn ask(question: &str, input: &mut impl BufRead, output: &mut impl Write) -> Result<()> {
     let doing = || format!("ask: {question}");
-    write!(output, "{question} [y/N] ").and_then(|()| output.flush()).doing(doing)?;
+    write!(output, "{} [y/N] ", harmless(question)).and_then(|()| output.flush()).doing(doing)?;
     let mut answer = String::new();
     input.read_line(&mut answer).doing(doing)?;
     if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {

@@ -13,6 +13,7 @@
 
 mod row_02_terminal;
 mod row_10_exhaustion;
+mod row_15_said;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -45,6 +46,7 @@ fn borders_hold() {
         row_12_ids::checks(&cloud, &mut checks);
         row_02_terminal::checks(&cloud, &mut checks);
         row_10_exhaustion::checks(&cloud, &mut checks);
+        row_15_said::checks(&cloud, &mut checks);
         checks.check("nothing that was tried has harmed it", || {
             cloud.healthy_within(Duration::from_secs(30));
         });

@@ -1,0 +1,98 @@
+//! What anybody may have written, made fit for a terminal: it moves no cursor, writes into no
+//! clipboard and hides nothing. The only sequences that are left are those with which `aio` itself
+//! sets colours.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Text for a terminal.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let length = own_style(rest).unwrap_or(0);
+        if length > 0 {
+            safe.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        safe.push(if is_harmless(letter) { letter } else { char::REPLACEMENT_CHARACTER });
+        rest = &rest[letter.len_utf8()..];
+    }
+    Cow::Owned(safe)
+}
+
+/// JSON for a terminal, with the same meaning: what could do harm stands there only within strings.
+pub fn escaped(json: &str) -> Cow<'_, str> {
+    if json.chars().all(is_harmless) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_harmless(letter) {
+            safe.push(letter);
+        } else {
+            // Writing to a string cannot fail; none of them is beyond four digits.
+            let _ = write!(safe, "\\u{:04x}", u32::from(letter));
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// No control character but the line's end and the tabulator, and none that turns the direction of
+/// writing round.
+fn is_harmless(letter: char) -> bool {
+    let turns = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    matches!(letter, '\n' | '\t') || !(letter.is_control() || turns)
+}
+
+/// The length of a sequence that sets a colour or a weight, at the beginning of the text.
+fn own_style(text: &str) -> Option<usize> {
+    let (numbers, _) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
+    // Nothing that blinks, is turned round or hidden.
+    let is_known = |number: &&str| match number.parse::<u8>() {
+        Ok(number) => matches!(number, 0..=4 | 22..=24 | 30..=49 | 90..=107),
+        Err(_) => number.is_empty(),
+    };
+    let all: Vec<&str> = numbers.split(';').collect();
+    let known = match all[..] {
+        // One of 256 colours.
+        ["38" | "48", "5", colour] => colour.parse::<u8>().is_ok(),
+        _ => all.len() <= 4 && all.iter().all(is_known),
+    };
+    known.then_some("\u{1b}[m".len() + numbers.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let evil = "a\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\n";
+        let json = serde_json::to_string_pretty(&[evil]).unwrap();
+        let safe = escaped(&json);
+        assert!(safe.chars().all(is_harmless), "{safe}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&safe).unwrap(), [evil]);
+    }
+
+    #[test]
+    fn colours_stay_and_everything_else_is_shown_as_a_mark() {
+        for own in ["\u{1b}[31mred\u{1b}[0m\n\tx", "\u{1b}[38;5;208mx", "\u{1b}[1;36mü\u{1b}[m"] {
+            assert_eq!(harmless(own), own);
+        }
+        for (evil, safe) in [
+            ("\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J", "\u{fffd}]52;c;ZXZpbA==\u{fffd}\u{fffd}[2J"),
+            ("a\rb\u{8}c", "a\u{fffd}b\u{fffd}c"),
+            ("\u{9b}2J", "\u{fffd}2J"),
+            ("\u{1b}[8mhidden\u{1b}[5m", "\u{fffd}[8mhidden\u{fffd}[5m"),
+            ("\u{1b}[1A\u{1b}[", "\u{fffd}[1A\u{fffd}["),
+            ("a\u{202e}b", "a\u{fffd}b"),
+        ] {
+            assert_eq!(harmless(evil), safe);
+        }
+    }
+}
