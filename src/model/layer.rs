@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Part of every id. Raised when the way in which layers are built changes what is in them.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What one layer is made of.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

@@ -49,12 +49,12 @@ pub fn dpkg_configuration() -> String {
 /// # Errors
 /// When a file cannot be copied.
 pub fn host_settings(upper: &Path, index: &Index) -> Result<()> {
-    let mut files = acquire::host_files();
-    files.extend(index.acquire.files());
-    for file in files {
+    for (file, content) in index.acquire.for_every_container(Path::new("/"))? {
         let inside = upper.join(file.strip_prefix("/").unwrap_or(&file));
         make_parent(&inside)?;
-        fs::copy(&file, &inside).doing(|| format!("copy {}", file.display()))?;
+        fs::write(&inside, content).doing(|| format!("copy {}", file.display()))?;
+        fs::set_permissions(&inside, Permissions::from_mode(0o644))
+            .doing(|| format!("set the mode of {}", inside.display()))?;
     }
     Ok(())
 }
@@ -92,7 +92,8 @@ fn base_settings(upper: &Path, index: &Index) -> Result<()> {
         }
     }
     let _ = fs::remove_file(apt.join("apt.conf.d/99mmdebstrap"));
-    write(&apt.join("sources.list.d/debian.sources"), &index.sources, 0o644)?;
+    let sources = acquire::without_userinfo(&index.sources);
+    write(&apt.join("sources.list.d/debian.sources"), &sources, 0o644)?;
     let fetching = index.acquire.for_containers();
     if !fetching.is_empty() {
         write(&apt.join("apt.conf.d/90host"), &fetching, 0o644)?;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
+use super::acquire::without_userinfo;
 use super::process::{self, tool};
 
 /// The keyring with which Debian's archive is checked, on the host and in containers.
@@ -30,7 +31,8 @@ const TARGET_FORMAT: &str = "$(CREATED_BY)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$
 /// When the host's APT configuration cannot be read.
 pub fn fingerprint(suite: &str) -> Result<String> {
     match host_sources(suite)? {
-        Some(sources) => Ok(render(&sources)),
+        // A password that changes makes no other layer.
+        Some(sources) => Ok(without_userinfo(&render(&sources))),
         None => Ok(format!("default sources of {suite}")),
     }
 }
