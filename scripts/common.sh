@@ -117,6 +117,13 @@ need_rust() {
         "Is an older cargo before ~/.cargo/bin in the PATH, or another toolchain set for this directory?"
 }
 
+# Whether a file is the one whose SHA-256 another file begins with.
+has_sum() {
+    local sum
+    sum="$(sha256sum "$1" | cut -d' ' -f1)"
+    [ "$sum" = "$(cut -d' ' -f1 "$2")" ] || { say "$1 is not what was published: $sum"; return 1; }
+}
+
 # The distribution's rustup. Debian 12 has none, and it does not go together with rustc as a package:
 # then the Rust project's own, for the user who builds, beside whatever is there.
 install_rustup() {
@@ -129,6 +136,8 @@ install_rustup() {
     say "fetching rustup from $server"
     place="$(mktemp -d)"
     curl -sSfL -o "$place/rustup-init" "$server/dist/$(uname -m)-unknown-linux-gnu/rustup-init" &&
+        curl -sSfL -o "$place/sum" "$server/dist/$(uname -m)-unknown-linux-gnu/rustup-init.sha256" &&
+        has_sum "$place/rustup-init" "$place/sum" &&
         chmod 0755 "$place" "$place/rustup-init" &&
         as_builder env RUSTUP_INIT_SKIP_PATH_CHECK=yes \
             "$place/rustup-init" -y -q --no-modify-path --default-toolchain none

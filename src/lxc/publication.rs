@@ -226,10 +226,12 @@ impl Place {
                 return Ok(mount);
             }
             (Access::Write, Some((first, count))) => (0, first, count, safe),
-            (Access::Read { owner, reader }, range) => {
-                let first = range.map_or(0, |(first, _)| first);
-                (*owner, first + reader, 1, safe | syscall::ATTRIBUTE_READ_ONLY)
-            }
+            (Access::Read { owner, reader }, range) => (
+                *owner,
+                outside_id(range, *reader).doing(doing)?,
+                1,
+                safe | syscall::ATTRIBUTE_READ_ONLY,
+            ),
         };
         let map = syscall::user_namespace(inside, outside, count).doing(doing)?;
         syscall::set_mount_attributes(mount.as_fd(), attributes, Some(map.as_fd())).map_err(
@@ -264,6 +266,13 @@ impl Place {
     fn drop_in(&self, unit: &str) -> PathBuf {
         self.shared().join(UNITS).join(format!("{unit}.d/zz-aio-dev.conf"))
     }
+}
+
+/// The host's id of one in the container, which is a number out of the container's own files.
+fn outside_id(range: Option<(u32, u32)>, inside: u32) -> io::Result<u32> {
+    let Some((first, count)) = range else { return Ok(inside) };
+    let outside = first.checked_add(inside).filter(|_| inside < count);
+    outside.ok_or_else(|| io::Error::other(format!("the container has no id {inside}")))
 }
 
 /// Makes a directory with exactly these permission bits; one that is there gets them.
@@ -335,6 +344,17 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_the_container_does_not_have_is_refused() {
+        let range = Some((100_000, 65_536));
+        assert_eq!(outside_id(range, 0).unwrap(), 100_000);
+        assert_eq!(outside_id(range, 65_535).unwrap(), 165_535);
+        for wrong in [65_536, u32::MAX - 100_000 + 1, u32::MAX] {
+            outside_id(range, wrong).unwrap_err();
+        }
+        assert_eq!(outside_id(None, 7).unwrap(), 7);
+    }
 
     #[test]
     fn escaped_mount_points_are_read() {

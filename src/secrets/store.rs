@@ -37,6 +37,7 @@ pub fn specification(config_dir: &Path) -> Result<SecretSpec> {
 
 /// Reads the file; an absent one is an empty one.
 pub fn read(path: &Path) -> Result<SecretsFile> {
+    crate::lxc::syscall::keep_memory_private();
     let mut text = Zeroizing::new(String::new());
     match File::open(path) {
         Ok(mut file) => {
