@@ -115,3 +115,29 @@ fn links_made_inside_do_not_lead_out() {
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
     });
 }
+
+#[test]
+fn a_socket_is_the_containers_own_and_a_link_to_the_hosts_is_none() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("sockets");
+        bench.up(&container).await;
+        let place = tempfile::tempdir_in("/run").unwrap();
+        let socket = place.path().join("host.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = std::io::Write::write_all(&mut stream, b"the host's");
+            }
+        });
+        let host = place.path().display();
+        bench
+            .sh(&container, &format!("ln -s {host}/host.sock /run/a.sock; ln -s {host} /run/b"))
+            .await;
+        for path in ["/run/a.sock", "/run/b/host.sock", "/etc/passwd"] {
+            let answer = bench.containers.socket(&container.name, path, "hello\n").await;
+            answer.unwrap_err();
+        }
+        bench.kill(&container).await;
+    });
+}

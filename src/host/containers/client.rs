@@ -119,8 +119,11 @@ fn timed_out(limit: Duration) -> Error {
     Error::failed("wait for a command").because(format!("it took more than {} s", limit.as_secs()))
 }
 
+/// How much of the end of an output an error keeps.
+const ERROR_OUTPUT_BYTES: usize = 64 << 10;
+
 fn text_of(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(ERROR_OUTPUT_BYTES)..]);
     (!text.trim().is_empty()).then(|| text.trim_end().to_owned())
 }
 

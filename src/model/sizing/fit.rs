@@ -322,6 +322,13 @@ pub fn notes(facts: &HostFacts) -> Vec<String> {
             "Memory limits have no effect: the kernel has no memory control group.".to_owned(),
         );
     }
+    if !facts.kernel.apparmor {
+        all.push(
+            "Containers are not confined by AppArmor, which this kernel does not use: their user \
+             namespaces alone hold them."
+                .to_owned(),
+        );
+    }
     if facts.package_index.reachable == Some(false) {
         let uri = facts.package_index.uri.as_deref().unwrap_or_default();
         let error = facts.package_index.error.as_deref().unwrap_or("no answer");

@@ -110,6 +110,8 @@ fn a_users_host_is_taken_as_it_is() {
     let facts = host("trixie-systemd-16g.json");
     assert!(refusals_of(&facts).is_empty());
     assert!(notes(&facts).is_empty(), "{:?}", notes(&facts));
+    let open = host("reference-24g.json");
+    assert!(notes(&open).iter().any(|note| note.contains("AppArmor")), "{:?}", notes(&open));
 }
 
 fn refusals_of(facts: &HostFacts) -> Vec<Refusal> {
