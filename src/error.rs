@@ -91,6 +91,18 @@ impl Error {
         self
     }
 
+    /// Whether trying again cannot help: a file, the host or the user says so.
+    pub fn is_final(&self) -> bool {
+        match self.kind {
+            ErrorKind::Failed | ErrorKind::Busy | ErrorKind::NotFound => false,
+            ErrorKind::Usage
+            | ErrorKind::Config
+            | ErrorKind::Host
+            | ErrorKind::Refused
+            | ErrorKind::Interrupted => true,
+        }
+    }
+
     /// Puts this error beneath a wider one: what it said becomes the first cause.
     #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! One task, the dispatcher, owns all state. A step waits for its needs, observes (at most
 //! [`OBSERVERS`] at a time, no slot needed), waits for a slot of its resource if it must act, acts,
-//! and looks again. A few look when the run begins ([`super::step::Action::looks_early`]): with
+//! and looks until it is right ([`super::step::Action::patience`]). A few look when the run begins ([`super::step::Action::looks_early`]): with
 //! nothing to do, their looks at its end were nearly half of it. Whenever something ends, the
 //! dispatcher starts what can start now, the longest chain of dependents first. It never holds a
 //! lock and never waits for a listener.
@@ -40,8 +40,8 @@ const GRACE: Duration = Duration::from_secs(1);
 enum Stage {
     /// It looked.
     Observed(Result<Observation>),
-    /// It acted and looked again.
-    Acted(Result<Observation>),
+    /// It acted and looked until it was right.
+    Acted(Result<()>),
 }
 
 async fn look(step: Arc<Step>, context: StepContext) -> Result<Observation> {

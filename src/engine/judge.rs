@@ -50,15 +50,12 @@ impl Dispatcher<'_> {
         self.graph.needs(index).iter().filter_map(nearest).max()
     }
 
-    pub(super) fn acted(&mut self, index: usize, result: Result<Observation>) {
+    pub(super) fn acted(&mut self, index: usize, result: Result<()>) {
         match result {
-            Ok(Observation::Right | Observation::Skip(_)) => {
+            Ok(()) => {
                 let took = self.tracks[index].acted.map(Span::length).unwrap_or_default();
                 self.durations.record(&self.graph.steps()[index].key, took);
                 self.settle(index, Outcome::Changed);
-            }
-            Ok(Observation::Wrong(reason)) => {
-                self.fail(index, Error::failed("it was done, and still").because(reason));
             }
             Err(error) => self.fail(index, error),
         }

@@ -15,3 +15,4 @@ pub mod report;
 pub mod run;
 pub mod step;
 mod tally;
+pub mod wait;

@@ -16,9 +16,9 @@ use super::pending::Pending;
 use super::probe::unhealthy;
 use super::shared::{Shared, address, json, run_script};
 use super::units::{last_words, start_units};
-use super::wait::until_well;
 use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
 use crate::engine::step::{Action, Observation, StepContext};
+use crate::engine::wait::until_well;
 use crate::error::{Error, Result};
 use crate::host::{Command, ContainerState, Request};
 use crate::model::topology::Container;
@@ -342,6 +342,10 @@ impl Action for Form {
         }
         self.expect_complete(context).await?;
         self.restart_pending(context).await
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.unit.timeout_secs)
     }
 }
 

@@ -40,14 +40,19 @@ impl Action for Network {
         for obstacle in context.host.network.obstacles(&self.spec).await? {
             context.warn(obstacle);
         }
-        Ok(match context.host.network.differs(&self.spec).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        self.verify(context).await
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         context.host.network.apply(&self.spec).await
+    }
+
+    /// Without telling what is in the way once more.
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.network.differs(&self.spec).await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
     }
 }
 

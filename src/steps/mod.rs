@@ -22,4 +22,3 @@ pub mod suite;
 pub mod swap;
 pub mod unfinished;
 pub mod units;
-pub mod wait;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::shared::{Shared, address};
-use super::wait::until_well;
 use crate::config::profile::Probe;
 use crate::engine::step::StepContext;
+use crate::engine::wait::until_well;
 use crate::error::Result;
 use crate::host::{Command, Request};
 use crate::model::topology::Container;
@@ -13,7 +13,7 @@ use crate::model::topology::Container;
 /// How long one probe may take: a member that needs longer is not healthy.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a member that is not healthy yet is asked.
-const POLL: Duration = Duration::from_millis(150);
+pub(super) const POLL: Duration = Duration::from_millis(150);
 
 /// Why a member is not healthy; `None` when every probe is content.
 pub async fn unhealthy(

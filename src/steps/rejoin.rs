@@ -18,15 +18,23 @@ pub struct Rejoin {
     pub ready: Ready,
 }
 
+impl Rejoin {
+    /// What the member's cluster lacks, if it is one.
+    async fn lacks(&self, context: &StepContext) -> Result<Option<String>> {
+        match &self.form {
+            Some(form) => form.lacks(context, &self.member).await,
+            None => Ok(None),
+        }
+    }
+}
+
 #[async_trait]
 impl Action for Rejoin {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        if let Some(form) = &self.form
-            && let Some(reason) = form.lacks(context, &self.member).await?
-        {
-            return Ok(Observation::Wrong(reason));
+        match self.lacks(context).await? {
+            Some(reason) => Ok(Observation::Wrong(reason)),
+            None => self.ready.observe(context).await,
         }
-        self.ready.observe(context).await
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -34,5 +42,12 @@ impl Action for Rejoin {
             form.join(context, &self.member).await?;
         }
         self.ready.act(context).await
+    }
+
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        match self.lacks(context).await? {
+            Some(reason) => Ok(Observation::Wrong(reason)),
+            None => self.ready.verify(context).await,
+        }
     }
 }

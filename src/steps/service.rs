@@ -1,23 +1,16 @@
 //! The last look at a service, and at the cloud.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::balancer::ServerState;
 use super::identity::Session;
 use super::shared::Shared;
-use super::wait::until_well;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::Request;
 use crate::model::topology::Container;
-
-/// How often the balancer's view is looked at while members come up.
-const POLL: Duration = Duration::from_millis(250);
-/// How long a healthy member may take to be seen as such by the balancer.
-const SEEN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Every member of a service is seen as up by the load balancer, in every frontend.
 pub struct Ready {
@@ -53,31 +46,35 @@ impl Ready {
         Ok(down)
     }
 
-    async fn wrong(&self, context: &StepContext) -> Result<Option<String>> {
+    /// Why the first member that is not up is not; `None` when all are.
+    async fn wrong(&self, context: &StepContext) -> Result<Option<Error>> {
         let down = self.down(context).await?;
-        Ok(down.first().map(|(member, reason)| format!("{} is {reason}", member.name)))
+        Ok(down.first().map(|(member, reason)| {
+            Error::failed(format!("wait until `{}` is in service", member.name))
+                .because(format!("the load balancer says {reason}"))
+                .hint(format!("run `aio logs {}` for all that its units said", member.name))
+        }))
     }
 }
 
 #[async_trait]
 impl Action for Ready {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(self.wrong(context).await?.map_or(Observation::Right, Observation::Wrong))
+        let down = self.down(context).await?;
+        let first = down.first().map(|(member, reason)| format!("{} is {reason}", member.name));
+        Ok(first.map_or(Observation::Right, Observation::Wrong))
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         for (member, _) in self.down(context).await? {
             self.shared.balancer.put_back(context, member).await?;
         }
-        let limit = context.host.patiently(SEEN_LIMIT);
-        if until_well(context, limit, POLL, || self.wrong(context)).await?.is_none() {
-            return Ok(());
-        }
-        let down = self.down(context).await?;
-        let Some((member, reason)) = down.first() else { return Ok(()) };
-        Err(Error::failed(format!("wait until `{}` is in service", member.name))
-            .because(format!("the load balancer says {reason}"))
-            .hint(format!("run `aio logs {}` for all that its units said", member.name)))
+        Ok(())
+    }
+
+    /// What is healthy is seen as such by the load balancer a moment later.
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        self.wrong(context).await?.map_or(Ok(Observation::Right), Err)
     }
 }
 
@@ -119,10 +116,13 @@ impl Action for Verify {
         Ok(self.wrong(context).await?.map_or(Observation::Right, Observation::Wrong))
     }
 
-    async fn act(&self, context: &StepContext) -> Result<()> {
-        let limit = context.host.patiently(SEEN_LIMIT);
-        let reason = until_well(context, limit, POLL, || self.wrong(context)).await?;
-        let Some(reason) = reason else { return Ok(()) };
+    /// There is nothing to be done but to wait.
+    async fn act(&self, _: &StepContext) -> Result<()> {
+        Ok(())
+    }
+
+    async fn verify(&self, context: &StepContext) -> Result<Observation> {
+        let Some(reason) = self.wrong(context).await? else { return Ok(Observation::Right) };
         Err(Error::failed("verify the cloud")
             .because(reason)
             .hint("run `aio status` to see which container is not healthy"))

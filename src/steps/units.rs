@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 use super::pending::Pending;
-use super::probe::{unhealthy, wait_healthy};
-use super::shared::{Shared, run_script};
+use super::probe::{POLL, unhealthy};
+use super::shared::{ATTEMPTS, Shared, run_script};
 use super::unfinished;
 use crate::config::profile::{PATIENCE_SECS, Probe, Unit};
 use crate::engine::step::{Action, Observation, StepContext};
+use crate::engine::wait::until_well;
 use crate::error::{Error, Result};
 use crate::host::{Command, ContainerState};
 use crate::model::topology::Container;
+
+/// Between two attempts to start units.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Where a unit's enablement link stands. One directory for every kind of unit: systemd starts what
 /// a target wants, whatever its suffix.
@@ -121,15 +126,45 @@ impl Units {
         Ok((ours, Pending { restarts: others, scripts: Vec::new() }))
     }
 
+    /// Starts and enables what is not. On a host that stands still for seconds a unit may fail once, and
+    /// those that need it with it: that is tried again.
+    async fn start(&self, context: &StepContext) -> Result<()> {
+        let mut left = ATTEMPTS;
+        loop {
+            let inactive = self.inactive(context).await?;
+            let disabled = self.disabled(context).await?;
+            if inactive.is_empty() && disabled.is_empty() {
+                return Ok(());
+            }
+            let name = &self.container.name;
+            let started = start_units(context, name, "start", &inactive, &disabled).await;
+            left -= 1;
+            let Err(error) = started else { return Ok(()) };
+            if left == 0 || context.cancel.is_cancelled() {
+                return Err(error);
+            }
+            context.output(format!("{error}; once more in {} s", PAUSE.as_secs()));
+            sleep(PAUSE).await;
+        }
+    }
+
     fn limit(&self) -> Duration {
         let longest = self.units.iter().map(|unit| unit.timeout_secs).max();
         Duration::from_secs(longest.unwrap_or(PATIENCE_SECS))
     }
 
+    /// What does not run, or why it does not work.
+    async fn unwell(&self, context: &StepContext) -> Result<Option<String>> {
+        let inactive = self.inactive(context).await?;
+        if !inactive.is_empty() {
+            return Ok(Some(format!("{} does not run", inactive.join(", "))));
+        }
+        unhealthy(context, &self.shared, &self.container, &self.probes).await
+    }
+
     async fn wait(&self, context: &StepContext) -> Result<()> {
         let limit = context.host.patiently(self.limit());
-        let reason =
-            wait_healthy(context, &self.shared, &self.container, &self.probes, limit).await?;
+        let reason = until_well(context, limit, POLL, || self.unwell(context)).await?;
         let Some(reason) = reason else { return Ok(()) };
         let name = &self.container.name;
         Err(Error::failed(format!("wait until `{name}` is healthy"))
@@ -186,11 +221,7 @@ impl Action for Units {
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         let name = &self.container.name;
-        let inactive = self.inactive(context).await?;
-        let disabled = self.disabled(context).await?;
-        if !inactive.is_empty() || !disabled.is_empty() {
-            start_units(context, name, "start", &inactive, &disabled).await?;
-        }
+        self.start(context).await?;
         let (pending, others) = self.pending(context).await?;
         if !pending.is_empty() {
             self.apply_pending(context, &pending).await?;
@@ -199,11 +230,96 @@ impl Action for Units {
         self.wait(context).await?;
         unfinished::clear(context, name).await
     }
+
+    fn patience(&self) -> Duration {
+        self.limit()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::config::profile::UnitStart;
+    use crate::engine::event::StepKey;
+    use crate::host::fake::absent;
+    use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::records::FakeRecords;
+    use crate::host::{Containers, Host, Output};
+    use crate::model::topology::tests::container;
+    use crate::render::testing;
+
+    /// The unit `a.service` in the container c/1, which runs.
+    async fn units() -> (Units, StepContext, Arc<FakeContainers>) {
+        let containers = Arc::new(FakeContainers::default());
+        let container = Container { units: vec!["a.service".to_owned()], ..container("c/1") };
+        containers.define(&container).await.unwrap();
+        containers.start(&container.name).await.unwrap();
+        let host = Host {
+            containers: Arc::clone(&containers) as Arc<_>,
+            records: Arc::new(FakeRecords::default()),
+            ..absent()
+        };
+        let (events, _) = unbounded_channel();
+        let (host, cancel) = (Arc::new(host), CancellationToken::new());
+        let unit = Unit { name: "a.service".to_owned(), start: UnitStart::Boot, timeout_secs: 10 };
+        let cloud = testing::cloud(&testing::profiles(&[]));
+        let units = Units {
+            container,
+            units: vec![unit],
+            probes: Vec::new(),
+            shared: Arc::new(Shared::new(cloud, testing::secrets())),
+            rolling: Arc::default(),
+        };
+        (units, StepContext { host, cancel, key: StepKey::new("x"), events }, containers)
+    }
+
+    /// Whether a command starts units.
+    fn starts(command: &Command) -> bool {
+        command.argv.last().is_some_and(|script| script.contains("systemctl start"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_runs_a_moment_later_is_waited_for() {
+        let (units, context, containers) = units().await;
+        containers.answer(|_, command| starts(command).then(Output::default));
+        let (late, name) = (Arc::clone(&containers), units.container.name.clone());
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(3)).await;
+            late.set_active(&name, "a.service", true);
+        });
+        let begun = Instant::now();
+        units.act(&context).await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_never_runs_is_an_error_with_the_reason() {
+        let (units, context, containers) = units().await;
+        containers.answer(|_, command| starts(command).then(Output::default));
+        let error = units.act(&context).await.unwrap_err();
+        assert!(error.to_string().ends_with("after 10 s: a.service does not run"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_fails_once_is_tried_again() {
+        for (failures, ends_well) in [(2, true), (9, false)] {
+            let (units, context, containers) = units().await;
+            let left = AtomicU32::new(failures);
+            containers.answer(move |_, command| {
+                let again = |left: u32| left.checked_sub(1);
+                let fails = starts(command)
+                    && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, again).is_ok();
+                fails.then(|| Output { status: 1, ..Output::default() })
+            });
+            assert_eq!(units.act(&context).await.is_ok(), ends_well);
+        }
+    }
 
     #[test]
     fn the_script_enables_before_it_starts() {

@@ -82,6 +82,10 @@ impl Action for Toy {
         }
     }
 
+    fn patience(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn looks_early(&self) -> bool {
         self.mood == Mood::LooksEarly
     }
@@ -311,7 +315,7 @@ async fn what_is_still_wrong_after_acting_failed() {
     let (graph, _) = Plan::default().moody("a", &[], Mood::DoesNothing).graph();
     let report = go(&graph, options()).await;
     let error = report.error().unwrap();
-    assert_eq!(error.to_string(), "make a: it was done, and still: absent");
+    assert_eq!(error.to_string(), "make a: it was done, and still after 1 s: absent");
 }
 
 #[tokio::test]

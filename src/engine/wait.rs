@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::engine::step::StepContext;
+use super::step::StepContext;
 use crate::error::Result;
 
 /// Looks until nothing is wrong, with a pause in between. Returns what still is after `limit`, or when
-/// the run was interrupted. It looks once at least.
+/// the run was interrupted. It looks once at least. A look that fails is a reason like any other, unless
+/// it says that none will ever succeed ([`Error::is_final`](crate::error::Error::is_final)).
 pub async fn until_well<L>(
     context: &StepContext,
     limit: Duration,
@@ -20,9 +21,13 @@ where
 {
     let deadline = Instant::now() + limit;
     loop {
-        let reason = look().await?;
-        if reason.is_none() || Instant::now() >= deadline || context.cancel.is_cancelled() {
-            return Ok(reason);
+        let looked = look().await;
+        let ends = match &looked {
+            Ok(reason) => reason.is_none(),
+            Err(error) => error.is_final(),
+        };
+        if ends || Instant::now() >= deadline || context.cancel.is_cancelled() {
+            return looked;
         }
         sleep(pause).await;
     }
@@ -38,7 +43,7 @@ mod tests {
 
     use super::*;
     use crate::engine::event::StepKey;
-    use crate::error::Error;
+    use crate::error::{Error, ErrorKind};
     use crate::host::fake::absent;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -70,8 +75,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_that_fails_ends_it() {
-        let failing = || async { Err(Error::failed("look")) };
-        assert!(until_well(&context(), SECOND, SECOND, failing).await.is_err());
+    async fn a_look_that_fails_is_taken_again_unless_none_will_succeed() {
+        let context = context();
+        for (kind, failures, ends) in [
+            (ErrorKind::Failed, 2, Ok(2)),
+            (ErrorKind::Failed, 9, Err(5)),
+            (ErrorKind::Config, 2, Err(0)),
+        ] {
+            let (begun, left) = (Instant::now(), Cell::new(failures));
+            let look = || async {
+                left.set(left.get() - 1);
+                if left.get() < 0 { Ok(None) } else { Err(Error::new(kind, "look")) }
+            };
+            let looked = until_well(&context, 5 * SECOND, SECOND, look).await;
+            let took = begun.elapsed().as_secs();
+            assert_eq!(looked.map(|_| took).map_err(|_| took), ends);
+        }
     }
 }
