@@ -36,6 +36,11 @@ pub struct Args {
     /// Do not ask before containers are removed
     #[arg(short, long)]
     pub yes: bool,
+    /// Remove containers even if something still needs them
+    ///
+    /// Servers that run on a hypervisor, say: they are lost.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Arguments of `aio plan`.
@@ -57,8 +62,9 @@ pub struct PlanArgs {
 /// When the host or a file is not fit, or a step failed.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let choices = args.choices.options(&global.name);
-    let wanted = Wanted { choices: &choices, prepare_only: args.prepare_only, yes: args.yes };
-    let options = Options { timings: args.timings, ..options(global) };
+    let Args { prepare_only, timings, yes, force, .. } = args;
+    let wanted = Wanted { choices: &choices, prepare_only, yes, force };
+    let options = Options { timings, ..options(global) };
     let report = block_on(bootstrap::bootstrap(&options, wanted))?;
     if let Some(report) = report.filter(|_| global.json()) {
         ui::out::json(&report)?;

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod build;
 pub mod cloud;
+pub mod departed;
 pub mod facts;
 pub mod hash;
 pub mod journal;

@@ -134,15 +134,19 @@ pub fn stop(shared: &Arc<Shared>, targets: &[Container], whole_cloud: bool) -> V
     steps
 }
 
-/// The steps that remove single containers with their data.
-pub fn remove(containers: &[Container]) -> Vec<Step> {
-    let steps = containers.iter().map(|container| {
+/// The steps that remove single containers with their data. They are out of service by then and have
+/// ended in an orderly way: `shared` is the cloud with them.
+pub fn remove(shared: &Arc<Shared>, containers: &[Container]) -> Vec<Step> {
+    let mut steps = stop(shared, containers, false);
+    steps.extend(containers.iter().map(|container| {
         let name = container.name.clone();
         let label = format!("{}/{}", container.kind, container.member);
         let action = RemoveContainer { name, container: Some(container.clone()) };
-        removal(container_key(container, "remove"), format!("remove container {label}"), action)
-    });
-    steps.collect()
+        let key = container_key(container, "remove");
+        let needs = vec![container_key(container, "stop")];
+        Step { needs, ..removal(key, format!("remove container {label}"), action) }
+    }));
+    steps
 }
 
 fn removal(key: StepKey, title: String, action: RemoveContainer) -> Step {

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod change;
 pub mod graph;
+pub mod leave;
 pub mod rolling;
 pub mod swap;
 pub mod verify;

@@ -9,9 +9,10 @@ use super::Renderer;
 use super::testing::builtin_cloud;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
-use crate::config::profile::{File, Merge, Probe, ServiceProfile};
+use crate::config::profile::{Done, File, Merge, Probe, ServiceProfile};
 use crate::config::scenario::Scenario;
 use crate::model::cloud::Cloud;
+use crate::model::departed::Departed;
 use crate::model::topology::Container;
 use crate::plan;
 use crate::secrets::spec::SecretSpec;
@@ -146,6 +147,28 @@ fn every_check_and_suite_is_a_script_that_a_shell_reads() {
                 for value in suite.environment.values() {
                     renderer.render_text(container, value).unwrap();
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_forgets_those_who_went_is_a_script_that_a_shell_reads() {
+    each_scenario(|cloud, renderer| {
+        let departed: Vec<Departed> =
+            cloud.containers.iter().filter(|it| it.member == 1).map(Into::into).collect();
+        let extra = serde_json::json!({ "departed": departed });
+        for command in cloud.services.iter().flat_map(|service| &service.leave.forget) {
+            let Some(place) = cloud.members(&command.container).next() else { continue };
+            let text = |text: &str| renderer.render_text_with(place, text, &extra).unwrap();
+            let mut scripts = vec![text(&command.script)];
+            match &command.done {
+                Done::Run { script } => scripts.push(text(script)),
+                Done::Sql { query } => drop(text(query)),
+                Done::AdminToken => {}
+            }
+            for script in scripts {
+                assert_eq!(complaint(&script), None, "{}: {script}", command.name);
             }
         }
     });

@@ -1,15 +1,22 @@
 //! `aio bootstrap` and `aio plan`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::desired::{self, Desired};
 use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, dev, recorded, require_root};
 use crate::config::cloud::CloudOptions;
 use crate::engine::report::Report;
-use crate::error::Result;
+use crate::engine::step::Step;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::departed::{Departed, labels};
 use crate::model::topology::Container;
-use crate::plan::{build, change, rolling};
+use crate::plan::leave::Question;
+use crate::plan::{build, change, leave, rolling};
 use crate::state::files;
+use crate::steps::departed;
 use crate::steps::health::{self, Health};
 use crate::steps::shared::Shared;
 use crate::ui;
@@ -23,6 +30,8 @@ pub struct Wanted<'a> {
     pub prepare_only: bool,
     /// Do not ask before containers are removed.
     pub yes: bool,
+    /// Remove them even if something still needs them.
+    pub force: bool,
 }
 
 /// Builds the cloud, or brings it back to what it should be. `None` when it stopped after
@@ -50,6 +59,9 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
             labels.join(", ")
         );
         ui::prompt::confirm(&question, wanted.yes)?;
+        if !wanted.force {
+            refuse_needed(options, &desired, &surplus).await?;
+        }
     }
     desired.write_files(options)?;
     if wanted.prepare_only {
@@ -64,11 +76,15 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     let session = Session::open(&options.paths, shared, Access::Change).await?;
     if !surplus.is_empty() {
         // Before the record forgets them: a run killed here finds them again.
-        run::run(options, &session, "bootstrap", change::remove(&surplus)).await?;
+        departed::add(&*session.host.records, surplus.iter().map(Into::into).collect()).await?;
+        run::run(options, &session, "bootstrap", removal(&desired, &surplus)).await?;
     }
     recorded::save(&options.paths, &session.shared.cloud)?;
     let replaced = replaced(&session, &desired).await;
-    let steps = rolling::one_at_a_time(steps, &session.shared, &replaced)?;
+    let mut steps = rolling::one_at_a_time(steps, &session.shared, &replaced)?;
+    let gone = departed::load(&*session.host.records).await?;
+    let gone = departed::still_gone(gone, &desired.cloud);
+    steps.extend(leave::steps(&session.shared, &desired.renderer, &gone)?);
     let report = run::run(options, &session, "bootstrap", steps).await?;
     desired.remember_secrets(options).await?;
     Ok(Some(report))
@@ -90,17 +106,66 @@ pub(super) async fn look(
     session: &Session,
     desired: &Desired,
 ) -> Result<Report> {
-    let mut steps = change::remove(&surplus(desired));
+    let surplus = surplus(desired);
+    let mut gone = departed::load(&*session.host.records).await?;
+    gone.extend(surplus.iter().map(Into::into));
+    let mut steps = removal(desired, &surplus);
     let wanted = build::steps(&session.shared, &desired.renderer)?;
     let replaced = replaced(session, desired).await;
     steps.extend(rolling::one_at_a_time(wanted, &session.shared, &replaced)?);
+    let gone = departed::still_gone(gone, &desired.cloud);
+    steps.extend(leave::steps(&session.shared, &desired.renderer, &gone)?);
     run::look(options, session, "plan", steps).await
+}
+
+/// Refuses to remove what something still needs, or of which that cannot be asked. Nothing was changed.
+async fn refuse_needed(options: &Options, desired: &Desired, surplus: &[Container]) -> Result<()> {
+    let Some(former) = &desired.former else { return Ok(()) };
+    let departing: Vec<Departed> = surplus.iter().map(Into::into).collect();
+    // As the profiles say now: the last `bootstrap` may have known no reason yet.
+    let mut asked = former.clone();
+    for service in &mut asked.services {
+        let now = desired.cloud.services.iter().find(|it| it.service == service.service);
+        service.leave = now.map_or_else(|| service.leave.clone(), |now| now.leave.clone());
+    }
+    let questions = leave::questions(&asked, &desired.renderer, &departing)?;
+    let former = Arc::new(Shared::new(asked, desired.shared().secrets.clone()));
+    let session = Session::open(&options.paths, former, Access::Look).await?;
+    let context = session.context();
+    for Question { departing, because, hint, ask } in questions {
+        let error = Error::new(ErrorKind::Refused, format!("remove {}", labels(&departing)));
+        match departed::needed(&context, &session.shared, &departing, &ask).await {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => {
+                return Err(error
+                    .because(because)
+                    .because(found.join(", "))
+                    .hint(hint)
+                    .hint("Or add `--force`, and lose them."));
+            }
+            Err(cause) => {
+                return Err(error
+                    .because(format!("whether {because} cannot be asked"))
+                    .because(cause)
+                    .hint("`aio start` brings up what does not run, `aio status` shows it.")
+                    .hint("Or add `--force` to remove it all the same."));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Containers that the cloud had and should have no longer.
 fn surplus(desired: &Desired) -> Vec<Container> {
     let former = desired.former.iter().flat_map(|former| &former.containers);
     former.filter(|it| desired.cloud.container(&it.name).is_none()).cloned().collect()
+}
+
+/// The steps that remove them, out of the cloud as it was. Nobody logs in for that.
+fn removal(desired: &Desired, surplus: &[Container]) -> Vec<Step> {
+    let Some(former) = &desired.former else { return Vec::new() };
+    let former = Arc::new(Shared::new(former.clone(), BTreeMap::new()));
+    change::remove(&former, surplus)
 }
 
 /// Containers that serve and will be defined anew. Whether one serves is asked as the last

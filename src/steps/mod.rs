@@ -6,6 +6,7 @@ pub mod check;
 pub mod cluster;
 pub mod container;
 pub mod database;
+pub mod departed;
 pub mod dropped;
 pub mod health;
 pub mod host;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::profile::{Done, Frontend, Identity, ServiceProfile, SetupPhase, Variable};
+use crate::config::profile::{
+    Ask, Done, Frontend, Identity, Leave, ServiceProfile, SetupPhase, Variable,
+};
 use crate::config::variables::type_of;
 
 use super::{FileCheck, kind};
@@ -23,6 +25,7 @@ pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
         check_frontend(file, frontend);
     }
     check_setup(file, service);
+    check_leave(file, &service.leave);
     check_roles(file, service);
     check_verify(file, service);
 }
@@ -116,6 +119,26 @@ fn check_setup(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
             let own = service.databases.iter().map(|database| database.name.as_str());
             file.known("database", database, own);
         }
+        file.no_secret_in(&command.script, &command.name);
+        if let Done::Run { script } | Done::Sql { query: script } = &command.done {
+            file.no_secret_in(script, &command.name);
+        }
+    }
+}
+
+fn check_leave(file: &mut FileCheck<'_, '_>, leave: &Leave) {
+    for refusal in &leave.refuse {
+        refusal.of.iter().for_each(|kind| file.known_kind(kind));
+        let (Ask::Sql { query: text } | Ask::Run { script: text }) = &refusal.ask;
+        file.no_secret_in(text, &refusal.because);
+    }
+    let mut seen = BTreeSet::new();
+    for command in &leave.forget {
+        command.of.iter().for_each(|kind| file.known_kind(kind));
+        file.known_kind(&command.container);
+        file.expect(seen.insert(&command.name), &command.name, || {
+            format!("there are two commands `{}` of those who leave", command.name)
+        });
         file.no_secret_in(&command.script, &command.name);
         if let Done::Run { script } | Done::Sql { query: script } = &command.done {
             file.no_secret_in(script, &command.name);

@@ -34,7 +34,25 @@ impl CloudFile {
         members.extend(self.own_members());
         members.retain(|_, members| *members > 0);
         self.check_needs(&members, profiles)?;
+        self.check_most(&members, profiles)?;
         Ok(members)
+    }
+
+    fn check_most(&self, members: &BTreeMap<String, u32>, profiles: &Profiles) -> Result<()> {
+        for (kind, wanted) in members {
+            let most = profiles.kind(kind).and_then(|(_, definition)| definition.most);
+            if let Some(most) = most.filter(|most| most < wanted) {
+                let place = self.place("members", kind);
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("give `{kind}` {wanted} members"),
+                )
+                .because(format!("there can be {most} at most"))
+                .because(format!("{place} says so"))
+                .hint(format!("Keep it: --set {kind}.members={most}")));
+            }
+        }
+        Ok(())
     }
 
     fn check_needs(&self, members: &BTreeMap<String, u32>, profiles: &Profiles) -> Result<()> {

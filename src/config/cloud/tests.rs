@@ -7,7 +7,7 @@ const BASE: &str = "
 service: base
 summary: x
 containers:
-  balancer: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
+  balancer: {summary: x, most: 1, memory: {idle_mib: 1, limit_mib: 2}}
 ";
 
 const GALERA: &str = "
@@ -238,6 +238,20 @@ fn a_kind_that_is_needed_cannot_be_left_out() {
     let error = file.members(&profiles.scenarios["control"], &profiles).unwrap_err();
     assert_eq!(error.message, "leave `base` out of the cloud");
     assert_eq!(error.causes[0], "service `galera` needs it");
+}
+
+#[test]
+fn a_kind_may_have_a_limit_of_members() {
+    let mut file = first_run();
+    let profiles = profiles();
+    file.apply(&options(&[("balancer.members", "2")]), &profiles).unwrap();
+    let error = file.members(&profiles.scenarios["control"], &profiles).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Config);
+    assert!(
+        error.to_string().starts_with("give `balancer` 2 members: there can be 1 at most"),
+        "{error}"
+    );
+    assert_eq!(error.hints, ["Keep it: --set balancer.members=1"]);
 }
 
 #[test]

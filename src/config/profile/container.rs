@@ -18,6 +18,9 @@ pub struct ContainerKind {
     /// 0 for a kind that must be asked for by its own name.
     #[serde(default = "one")]
     pub members: u32,
+    /// How many it can have at most, where there is a limit.
+    #[serde(default)]
+    pub most: Option<u32>,
     /// Named layers of the release file (`profiles/releases`) that lie below the kind's own,
     /// lowest first, without the base: `[openstack]`.
     #[serde(default)]

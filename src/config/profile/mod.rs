@@ -12,6 +12,7 @@ mod dev;
 mod file;
 mod frontend;
 mod identity;
+mod leave;
 mod setup;
 mod stores;
 mod unit;
@@ -28,6 +29,7 @@ pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer, ServerDefaults};
 pub use identity::{
     CatalogService, Domain, Identity, IdentityServer, Project, RoleAssignment, User,
 };
+pub use leave::{Ask, ForgetCommand, Leave, Refusal};
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Database, Queue, SqlServer};
 pub use unit::{PATIENCE_SECS, Unit, UnitStart};
@@ -64,6 +66,9 @@ pub struct ServiceProfile {
     /// Commands that prepare the service before its units start, in order.
     #[serde(default)]
     pub setup: Vec<SetupCommand>,
+    /// What is done when members go for good.
+    #[serde(default)]
+    pub leave: Leave,
     /// Set by the one service that holds the databases of all others.
     #[serde(default)]
     pub sql_server: Option<SqlServer>,

@@ -53,7 +53,7 @@ pub(super) fn ready_key(service: &str) -> StepKey {
 }
 
 /// The key of the identity service's contents.
-fn catalog_key() -> StepKey {
+pub(super) fn catalog_key() -> StepKey {
     StepKey::new("identity/catalog")
 }
 

@@ -1,0 +1,42 @@
+//! Members that were taken out of the cloud for good.
+
+use serde::{Deserialize, Serialize};
+
+use super::topology::Container;
+
+/// What services may have recorded of one.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Departed {
+    /// The container's full name.
+    pub name: String,
+    /// Its host name.
+    pub hostname: String,
+    /// Its kind.
+    pub kind: String,
+    /// 1, 2, …
+    pub member: u32,
+}
+
+impl From<&Container> for Departed {
+    fn from(container: &Container) -> Self {
+        Self {
+            name: container.name.clone(),
+            hostname: container.hostname.clone(),
+            kind: container.kind.clone(),
+            member: container.member,
+        }
+    }
+}
+
+impl Departed {
+    /// As people call it: `nova_compute/2`.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.kind, self.member)
+    }
+}
+
+/// Their labels in a row.
+pub fn labels(departed: &[Departed]) -> String {
+    let labels: Vec<String> = departed.iter().map(Departed::label).collect();
+    labels.join(", ")
+}
