@@ -117,8 +117,68 @@ fn every_queue_has_its_user_and_its_permission() {
             assert!(names("vhosts", "name").contains(&queue.vhost));
             assert!(names("users", "name").contains(&queue.user));
             assert!(names("permissions", "user").contains(&queue.user));
+            for limited in &queue.limited {
+                assert!(names("users", "name").contains(&limited.user));
+                assert!(names("permissions", "configure").contains(&limited.configure));
+                assert_eq!(
+                    names("topic_permissions", "user").contains(&limited.user),
+                    !limited.topics.is_empty()
+                );
+            }
+            for binding in &queue.bindings {
+                assert!(
+                    names("exchanges", "name")
+                        .is_superset(&[binding.from.clone(), binding.to.clone()].into())
+                );
+                assert!(names("bindings", "routing_key").contains(&binding.key));
+            }
         }
     });
+}
+
+#[test]
+fn a_database_server_has_a_user_of_its_own_who_cannot_act_as_the_service() {
+    let mut seen = 0;
+    each_scenario(|cloud, renderer| {
+        let Some(trove) = cloud.services.iter().find(|service| service.service == "trove") else {
+            return;
+        };
+        let path = "/etc/trove/trove-guestagent.conf";
+        let text = text_of(cloud, renderer, "trove_taskmanager", path);
+        let queue = &trove.queues[0];
+        assert!(!text.contains(&secret_value(&queue.secret)), "{text}");
+        let guest = &queue.limited[0];
+        assert!(value(&text, "DEFAULT", "transport_url").contains(&format!("//{}:", guest.user)));
+        let exchange = value(&text, "DEFAULT", "control_exchange");
+        let may = |pattern: &str, name: &str| regex::Regex::new(pattern).unwrap().is_match(name);
+        let ours = text_of(cloud, renderer, "trove_api", "/etc/trove/trove.conf");
+        let taskmanager = value(&ours, "DEFAULT", "taskmanager_queue");
+        assert!(
+            taskmanager.ends_with(&secret_value("trove_taskmanager_queue")),
+            "it cannot be guessed"
+        );
+        for name in ["guestagent.1", "guestagent.1.1", "guestagent.1_fanout", &exchange] {
+            assert!(
+                may(&guest.configure, name) && may(&guest.write, name) && may(&guest.read, name),
+                "{name}"
+            );
+        }
+        for name in [
+            "trove",
+            "trove-conductor",
+            "trove-conductor.a",
+            &taskmanager,
+            "reply_a:trove-api:1",
+            "x.guestagent.1",
+        ] {
+            assert!(
+                !may(&guest.configure, name) && !may(&guest.write, name) && !may(&guest.read, name),
+                "{name}"
+            );
+        }
+        seen += 1;
+    });
+    assert!(seen > 0);
 }
 
 #[test]

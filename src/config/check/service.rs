@@ -58,6 +58,22 @@ fn check_stores(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
         file.expect(queue.vhost.starts_with('/'), &queue.vhost, || {
             format!("the virtual host `{}` must begin with a slash", queue.vhost)
         });
+        for limited in &queue.limited {
+            file.known_secret(&limited.secret);
+            let topics = limited.topics.iter().flat_map(|topic| [&topic.write, &topic.read]);
+            for pattern in
+                [&limited.configure, &limited.write, &limited.read].into_iter().chain(topics)
+            {
+                // RabbitMQ takes one that is found anywhere in a name.
+                let anchored = pattern.starts_with('^') && pattern.ends_with('$');
+                file.expect(anchored, pattern, || {
+                    format!(
+                        "what `{}` may do, `{pattern}`, must begin with `^` and end with `$`",
+                        limited.user
+                    )
+                });
+            }
+        }
     }
 }
 

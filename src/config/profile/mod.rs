@@ -31,7 +31,7 @@ pub use identity::{
 };
 pub use leave::{Ask, ForgetCommand, Leave, Refusal};
 pub use setup::{Done, SetupCommand, SetupPhase};
-pub use stores::{Database, Queue, SqlServer};
+pub use stores::{Binding, Database, LimitedUser, Queue, SqlServer, TopicLimit};
 pub use unit::{PATIENCE_SECS, Unit, UnitStart};
 pub use verify::{CLIENT_KIND, Check, Part, Suite};
 

@@ -41,7 +41,7 @@ pub struct Database {
     pub direct_from: Vec<String>,
 }
 
-/// A virtual host with the one user that may use it.
+/// A virtual host with the one user that may do everything in it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
@@ -51,4 +51,54 @@ pub struct Queue {
     pub user: String,
     /// The secret with its password.
     pub secret: String,
+    /// Users that may do a part of that, for whoever is trusted less than the service.
+    #[serde(default)]
+    pub limited: Vec<LimitedUser>,
+    /// What passes from one exchange of the virtual host to another. Both are made, durable topic
+    /// exchanges, before any service is there.
+    #[serde(default)]
+    pub bindings: Vec<Binding>,
+}
+
+/// A user that may not do everything in a virtual host. What it may is said in RabbitMQ's own words.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitedUser {
+    /// The user's name.
+    pub user: String,
+    /// The secret with its password.
+    pub secret: String,
+    /// Which exchanges and queues it may make and remove: a regular expression, anchored.
+    pub configure: String,
+    /// To which it may send.
+    pub write: String,
+    /// From which it may receive.
+    pub read: String,
+    /// On topic exchanges, what it may send and receive by routing key.
+    #[serde(default)]
+    pub topics: Vec<TopicLimit>,
+}
+
+/// What a user may do on one topic exchange.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicLimit {
+    /// The exchange.
+    pub exchange: String,
+    /// Routing keys with which it may send: a regular expression, anchored.
+    pub write: String,
+    /// Routing keys by which it may receive.
+    pub read: String,
+}
+
+/// What passes from one exchange to another.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// The exchange from which.
+    pub from: String,
+    /// The exchange to which.
+    pub to: String,
+    /// Its routing keys, as topic exchanges know them: `guestagent.#`.
+    pub key: String,
 }
