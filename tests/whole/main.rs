@@ -12,6 +12,7 @@
 mod support;
 
 mod browser;
+mod chance;
 
 use std::fs;
 use std::time::{Duration, Instant};
