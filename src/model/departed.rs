@@ -1,5 +1,7 @@
 //! Members that were taken out of the cloud for good.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use super::topology::Container;
@@ -11,6 +13,8 @@ pub struct Departed {
     pub name: String,
     /// Its host name.
     pub hostname: String,
+    /// The address that its daemons bound.
+    pub address: Option<Ipv4Addr>,
     /// Its kind.
     pub kind: String,
     /// 1, 2, …
@@ -22,6 +26,7 @@ impl From<&Container> for Departed {
         Self {
             name: container.name.clone(),
             hostname: container.hostname.clone(),
+            address: container.management_address(),
             kind: container.kind.clone(),
             member: container.member,
         }

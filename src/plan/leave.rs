@@ -79,11 +79,15 @@ pub fn steps(
     }
     let mut steps = Vec::new();
     for service in &shared.cloud.services {
+        // Commands of one service run in the order in which the profile lists them.
+        let mut before: Option<StepKey> = None;
         for command in &service.leave.forget {
             let departed = concerned(&command.of, departed);
             let place = shared.cloud.members(&command.container).next();
             if let (Some(place), false) = (place, departed.is_empty()) {
-                steps.push(forget(shared, renderer, (service, command), place, &departed)?);
+                let mut step = forget(shared, renderer, (service, command), place, &departed)?;
+                step.needs.extend(before.replace(step.key.clone()));
+                steps.push(step);
             }
         }
     }

@@ -96,6 +96,7 @@ mod tests {
         Departed {
             name: name.to_owned(),
             hostname: name.replace('_', "-"),
+            address: None,
             kind: "k".to_owned(),
             member,
         }

@@ -9,7 +9,7 @@ use super::setup::Done;
 /// What is done when containers are taken out of the cloud: of this service, or of any other.
 ///
 /// Templates see those of them that the entry is about in `departed`, a list of members with `name`,
-/// `hostname`, `kind` and `member`.
+/// `hostname`, `address`, `kind` and `member`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leave {
