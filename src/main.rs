@@ -11,9 +11,7 @@ fn main() -> ExitCode {
         Some(first) if first == aio::lxc::view::COMMAND => aio::lxc::view::main(arguments),
         Some(first) if first == aio::gateway::inside::COMMAND => aio::gateway::inside::main(),
         Some(first) if first == aio::gateway::daemon::COMMAND => aio::gateway::daemon::main(),
-        _ => {
-            aio::dev::source::allow_foreign_owners();
-            aio::cli::main()
-        }
+        Some(first) if first == aio::dev::confined::COMMAND => aio::dev::confined::main(),
+        _ => aio::cli::main(),
     }
 }

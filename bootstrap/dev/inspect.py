@@ -21,7 +21,7 @@ def main(request):
     """Answers one request."""
     request = json.loads(base64.b64decode(request))
     try:
-        answer = inspect(request)
+        answer = {"inspection": inspect(request)}
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] != "packaging":
             raise

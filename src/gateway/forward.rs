@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::connection::Client;
 use super::input::Input;
-use super::inside::wire::{Destination, Job};
+use super::inside::wire::{Destination, Job, Request};
 use super::process::Process;
 use crate::error::{Error, Result, ResultExt};
 
@@ -47,24 +47,40 @@ type Source = Box<dyn AsyncRead + Unpin + Send>;
 type Sink = Box<dyn AsyncWrite + Unpin + Send>;
 
 async fn connect(client: &Client, destination: Destination) -> Result<(Source, Sink)> {
-    let doing = || "take over a connection".to_owned();
     let is_path = matches!(destination, Destination::Path(_));
     let request = client.request(Job::Connect(destination), Default::default(), None);
-    let mut process = Process::spawn(&request, &[])?;
-    let socket = process.started().await?;
-    let socket: OwnedFd =
-        socket.ok_or_else(|| Error::failed(doing()).because("no socket came along"))?;
-    process.ended().await;
-    rustix::io::ioctl_fionbio(&socket, true).doing(doing)?;
     if is_path {
-        let (source, sink) = UnixStream::from_std(socket.into()).doing(doing)?.into_split();
+        let stream = UnixStream::from_std(socket(&request).await?.into());
+        let (source, sink) = stream.doing(taking_over)?.into_split();
         return Ok((Box::new(source), Box::new(sink)));
     }
-    let stream = TcpStream::from_std(socket.into()).doing(doing)?;
-    // Debuggers and APIs talk in small messages.
-    stream.set_nodelay(true).doing(doing)?;
-    let (source, sink) = stream.into_split();
+    let (source, sink) = tcp(&request).await?.into_split();
     Ok((Box::new(source), Box::new(sink)))
+}
+
+fn taking_over() -> String {
+    "take over a connection".to_owned()
+}
+
+/// A TCP connection from inside a container.
+///
+/// # Errors
+/// When nobody answers there, or the container does not run.
+pub async fn tcp(request: &Request) -> Result<TcpStream> {
+    let stream = TcpStream::from_std(socket(request).await?.into()).doing(taking_over)?;
+    // Debuggers and APIs talk in small messages.
+    stream.set_nodelay(true).doing(taking_over)?;
+    Ok(stream)
+}
+
+async fn socket(request: &Request) -> Result<OwnedFd> {
+    let mut process = Process::spawn(request, &[])?;
+    let socket = process.started().await?;
+    let socket =
+        socket.ok_or_else(|| Error::failed(taking_over()).because("no socket came along"))?;
+    process.ended().await;
+    rustix::io::ioctl_fionbio(&socket, true).doing(taking_over)?;
+    Ok(socket)
 }
 
 async fn carry(

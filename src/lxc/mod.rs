@@ -22,6 +22,7 @@ pub mod publication;
 mod relay;
 pub mod root;
 pub mod rooted;
+pub mod sandbox;
 pub mod syscall;
 pub mod view;
 

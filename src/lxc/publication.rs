@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ pub struct Publication {
 /// A directory of the host as it appears in a container: never with set-user-ID programs or devices.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Directory {
-    /// On the host.
+    /// On the host. For [`Access::Read`], no part of it is a symbolic link.
     pub source: PathBuf,
     /// How its owners appear, and whether it can be written to.
     pub access: Access,
@@ -192,6 +192,10 @@ impl Place {
     fn appear(&self, publication: &Publication) -> Result<()> {
         let unit = &publication.unit;
         let doing = || format!("publish what is for `{unit}`");
+        let names = std::iter::once(unit).chain(publication.directories.keys());
+        if let Some(wrong) = names.chain(publication.files.keys()).find(|name| !stays_below(name)) {
+            return Err(Error::failed(doing()).because(format!("`{wrong}` leads elsewhere")));
+        }
         let shared = self.shared();
         if !is_mount_point(&shared) {
             return Err(Error::failed(doing()).because(format!(
@@ -218,7 +222,13 @@ impl Place {
     fn clone(&self, directory: &Directory) -> Result<OwnedFd> {
         let source = &directory.source;
         let doing = || format!("clone the mount of `{}`", source.display());
-        let mount = syscall::clone_mount(source).doing(doing)?;
+        let opened = match directory.access {
+            Access::Read { .. } => rooted::open_without_links(source).doing(doing)?,
+            // One of `aio`'s own; the path to it is the administrator's.
+            Access::Write => rooted::open_root(source).doing(doing)?,
+        };
+        refuse_other_owner(directory, opened.as_fd())?;
+        let mount = syscall::clone_opened_mount(opened.as_fd()).doing(doing)?;
         let safe = syscall::ATTRIBUTE_NO_SUID | syscall::ATTRIBUTE_NO_DEVICES;
         let (inside, outside, count, attributes) = match (&directory.access, self.id_range) {
             (Access::Write, None) => {
@@ -273,6 +283,25 @@ fn outside_id(range: Option<(u32, u32)>, inside: u32) -> io::Result<u32> {
     let Some((first, count)) = range else { return Ok(inside) };
     let outside = first.checked_add(inside).filter(|_| inside < count);
     outside.ok_or_else(|| io::Error::other(format!("the container has no id {inside}")))
+}
+
+/// Whether a relative path leads to something below where it begins, whoever made it up.
+fn stays_below(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    !path.is_empty() && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
+}
+
+/// Between the look at a checkout and its mount, or until a later start of the container, its owner
+/// may have put another directory there: only one of the owner's own takes its place.
+fn refuse_other_owner(directory: &Directory, opened: BorrowedFd<'_>) -> Result<()> {
+    let Access::Read { owner, .. } = directory.access else { return Ok(()) };
+    let doing = || format!("publish `{}`", directory.source.display());
+    let found = rustix::fs::fstat(opened).doing(doing)?.st_uid;
+    if found == owner {
+        return Ok(());
+    }
+    Err(Error::failed(doing())
+        .because(format!("it belonged to user {owner} when it was looked at, and now to {found}")))
 }
 
 /// Makes a directory with exactly these permission bits; one that is there gets them.
@@ -368,5 +397,15 @@ mod tests {
             b"1 0 0:1 / /s/shared rw - tmpfs a rw\n2 1 0:1 / /s/shared/u/a\\040b rw - ext4 b rw\n\
                       3 0 0:1 / /s/shared-too rw - tmpfs c rw\n";
         assert_eq!(points_below(table, Path::new("/s/shared")), [Path::new("/s/shared/u/a b")]);
+    }
+
+    #[test]
+    fn what_a_checkout_is_called_leads_nowhere_else() {
+        for name in ["openstack-heat", "python/a-1.dist-info/METADATA"] {
+            assert!(stays_below(name), "{name}");
+        }
+        for name in ["", "/etc", "../x", "a/../../x", "a/../b", "./a", "/-/x"] {
+            assert!(!stays_below(name), "{name}");
+        }
     }
 }

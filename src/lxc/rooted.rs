@@ -17,6 +17,14 @@ pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// Opens a directory of the host that is where its path says: no part of the path is a symbolic link,
+/// so that whoever owns a part of it cannot lead elsewhere.
+pub fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    Ok(openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)?)
+}
+
 /// Opens `path` (absolute or relative to the root, symbolic links followed inside the root).
 pub fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), IN_ROOT)?)

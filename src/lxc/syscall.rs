@@ -30,10 +30,22 @@ pub const ATTRIBUTE_NO_PROGRAMS: u64 = 0x8;
 pub const ATTRIBUTE_NO_LINKS: u64 = 0x0020_0000;
 const ATTRIBUTE_ID_MAPPED: u64 = 0x0010_0000;
 
+/// How a detached clone of a mount is made.
+const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+
 /// A detached clone of the mount and directory at `path`.
 pub fn clone_mount(path: &std::path::Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    Ok(open_tree(rustix::fs::CWD, path, flags)?)
+    Ok(open_tree(rustix::fs::CWD, path, CLONE)?)
+}
+
+/// A detached clone of the mount and directory that is open.
+pub fn clone_opened_mount(directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(open_tree(directory, c"", CLONE | OpenTreeFlags::AT_EMPTY_PATH)?)
+}
+
+/// A detached clone of the mount and directory, or file, at `path`, and of all mounts below it.
+pub fn clone_mount_tree(path: &std::path::Path) -> io::Result<OwnedFd> {
+    Ok(open_tree(rustix::fs::CWD, path, CLONE | OpenTreeFlags::AT_RECURSIVE)?)
 }
 
 /// Sets attributes of a detached mount; with a user namespace, maps its ids through it.
@@ -48,6 +60,20 @@ pub fn set_mount_attributes(
         wanted.set |= ATTRIBUTE_ID_MAPPED;
         wanted.user_namespace = u64::try_from(namespace.as_raw_fd()).map_err(io::Error::other)?;
     }
+    change_mount(mount, libc::AT_EMPTY_PATH, &wanted)
+}
+
+/// Sets attributes of a detached mount and of all mounts below it.
+pub fn set_tree_attributes(mount: BorrowedFd<'_>, attributes: u64) -> io::Result<()> {
+    let wanted = MountAttributes { set: attributes, clear: 0, propagation: 0, user_namespace: 0 };
+    change_mount(mount, libc::AT_EMPTY_PATH | libc::AT_RECURSIVE, &wanted)
+}
+
+fn change_mount(
+    mount: BorrowedFd<'_>,
+    flags: libc::c_int,
+    wanted: &MountAttributes,
+) -> io::Result<()> {
     // SAFETY: the path is a NUL-terminated literal, the structure is laid out as the kernel's and
     // its size is passed; both outlive the call. The descriptors are borrowed.
     let result = unsafe {
@@ -55,8 +81,8 @@ pub fn set_mount_attributes(
             libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const wanted,
+            flags,
+            std::ptr::from_ref(wanted),
             size_of::<MountAttributes>(),
         )
     };
@@ -81,11 +107,12 @@ pub fn leave_mount_namespace() -> io::Result<OwnedFd> {
     Ok(before)
 }
 
-/// Gives this process a network of its own with nobody in it, and no message queues of the host's.
-/// Only for a process with a single thread.
-pub fn leave_networks() -> io::Result<()> {
+/// Gives this process namespaces of its own, none of which concerns file descriptors. Only for a
+/// process with a single thread.
+pub fn unshare(what: UnshareFlags) -> io::Result<()> {
     // SAFETY: file descriptors are not unshared.
-    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWIPC)? })
+    unsafe { rustix::thread::unshare_unsafe(what.difference(UnshareFlags::FILES))? };
+    Ok(())
 }
 
 /// Goes (back) to a mount namespace.
@@ -268,6 +295,17 @@ pub fn keep_memory_private() {
 pub fn ignore_broken_pipe() {
     // SAFETY: sets a disposition; no handler is involved.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Makes a command end when the process that starts it does.
+pub fn die_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+
+    // SAFETY: the closure makes one system call and touches no memory of the parent's.
+    unsafe {
+        command
+            .pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?))
+    };
 }
 
 /// Marks every descriptor from 3 on close-on-exec.

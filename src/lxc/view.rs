@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
+use rustix::thread::UnshareFlags;
 
 use super::{rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
@@ -61,7 +62,7 @@ fn enter(directory: &Path) -> Result<()> {
         )
     })?;
     syscall::leave_mount_namespace().doing(doing)?;
-    syscall::leave_networks().doing(doing)?;
+    syscall::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWIPC).doing(doing)?;
     let place = rooted::open_root(Path::new(PLACE)).doing(doing)?;
     syscall::attach_mount(mount.as_fd(), place.as_fd()).doing(doing)?;
     std::env::set_current_dir("/").doing(doing)?;

@@ -8,7 +8,7 @@ use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, recorded, require_root};
 use crate::dev::source::clone;
-use crate::dev::source::unsaved::unsaved_work;
+use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway;
 use crate::plan::change;
@@ -64,7 +64,7 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
 /// A clone that `aio` made goes with the cloud, and what only stands there would be lost.
 fn refuse_unsaved_work(paths: &Paths) -> Result<()> {
     for clone in clone::all(&paths.clones_dir())? {
-        let unsaved = unsaved_work(&clone)?;
+        let unsaved = Ground::find(&clone)?.unsaved()?;
         if !unsaved.is_empty() {
             return Err(Error::new(ErrorKind::Refused, format!("destroy `{}`", paths.cloud))
                 .because(format!("the clone {} has work that is nowhere else", clone.display()))

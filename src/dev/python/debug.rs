@@ -5,18 +5,27 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::dev::requirement::Requirement;
 use crate::error::{Result, ResultExt};
 
 /// The requirement that brings the debugger, for [`super::Request::wanted`].
-pub const REQUIREMENT: &str = "debugpy";
+///
+/// # Errors
+/// Never: it is one.
+pub fn requirement() -> Result<Requirement> {
+    Requirement::parse("debugpy").doing(|| "name the debugger".to_owned())
+}
 
 /// A process that waits for a debugger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// How the configuration is called in the editor, such as the unit.
     pub name: String,
-    /// Where debugpy listens: the value of AIO_DEV_DEBUG.
+    /// Where debugpy listens: the value of AIO_DEV_DEBUG. It is the loopback of the container, and of
+    /// the host, from which something leads there.
     pub address: SocketAddrV4,
+    /// The user of `aio gateway` whose `-L` leads there; none while `aio dev` does.
+    pub by_gateway_as: Option<String>,
     /// The checkouts.
     pub mappings: Vec<Mapping>,
     /// Whether the process waits until somebody attaches.
@@ -59,13 +68,21 @@ impl Target {
         let vscode = serde_json::to_string_pretty(&self.vscode())
             .doing(|| "write the editor's configuration".to_owned())?;
         let waits = if self.waits { "; the process waits for it" } else { "" };
-        let mut text = format!(
-            "debugger: {}{waits}\n\n\
-             VS Code: add to \"configurations\" in .vscode/launch.json, then Run > Start Debugging\n\
+        let mut text = format!("debugger: {}{waits}\n", self.address);
+        let port = self.address.port();
+        text += &match &self.by_gateway_as {
+            None => "It is led to the container's as long as this command runs.\n\n".to_owned(),
+            Some(user) => format!(
+                "That is the container's own. Lead it here: `aio gateway --detach`, and as long as \
+                 you debug\n\x20 ssh -N -p 2222 -L {port}:127.0.0.1:{port} {user}@127.0.0.1\n\n"
+            ),
+        };
+        text += &format!(
+            "VS Code: add to \"configurations\" in .vscode/launch.json, then Run > Start Debugging\n\
              {vscode}\n\n\
              PyCharm: Run > Edit Configurations > + > Attach to DAP\n\
              \x20 Remote address: {}\n",
-            self.address, self.address
+            self.address
         );
         for mapping in &self.mappings {
             let remote = &mapping.remote;
@@ -85,7 +102,8 @@ mod tests {
     fn target() -> Target {
         Target {
             name: "heat-engine".to_owned(),
-            address: "172.29.236.50:5678".parse().unwrap(),
+            address: "127.0.0.1:5678".parse().unwrap(),
+            by_gateway_as: None,
             mappings: vec![
                 Mapping { local: "/home/me/heat".into(), remote: "/dev/.aio/heat".to_owned() },
                 Mapping { local: "/home/me/lib".into(), remote: "/dev/.aio/lib".to_owned() },
@@ -102,7 +120,7 @@ mod tests {
                 "name": "aio: heat-engine",
                 "type": "debugpy",
                 "request": "attach",
-                "connect": { "host": "172.29.236.50", "port": 5678 },
+                "connect": { "host": "127.0.0.1", "port": 5678 },
                 "pathMappings": [
                     { "localRoot": "/home/me/heat", "remoteRoot": "/dev/.aio/heat" },
                     { "localRoot": "/home/me/lib", "remoteRoot": "/dev/.aio/lib" },
@@ -115,16 +133,20 @@ mod tests {
     #[test]
     fn the_text_holds_what_both_editors_need() {
         let text = target().explain().unwrap();
-        assert!(text.starts_with("debugger: 172.29.236.50:5678; the process waits for it\n"));
+        assert!(text.starts_with("debugger: 127.0.0.1:5678; the process waits for it\n"));
         let start = text.find('{').unwrap();
         let end = text.rfind("}\n").unwrap() + 1;
         let parsed: Value = serde_json::from_str(&text[start..end]).unwrap();
         assert_eq!(parsed, target().vscode());
-        assert!(text.contains("  Remote address: 172.29.236.50:5678\n"), "{text}");
+        assert!(text.contains("  Remote address: 127.0.0.1:5678\n"), "{text}");
         assert!(text.contains(
             "  Remote project path: /dev/.aio/heat (the project opened is /home/me/heat)"
         ));
         let calm = Target { waits: false, ..target() }.explain().unwrap();
-        assert!(calm.starts_with("debugger: 172.29.236.50:5678\n"));
+        assert!(calm.starts_with("debugger: 127.0.0.1:5678\nIt is led to"));
+        let by_gateway_as = Some("heat_engine".to_owned());
+        let detached = Target { by_gateway_as, ..target() }.explain().unwrap();
+        let line = "\n  ssh -N -p 2222 -L 5678:127.0.0.1:5678 heat_engine@127.0.0.1\n";
+        assert!(detached.contains(line), "{detached}");
     }
 }

@@ -25,7 +25,8 @@ use tempfile::TempDir;
 
 pub use self::site::Distribution;
 use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
-use super::pip::{Pip, Places};
+use super::pip::{Pip, Places, listed};
+use crate::dev::requirement::Requirement;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::hash::sha256_hex;
 use crate::state::files::private_directory;
@@ -135,12 +136,10 @@ impl Cache {
         for _ in 0..MOST_ROUNDS {
             // Always from nothing: pip does not replace what an earlier round put there.
             let staging = self.staging()?;
-            let site = staging.path().join("site");
-            private_directory(&site)?;
-            let texts = texts(&requirements);
+            let needed = needed(&requirements);
             let cache = self.directory.join("wheels");
             let places = Places { cache, wheels: self.wheels.clone() };
-            pip.install(&texts, &site, &places, found).await?;
+            let site = pip.install(&needed, staging.path(), &places, found).await?;
             site::tidy(&site)?;
             let (distributions, delta) = site::read(&site)?;
             let missing = container.inspect(&again(request, delta)).await?.missing;
@@ -151,7 +150,7 @@ impl Cache {
                 return Ok((staging, manifest));
             }
             let before = requirements.len();
-            let new = missing.iter().filter(|unmet| !texts.contains(&unmet.requirement));
+            let new = missing.iter().filter(|unmet| !needed.contains(&unmet.requirement));
             requirements.extend(new.cloned());
             if requirements.len() == before {
                 return Err(stuck(&missing));
@@ -159,7 +158,7 @@ impl Cache {
         }
         Err(Error::failed("find what the checkout needs")
             .because(format!("after {MOST_ROUNDS} rounds there was still something missing"))
-            .because(texts(&requirements).join(", ")))
+            .because(listed(&needed(&requirements))))
     }
 
     fn staging(&self) -> Result<TempDir> {
@@ -216,7 +215,7 @@ impl Manifest {
     fn line(&self, distribution: &Distribution) -> String {
         let mut line = format!("{} {}", distribution.name, distribution.version);
         let name = normalised(&distribution.name);
-        let why = self.requirements.iter().find(|it| normalised(&it.requirement) == name);
+        let why = self.requirements.iter().find(|it| normalised(it.requirement.name()) == name);
         if let Some(unmet) = why {
             let there = match &unmet.found {
                 Some(version) => format!("packaged is {version}"),
@@ -238,11 +237,12 @@ fn again(request: &Request, delta: Vec<String>) -> Request {
     }
 }
 
-fn texts(requirements: &[Unmet]) -> Vec<String> {
-    let mut texts: Vec<String> = requirements.iter().map(|it| it.requirement.clone()).collect();
-    texts.sort();
-    texts.dedup();
-    texts
+fn needed(requirements: &[Unmet]) -> Vec<Requirement> {
+    let mut needed: Vec<Requirement> =
+        requirements.iter().map(|it| it.requirement.clone()).collect();
+    needed.sort();
+    needed.dedup();
+    needed
 }
 
 fn stuck(missing: &[Unmet]) -> Error {
@@ -263,7 +263,7 @@ struct Key<'a> {
     format: u32,
     python: &'a str,
     platforms: &'a [String],
-    missing: Vec<String>,
+    missing: Vec<Requirement>,
     installed: &'a BTreeMap<String, String>,
     // They meet requirements of wheels, too. Not their versions, which change with each commit.
     checkouts: Vec<&'a str>,
@@ -277,7 +277,7 @@ fn id(request: &Request, found: &Inspection) -> Result<String> {
         format: FORMAT,
         python: &found.python,
         platforms: &found.platforms,
-        missing: texts(&found.missing),
+        missing: needed(&found.missing),
         installed: &found.installed,
         checkouts,
         met_by_packages: &request.met_by_packages,

@@ -8,7 +8,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::dev::requirement::{Conditional, Requirement, is_name};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+
+/// The longest report. That of a container with all of OpenStack has 0.1 MiB.
+const LONGEST_REPORT: usize = 8 << 20;
+/// The longest platform tag, machine or revision.
+const LONGEST_TAG: usize = 100;
+/// How much of a text is shown.
+const LONGEST_SHOWN: usize = 400;
 
 const SCRIPT: &str = include_str!("../../../bootstrap/dev/inspect.py");
 
@@ -30,7 +38,7 @@ pub struct Request {
     /// The checkouts that run together. Each counts as installed for the others.
     pub projects: Vec<Project>,
     /// Requirements besides those of the projects.
-    pub wanted: Vec<String>,
+    pub wanted: Vec<Requirement>,
     /// Names that the packages provide in a form that Python does not see as a distribution.
     pub met_by_packages: Vec<String>,
     /// METADATA of the distributions that go in front of the packaged ones.
@@ -48,10 +56,10 @@ pub struct Project {
     pub name: String,
     /// Its version; without one, it satisfies every requirement.
     pub version: Option<String>,
-    /// Requirements as they are written, comments and markers included.
-    pub requirements: Vec<String>,
+    /// Requirements, markers included.
+    pub requirements: Vec<Conditional>,
     /// Its optional requirements, by extra.
-    pub extras: BTreeMap<String, Vec<String>>,
+    pub extras: BTreeMap<String, Vec<Conditional>>,
     /// Which of its extras are wanted.
     pub wanted_extras: Vec<String>,
     /// The Python versions that it supports, as in its metadata.
@@ -99,7 +107,7 @@ pub struct Inspection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmet {
     /// `oslo.service[threading]>=4.2.2`, its marker left out.
-    pub requirement: String,
+    pub requirement: Requirement,
     /// The project or distribution that says so.
     pub required_by: String,
     /// The version that is there.
@@ -179,25 +187,108 @@ impl Request {
     }
 }
 
-/// What the script prints.
+/// What the script prints: one of the two.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Answer {
-    Error { error: String },
-    Inspection(Box<Inspection>),
+struct Answer {
+    error: Option<String>,
+    inspection: Option<serde_json::Value>,
+}
+
+/// A text of a container's as it may be shown: one line of it, without what a terminal would obey.
+fn plain(text: &str) -> String {
+    let shown = text.chars().take(LONGEST_SHOWN);
+    shown.map(|letter| if letter.is_control() { '?' } else { letter }).collect()
 }
 
 impl Inspection {
     /// Reads what the script printed.
     ///
     /// # Errors
-    /// When the container lacks what the script needs, or it printed something else.
+    /// When the container lacks what the script needs, when it printed something else, and when any
+    /// part of it is not what its name says: whoever is root in the container may have written it.
     pub fn parse(printed: &str) -> Result<Self> {
         let doing = "look at the container's Python";
-        match serde_json::from_str(printed) {
-            Ok(Answer::Inspection(inspection)) => Ok(*inspection),
-            Ok(Answer::Error { error }) => Err(Error::new(ErrorKind::Host, doing).because(error)),
-            Err(error) => Err(Error::failed(doing).because(error).output(printed.trim_end())),
+        let strange = |reason: String| Error::failed(doing).because(reason);
+        if printed.len() > LONGEST_REPORT {
+            return Err(strange(format!("its report has more than {} MiB", LONGEST_REPORT >> 20)));
+        }
+        match serde_json::from_str::<Answer>(printed) {
+            Ok(Answer { error: Some(error), .. }) => {
+                Err(Error::new(ErrorKind::Host, doing).because(plain(&error)))
+            }
+            Ok(Answer { inspection: Some(report), .. }) => {
+                let mut inspection: Self = serde_json::from_value(report)
+                    .map_err(|error| strange(plain(&error.to_string())))?;
+                inspection.refuse_strange().map_err(strange)?;
+                inspection.make_plain();
+                Ok(inspection)
+            }
+            Ok(_) => Err(strange("its report is empty".to_owned())),
+            Err(error) => {
+                let shown = printed.trim_end().lines().take(20).map(plain).collect::<Vec<_>>();
+                Err(strange(error.to_string()).output(shown.join("\n")))
+            }
+        }
+    }
+
+    /// What becomes an argument, a name or a key.
+    fn refuse_strange(&self) -> Result<(), String> {
+        let tag = |text: &str| {
+            let named = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+            !text.is_empty() && text.len() <= LONGEST_TAG && text.bytes().all(named)
+        };
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit());
+        let python = |text: &str| {
+            let minor: Vec<&str> = text.splitn(3, '.').take(2).collect();
+            minor.len() == 2 && minor.into_iter().all(digits)
+        };
+        let wrong = |what: &str, text: &str| Err(format!("`{}` is no {what}", plain(text)));
+        if !python(&self.python) {
+            return wrong("version of Python", &self.python);
+        }
+        if !tag(&self.machine) {
+            return wrong("machine", &self.machine);
+        }
+        if let Some(platform) = self.platforms.iter().find(|it| !tag(it)) {
+            return wrong("platform", platform);
+        }
+        let migrations = self.migrations.iter();
+        let mut heads =
+            migrations.flat_map(|it| it.checkout_heads.iter().chain(&it.packaged_heads));
+        match heads.find(|head| !tag(&head.replace('-', "_"))) {
+            Some(head) => wrong("revision", head),
+            None => Ok(()),
+        }
+    }
+
+    /// What is only shown or compared: it goes to a terminal.
+    fn make_plain(&mut self) {
+        for text in
+            [&mut self.python, &mut self.libc].into_iter().chain(self.installed.values_mut())
+        {
+            *text = plain(text);
+        }
+        self.installed.retain(|name, _| is_name(name));
+        let unmet = self.missing.iter_mut().chain(&mut self.unsatisfied_by_checkouts);
+        for Unmet { required_by, found, .. } in unmet {
+            *required_by = plain(required_by);
+            *found = found.take().map(|found| plain(&found));
+        }
+        for Unreadable { text, required_by, reason } in &mut self.unreadable_requirements {
+            for text in [text, required_by, reason] {
+                *text = plain(text);
+            }
+        }
+        for Unsupported { project, requires_python } in &mut self.unsupported_python {
+            *project = plain(project);
+            *requires_python = plain(requires_python);
+        }
+        let of_migrations = self.migrations.iter_mut().flat_map(|it| &mut it.unreadable);
+        for Problem { path, text, reason, .. } in self.syntax_errors.iter_mut().chain(of_migrations)
+        {
+            for text in [path, text, reason] {
+                *text = plain(text);
+            }
         }
     }
 

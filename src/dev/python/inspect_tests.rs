@@ -5,13 +5,17 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::dev::python::testing::{installed, metadata, python};
+use crate::dev::python::testing::{inspection, installed, metadata, python};
+
+fn conditional(text: &str) -> Conditional {
+    Conditional::parse(text).unwrap()
+}
 
 fn project(name: &str, requirements: &[&str]) -> Project {
     Project {
         name: name.to_owned(),
         version: Some("1.0.0".to_owned()),
-        requirements: requirements.iter().map(ToString::to_string).collect(),
+        requirements: requirements.iter().map(|text| conditional(text)).collect(),
         ..Project::default()
     }
 }
@@ -38,7 +42,7 @@ fn inspect(packages: &Path, request: &Request) -> Inspection {
 
 fn missing(found: &Inspection) -> Vec<(&str, &str, Option<&str>)> {
     let unmet = found.missing.iter();
-    unmet.map(|it| (&*it.requirement, &*it.required_by, it.found.as_deref())).collect()
+    unmet.map(|it| (it.requirement.as_str(), &*it.required_by, it.found.as_deref())).collect()
 }
 
 #[test]
@@ -48,9 +52,7 @@ fn met_requirements_lead_to_nothing() {
         projects: vec![project(
             "heat",
             &[
-                "aio.service>=4.0 # a comment",
-                "# nothing else",
-                "",
+                "aio.service>=4.0",
                 "AIO-Base!=1.9,>=1.0",
                 "aio-windows>=1; sys_platform == 'win32'",
                 "aio-zones>=2020",
@@ -118,7 +120,7 @@ fn checkouts_meet_one_anothers_requirements_extras_included() {
     let packages = packages();
     let mut library = project("Aio_Service", &["aio-base"]);
     library.version = Some("4.3.0.dev7".to_owned());
-    library.extras.insert("threading".to_owned(), vec!["aio-cotyledon>=2".to_owned()]);
+    library.extras.insert("threading".to_owned(), vec![conditional("aio-cotyledon>=2")]);
     let request = Request {
         projects: vec![project("heat", &["aio.service[threading]>=4.2.2"]), library],
         ..Request::default()
@@ -141,11 +143,11 @@ fn checkouts_meet_one_anothers_requirements_extras_included() {
 fn wanted_extras_and_wanted_things_are_asked_for() {
     let packages = packages();
     let mut checkout = project("keystone", &[]);
-    checkout.extras.insert("ldap_x".to_owned(), vec!["aio-ldap".to_owned()]);
+    checkout.extras.insert("ldap_x".to_owned(), vec![conditional("aio-ldap")]);
     checkout.wanted_extras = vec!["LDAP-X".to_owned()];
     let request = Request {
         projects: vec![checkout],
-        wanted: vec!["aio-debugger".to_owned()],
+        wanted: vec![Requirement::parse("aio-debugger").unwrap()],
         ..Request::default()
     };
     let found = inspect(packages.path(), &request);
@@ -155,13 +157,17 @@ fn wanted_extras_and_wanted_things_are_asked_for() {
 #[test]
 fn what_cannot_be_understood_or_supported_is_told() {
     let packages = packages();
-    let mut checkout = project("heat", &["-r other.txt", "aio-base"]);
+    let mut checkout = project("heat", &["aio-base"]);
     checkout.requires_python = Some(">=3.99".to_owned());
     let found = inspect(
         packages.path(),
-        &Request { projects: vec![checkout, project("calm", &[])], ..Request::default() },
+        &Request {
+            projects: vec![checkout, project("calm", &[])],
+            delta: vec![metadata("aio.service", "4.8", &["no requirement"])],
+            ..Request::default()
+        },
     );
-    assert_eq!(found.unreadable_requirements[0].text, "-r other.txt");
+    assert_eq!(found.unreadable_requirements[0].text, "no requirement");
     assert_eq!(
         found.unsupported_python,
         [Unsupported { project: "heat".to_owned(), requires_python: ">=3.99".to_owned() }]
@@ -242,4 +248,60 @@ fn a_container_without_packaging_says_so() {
 fn other_output_is_shown() {
     let error = Inspection::parse("Segmentation fault\n").unwrap_err();
     assert_eq!(error.output.as_deref(), Some("Segmentation fault"));
+}
+
+/// What a container's Python would print that its root has replaced.
+fn report(change: impl FnOnce(&mut serde_json::Value)) -> Result<Inspection> {
+    let mut report = serde_json::to_value(inspection()).unwrap();
+    change(&mut report);
+    Inspection::parse(&serde_json::json!({ "inspection": report }).to_string())
+}
+
+#[test]
+fn a_report_that_asks_for_more_than_a_distribution_is_refused() {
+    assert!(report(|_| {}).is_ok());
+    for evil in
+        ["evil @ file:///tmp/evil", "-r/etc/shadow", "--index-url=https://x", "./evil", "a.whl"]
+    {
+        let unmet =
+            serde_json::json!([{ "requirement": evil, "required_by": "heat", "found": null }]);
+        let error = report(|it| it["missing"] = unmet).unwrap_err();
+        assert!(error.causes[0].contains(&format!("`{evil}` is not taken")), "{error}");
+    }
+}
+
+#[test]
+fn every_field_of_a_report_that_becomes_something_is_checked() {
+    let long = "9".repeat(200);
+    for (field, value) in [
+        ("python", serde_json::json!("--index-url=x")),
+        ("python", serde_json::json!("3.--pre")),
+        ("machine", serde_json::json!("x86 64")),
+        ("platforms", serde_json::json!(["manylinux_2_17_x86_64", "--find-links=/"])),
+        ("platforms", serde_json::json!([long])),
+        (
+            "migrations",
+            serde_json::json!([{
+                "directory": "x", "packaged_heads": [], "checkout_heads": ["a' or 'b"],
+                "added": [], "removed": [], "unreadable": [],
+            }]),
+        ),
+    ] {
+        assert!(report(|it| it[field] = value.clone()).is_err(), "{field}: {value}");
+    }
+    let shown = report(|it| {
+        it["installed"] = serde_json::json!({ "../x": "1", "fine": "1\u{1b}[2J" });
+        it["syntax_errors"] = serde_json::json!([{
+            "path": "a\u{1b}]52;c;ZXZpbA==\u{7}.py", "line": 1, "text": "", "reason": "x"
+        }]);
+    })
+    .unwrap();
+    assert_eq!(shown.installed, BTreeMap::from([("fine".to_owned(), "1?[2J".to_owned())]));
+    assert_eq!(shown.syntax_errors[0].path, "a?]52;c;ZXZpbA==?.py");
+}
+
+#[test]
+fn an_endless_report_is_not_read() {
+    let error = Inspection::parse(&"x".repeat(LONGEST_REPORT + 1)).unwrap_err();
+    assert!(error.causes[0].contains("more than 8 MiB"), "{error}");
 }

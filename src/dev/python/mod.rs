@@ -8,6 +8,7 @@ pub mod debug;
 pub mod delta;
 pub mod inspect;
 mod pip;
+mod settings;
 #[cfg(test)]
 mod testing;
 

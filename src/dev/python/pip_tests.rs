@@ -1,28 +1,40 @@
 //! The host's own pip over wheels that the tests make.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::dev::python::testing::{inspection, wheel};
 
-/// Wheels, an empty target and a cache.
+/// Runs pip as whoever runs the tests, with the environment that it has where it runs without rights.
+pub(super) fn run_here(program: &Program) -> Result<Finished> {
+    let (python, arguments) = program.argv.split_first().unwrap();
+    let mut command = Command::new(python);
+    command.args(arguments).current_dir(&program.directory).env_clear();
+    command.envs(program.environment.clone()).stdin(Stdio::null());
+    let output = command.output().doing(|| "run pip".to_owned())?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(Finished { status: output.status.code(), stderr })
+}
+
+/// Wheels, an empty place for what is fetched, and a cache.
 fn place() -> TempDir {
     let place = tempfile::tempdir().unwrap();
-    for name in ["wheels", "target", "cache"] {
+    for name in ["wheels", "staging", "cache"] {
         fs::create_dir(place.path().join(name)).unwrap();
     }
     place
 }
 
 async fn install(pip: &Pip, place: &TempDir, requirements: &[&str]) -> Result<Vec<String>> {
-    let requirements: Vec<String> = requirements.iter().map(ToString::to_string).collect();
-    let target = place.path().join("target");
+    let requirements: Vec<Requirement> =
+        requirements.iter().map(|text| Requirement::parse(text).unwrap()).collect();
+    let staging = place.path().join("staging");
     let places = Places { cache: place.path().join("cache"), wheels: place.path().join("kept") };
-    pip.install(&requirements, &target, &places, &inspection()).await?;
-    let mut names: Vec<String> = fs::read_dir(target)
+    let site = pip.install(&requirements, &staging, &places, &inspection()).await?;
+    let mut names: Vec<String> = fs::read_dir(site)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with(".dist-info"))
@@ -64,8 +76,8 @@ async fn a_users_settings_for_other_purposes_do_not_apply() {
     let settings = "[global]\nrequire-virtualenv = true\nno-input = false\nuser = true\n\
                     [install]\nuser = true\nprefix = /nonexistent/prefix\n\
                     root = /nonexistent/root\ntarget = /nonexistent/target\n\
-                    constraint = /nonexistent/constraints\nrequirement = /nonexistent/list\n\
-                    no-binary = :all:\nrequire-hashes = true\ndry-run = true\n";
+                    requirement = /nonexistent/list\nlog = /nonexistent/log\n\
+                    no-binary = :all:\ndry-run = true\n";
     fs::write(&own, settings).unwrap();
     let pip = offline(&place).with("PIP_CONFIG_FILE", &own);
     let names = install(&pip, &place, &["aio-plain"]).await.unwrap();
@@ -74,11 +86,35 @@ async fn a_users_settings_for_other_purposes_do_not_apply() {
 }
 
 #[tokio::test]
+async fn a_users_hardening_applies() {
+    let place = place();
+    let wheels = place.path().join("wheels");
+    wheel(&wheels, "aio_plain", "1.0", "py3-none-any", &[]);
+    wheel(&wheels, "aio_plain", "2.0", "py3-none-any", &[]);
+    let constraints = place.path().join("constraints.txt");
+    fs::write(&constraints, "aio-plain<2\n").unwrap();
+    let constrained = offline(&place).with("PIP_CONSTRAINT", &constraints);
+    let names = install(&constrained, &place, &["aio-plain"]).await.unwrap();
+    assert_eq!(names, ["aio_plain-1.0.dist-info"]);
+
+    let hashing = offline(&place).with("PIP_REQUIRE_HASHES", Path::new("1"));
+    let error = install(&hashing, &place, &["aio-plain==2.0"]).await.unwrap_err();
+    assert!(error.causes[0].contains("require hashes"), "{error}");
+}
+
+#[tokio::test]
 async fn modules_of_the_working_directory_and_of_pythonpath_are_not_run() {
     let place = place();
     wheel(&place.path().join("wheels"), "aio_plain", "2.0", "py3-none-any", &[]);
     fs::write(place.path().join("pip.py"), "raise SystemExit('not this one')").unwrap();
-    let pip = offline(&place).with("PYTHONPATH", place.path());
+    let variables = [
+        ("PYTHONPATH", place.path()),
+        ("PIP_NO_INDEX", Path::new("1")),
+        ("PIP_FIND_LINKS", &place.path().join("wheels")),
+        ("PIP_CONFIG_FILE", Path::new("/dev/null")),
+    ];
+    let variables = variables.map(|(name, value)| (name.into(), value.as_os_str().to_owned()));
+    let pip = Pip { settings: Settings::from(variables.into_iter()), ..offline(&place) };
     install(&pip, &place, &["aio-plain"]).await.unwrap();
 }
 
@@ -110,10 +146,11 @@ async fn an_index_out_of_reach_is_not_taken_for_a_missing_wheel() {
     let place = place();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let index = format!("http://{closed}/simple");
-    let environment =
-        [("PIP_INDEX_URL", index.as_str()), ("PIP_RETRIES", "1"), ("PIP_CONFIG_FILE", "/dev/null")];
-    let environment = environment.map(|(name, value)| (name.into(), value.into())).into();
-    let pip = Pip { environment, ..Pip::default() };
+    let pip = Pip::with_variables(&[
+        ("PIP_INDEX_URL", index.as_str()),
+        ("PIP_RETRIES", "1"),
+        ("PIP_CONFIG_FILE", "/dev/null"),
+    ]);
     let error = install(&pip, &place, &["aio-plain"]).await.unwrap_err();
     assert!(error.causes[0].contains("index could not be reached"), "{error}");
 }
@@ -124,8 +161,8 @@ async fn a_host_without_pip_is_told_the_package() {
     let python = place.path().join("python3");
     fs::write(&python, "#!/bin/sh\necho \"$0: No module named pip\" >&2; exit 1\n").unwrap();
     fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
-    let pythons = vec![python.into_os_string(), "/nonexistent/python3".into()];
-    let pip = Pip { pythons, ..Pip::default() };
+    let pythons = vec![python.display().to_string(), "/nonexistent/python3".into()];
+    let pip = Pip { pythons, ..offline(&place) };
     let error = install(&pip, &place, &["aio-plain"]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Host);
     assert_eq!(error.hints, ["Install it: apt install python3-pip"]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::inspect::{Inspection, Unmet};
+use crate::dev::requirement::Requirement;
 
 /// Writes a wheel: a ZIP archive without compression.
 pub fn wheel(directory: &Path, name: &str, version: &str, tag: &str, requires: &[&str]) {
@@ -68,7 +69,7 @@ pub fn inspection() -> Inspection {
 /// A requirement that nothing meets.
 pub fn unmet(requirement: &str, found: Option<&str>) -> Unmet {
     Unmet {
-        requirement: requirement.to_owned(),
+        requirement: Requirement::parse(requirement).unwrap(),
         required_by: "heat".to_owned(),
         found: found.map(str::to_owned),
     }

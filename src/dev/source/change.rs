@@ -7,7 +7,9 @@ use git2::Repository;
 
 use super::git::{Git, Watch};
 use super::ini::Ini;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use super::look::Question;
+use super::reader::Ground;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The remotes that may have changes, best first: what `git review` sets up, what others call it,
 /// and where the clone is from.
@@ -64,18 +66,18 @@ pub(super) struct Fetched {
 /// Fetches a change from the clone's review remote.
 pub(super) fn fetch(
     change: Change,
-    repository: &Repository,
+    clone: &Ground,
     git: &Git,
     watch: &mut Watch,
 ) -> Result<Fetched> {
-    let remote = review_remote(change, repository)?;
+    let remote = review_remote(change, clone)?;
     let doing = format!("fetch change {change} from the remote `{remote}`");
     let patch_set = match change.patch_set {
         Some(patch_set) => patch_set,
         None => {
             let pattern = format!("{}/*", change.directory());
             let listed = git.run(&doing, &["ls-remote", remote, &pattern], watch)?;
-            newest(&listed).ok_or_else(|| no_such_change(&doing, remote, repository))?
+            newest(&listed).ok_or_else(|| no_such_change(&doing, remote, clone, git))?
         }
     };
     let remote_name = format!("{}/{patch_set}", change.directory());
@@ -85,7 +87,7 @@ pub(super) fn fetch(
     let fetched = git.run(&doing, &["fetch", "--progress", "--no-tags", remote, &refspec], watch);
     fetched.map_err(|error| match &error.output {
         Some(said) if said.contains("couldn't find remote ref") => {
-            no_such_change(&doing, remote, repository).output(said.clone())
+            no_such_change(&doing, remote, clone, git).output(said.clone())
         }
         _ => error,
     })?;
@@ -97,10 +99,9 @@ fn newest(listed: &str) -> Option<u32> {
     listed.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok()).max()
 }
 
-fn review_remote(change: Change, repository: &Repository) -> Result<&'static str> {
-    let known = repository.remotes().doing(|| "list the clone's remotes".to_owned())?;
-    let known: Vec<Vec<u8>> = known.iter_bytes().map(<[u8]>::to_vec).collect();
-    let found = REVIEW_REMOTES.iter().find(|name| known.iter().any(|it| it == name.as_bytes()));
+fn review_remote(change: Change, clone: &Ground) -> Result<&'static str> {
+    let known = clone.repository()?.remotes;
+    let found = REVIEW_REMOTES.iter().find(|name| known.iter().any(|(it, _)| it == *name));
     found.copied().ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("fetch change {change}"))
             .because("none of the remotes gerrit, review and origin is there")
@@ -108,13 +109,13 @@ fn review_remote(change: Change, repository: &Repository) -> Result<&'static str
     })
 }
 
-fn no_such_change(doing: &str, remote: &str, repository: &Repository) -> Error {
+fn no_such_change(doing: &str, remote: &str, clone: &Ground, git: &Git) -> Error {
     let error = Error::new(ErrorKind::Usage, doing).because("it has no such change or patch set");
-    match review_address(repository) {
+    match clone.answer::<Option<String>>(Question::ReviewAddress).ok().flatten() {
         Some(address) => error.hint(format!(
             "The project is reviewed at {address}: give that as --from, or add it as a remote: \
              git -C {} remote add gerrit {address}",
-            repository.workdir().unwrap_or(repository.path()).display()
+            git.directory.display()
         )),
         None => error.hint(format!(
             "Mirrors often have no changes: give the URL of the review server as --from instead \
@@ -124,7 +125,7 @@ fn no_such_change(doing: &str, remote: &str, repository: &Repository) -> Error {
 }
 
 /// Where the project says, in its `.gitreview`, that it is reviewed.
-fn review_address(repository: &Repository) -> Option<String> {
+pub(super) fn review_address(repository: &Repository) -> Option<String> {
     let head = repository.head().ok()?.peel_to_tree().ok()?;
     let entry = head.get_name(".gitreview")?.to_object(repository).ok()?;
     let ini = Ini::parse(&String::from_utf8_lossy(entry.as_blob()?.content())).ok()?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Repository, RepositoryState, Status, StatusOptions};
+use serde::{Deserialize, Serialize};
 
 use super::open;
 use crate::error::{Error, Result, ResultExt};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result, ResultExt};
 const NAMED: usize = 5;
 
 /// A work tree that code can be run from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Checkout {
     /// Canonical root of the work tree.
     pub root: PathBuf,
@@ -31,7 +32,7 @@ pub struct Checkout {
 }
 
 /// A commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// 40 hexadecimal digits.
     pub id: String,
@@ -76,23 +77,6 @@ impl Checkout {
         files.sort();
         Ok(files)
     }
-
-    /// What a watcher of this checkout asks for every event.
-    ///
-    /// # Errors
-    /// When the work tree cannot be opened.
-    pub fn ignore_test(&self) -> Result<IgnoreTest> {
-        let (repository, root) = open::open(&self.root)?;
-        Ok(IgnoreTest { repository, root })
-    }
-
-    /// Whether git ignores a path; see [`IgnoreTest::is_ignored`], which is faster for many.
-    ///
-    /// # Errors
-    /// When the work tree cannot be opened.
-    pub fn is_ignored(&self, path: &Path) -> Result<bool> {
-        Ok(self.ignore_test()?.is_ignored(path))
-    }
 }
 
 /// Tells a checkout's own files from what merely lies in its tree.
@@ -102,6 +86,15 @@ pub struct IgnoreTest {
 }
 
 impl IgnoreTest {
+    /// For the work tree at or above `path`.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn at(path: &Path) -> Result<Self> {
+        let (repository, root) = open::open(path)?;
+        Ok(Self { repository, root })
+    }
+
     /// Whether git ignores a path (absolute, or relative to the root), which need not exist any
     /// more. Git's own files and everything outside the root count as ignored; files that are
     /// tracked although a pattern matches them do not. Changes of `.gitignore` are seen.

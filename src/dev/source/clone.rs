@@ -2,7 +2,7 @@
 //!
 //! Everything that talks to a server, and everything that changes a clone, is done by the host's
 //! `git` as the invoking user ([`super::git`]): only git has that user's credential helpers, ssh
-//! agent, proxies and `insteadOf`. git2 does all looking. A work tree of the user's is never written
+//! agent, proxies and `insteadOf`. All looking is done without rights ([`super::reader`]). A work tree of the user's is never written
 //! to: for another state than the one it has, a clone of it is made, whose files are no hard links,
 //! so that not even a link count in there changes.
 //!
@@ -11,14 +11,15 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use git2::Repository;
+use serde::de::DeserializeOwned;
 
 use super::change::Change;
 use super::git::{Git, Watch};
-use super::open;
+use super::look::{Question, Shared};
+use super::reader::Ground;
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
@@ -155,26 +156,27 @@ impl OwnClone {
                 .because(format!("it is not a clone of {}", source.shown))
                 .hint("Move it away and run again.")
         };
-        let (repository, root) = open::open(path)?;
-        let config =
-            repository.config().doing(|| format!("read the settings of {}", path.display()))?;
-        let url = config.get_string(&format!("remote.{}.url", source.remote));
+        let ground = Ground::find(path)?;
+        let Shared { root, remotes, .. } = ground.repository()?;
+        let url = remotes.iter().find(|(name, _)| name == source.remote).map(|(_, url)| url);
         let same = fs::canonicalize(path).is_ok_and(|path| path == root);
-        if !same || url.ok().as_deref() != Some(&source.url) {
+        if !same || url != Some(&source.url) {
             return Err(in_the_way());
         }
-        // Its owner: only that user can change it, and git works for nobody else.
-        let owner = root.metadata().doing(|| format!("look at {}", root.display()))?.uid();
-        Ok(Self { path: path.to_owned(), user: User::by_id(owner)? })
+        Ok(Self { path: path.to_owned(), user: ground.owner()? })
     }
 
     fn git(&self) -> Git<'_> {
         Git { user: &self.user, directory: &self.path }
     }
 
-    /// As git has left it: git2 keeps no more than a moment what it read.
-    fn repository(&self) -> Result<Repository> {
-        Ok(open::open(&self.path)?.0)
+    /// As git has left it.
+    fn ground(&self) -> Result<Ground> {
+        Ground::find(&self.path)
+    }
+
+    fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T> {
+        self.ground()?.answer(question)
     }
 
     fn doing(&self) -> String {

@@ -27,18 +27,47 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How many lines of git's output an error shows.
 const TAIL_LINES: usize = 20;
 
-/// What somebody's shell may have set that would point git at another repository.
-const FOREIGN_VARIABLES: [&str; 9] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_PREFIX",
+/// What git needs of the environment: how a server is reached and who asks. Nothing else of root's:
+/// there may be tokens, and what points git at another repository.
+const VARIABLES: [&str; 27] = [
+    "PATH",
+    "TERM",
+    "LANG",
+    "TZ",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_ASKPASS",
+    "SSH_ASKPASS",
+    "SSH_AUTH_SOCK",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
 ];
+
+/// Those that are the user's own only while nobody else runs git for that user.
+const OWN_VARIABLES: [&str; 6] =
+    ["HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "DBUS_SESSION_BUS_ADDRESS"];
+
+/// The commands that talk to a server, which may want a password.
+const MAY_ASK: [&str; 3] = ["clone", "fetch", "ls-remote"];
+
+/// What the settings of a repository must not have git run.
+const SAFE: [&str; 4] = ["-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never"];
 
 /// Who watches what takes long.
 pub struct Watch<'a> {
@@ -57,7 +86,8 @@ pub(super) struct Git<'a> {
 impl Git<'_> {
     /// Runs git to its end and returns what it printed. `doing` says what for.
     pub fn run(&self, doing: &str, args: &[&str], watch: &mut Watch) -> Result<String> {
-        let terminal = std::io::stdin().is_terminal();
+        let may_ask = args.first().is_some_and(|command| MAY_ASK.contains(command));
+        let terminal = may_ask && std::io::stdin().is_terminal();
         let mut command = self.command(args, terminal);
         let child = command.spawn().map_err(|error| self.not_started(doing, &error))?;
         let finished = Running { child, own_group: !terminal }.finish(doing, watch)?;
@@ -72,17 +102,18 @@ impl Git<'_> {
 
     fn command(&self, args: &[&str], terminal: bool) -> Command {
         let mut command = Command::new("git");
-        command.args(args).current_dir(self.directory);
-        for name in FOREIGN_VARIABLES {
-            command.env_remove(name);
+        command.args(SAFE).args(args).current_dir(self.directory).env_clear();
+        let is_another = self.user.is_another();
+        let own = OWN_VARIABLES.iter().filter(|_| !is_another);
+        for name in VARIABLES.iter().chain(own) {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command.env("LC_ALL", "C.UTF-8");
-        if self.user.is_another() {
+        if is_another {
             command.uid(self.user.uid).gid(self.user.gid);
             command.env("HOME", &self.user.home);
             command.env("USER", &self.user.name).env("LOGNAME", &self.user.name);
-            // These may be root's. The user's own is where a credential helper finds its bus.
-            command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_CACHE_HOME");
+            // Where a credential helper finds its bus.
             let runtime = format!("/run/user/{}", self.user.uid);
             if Path::new(&runtime).is_dir() {
                 command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={runtime}/bus"));
@@ -288,6 +319,23 @@ mod tests {
             assert!(started.elapsed() < Duration::from_secs(10), "sleep survived");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    #[test]
+    fn git_gets_a_session_of_its_own_and_nothing_of_the_environment_that_it_does_not_need() {
+        let user = User::invoking().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let git = Git { user: &user, directory: directory.path() };
+        let mut watch = Watch { progress: &mut |_| {}, cancelled: &|| false };
+        let args =
+            ["-c", "alias.look=!env; ps -o sid= -p $$ | sed 's/^ */SID=/'; echo GROUP=$$", "look"];
+        let said = git.run("look around", &args, &mut watch).unwrap();
+        let own = rustix::process::getsid(None).unwrap().as_raw_nonzero();
+        assert!(said.contains("SID=") && !said.contains(&format!("SID={own}\n")), "{said}");
+        // What the test runner sets stands for a token of root's.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert!(!said.contains("CARGO_MANIFEST_DIR"), "{said}");
+        assert!(said.contains("\nPATH=") || said.starts_with("PATH="), "{said}");
     }
 
     #[test]

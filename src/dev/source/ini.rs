@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 /// A file, by section and key. The case of keys is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ini {
+pub(in crate::dev) struct Ini {
     sections: IndexMap<String, IndexMap<String, String>>,
 }
 
@@ -29,6 +29,11 @@ impl Ini {
         let entries = self.sections.get(section)?;
         let (_, value) = entries.iter().find(|(key, _)| fold(key) == wanted)?;
         Some(value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The values of a key in all sections.
+    pub fn everywhere(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.sections.keys().filter_map(move |section| self.get(section, key))
     }
 
     /// The values of a key that has one in every line; empty when it is missing.

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags};
+use git2::{ErrorCode, Repository, RepositoryOpenFlags};
 
-use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// The repository of the work tree at or above `path`, and the work tree's canonical root.
@@ -23,10 +22,7 @@ pub(super) fn open(path: &Path) -> Result<(Repository, PathBuf)> {
             )));
     };
     let root = fs::canonicalize(root).doing(|| wrong(&directory))?;
-    if let Ok(user) = User::invoking() {
-        // A broken file among the user's settings is no reason to refuse the checkout.
-        let _ = honour_settings_of(&user, &repository);
-    }
+    refuse_elsewhere(&directory, &root)?;
     if directory != root && !directory.starts_with(repository.path()) {
         refuse_ignored(&repository, &root, &directory)?;
     }
@@ -37,11 +33,11 @@ fn wrong(path: &Path) -> String {
     format!("use the checkout {}", path.display())
 }
 
-fn unusable(path: &Path) -> Error {
+pub(super) fn unusable(path: &Path) -> Error {
     Error::new(ErrorKind::Usage, wrong(path))
 }
 
-fn directory(path: &Path) -> Result<PathBuf> {
+pub(super) fn directory(path: &Path) -> Result<PathBuf> {
     let found = fs::canonicalize(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => unusable(path).because("there is no such directory"),
         _ => unusable(path).because(error),
@@ -64,7 +60,7 @@ fn refuse_ignored(repository: &Repository, root: &Path, directory: &Path) -> Res
     Err(unusable(directory).because(reason).hint(make_one(directory)))
 }
 
-fn make_one(directory: &Path) -> String {
+pub(super) fn make_one(directory: &Path) -> String {
     let at = directory.display();
     format!(
         "Clone the project (`git clone URL`), or make a work tree of what is there: \
@@ -103,64 +99,17 @@ fn nearest_git(directory: &Path) -> Option<PathBuf> {
     directory.ancestors().map(|above| above.join(".git")).find(|git| git.symlink_metadata().is_ok())
 }
 
-/// Under `sudo`, libgit2 reads the settings of root; what the user's own git ignores (an editor's
-/// directory, say) must not make the checkout look changed.
-fn honour_settings_of(user: &User, repository: &Repository) -> Result<(), git2::Error> {
-    if !user.is_another() {
+/// The settings of a repository can name another work tree (`core.worktree`): what is run is what
+/// stands around its `.git`, whatever they say.
+fn refuse_elsewhere(directory: &Path, root: &Path) -> Result<()> {
+    let with_git = nearest_git(directory).and_then(|git| Some(git.parent()?.to_owned()));
+    if with_git.as_deref() == Some(root) {
         return Ok(());
     }
-    let mut config = repository.config()?;
-    let files = [
-        (ConfigLevel::XDG, user.home.join(".config/git/config")),
-        (ConfigLevel::Global, user.home.join(".gitconfig")),
-    ];
-    for (level, file) in files {
-        if file.is_file() {
-            config.add_file(&file, level, true)?;
-        }
-    }
-    let named = config.get_string("core.excludesfile").ok();
-    let file = named.map_or_else(
-        || user.home.join(".config/git/ignore"),
-        |named| match named.strip_prefix("~/") {
-            Some(below) => user.home.join(below),
-            None => PathBuf::from(named),
-        },
-    );
-    match fs::read_to_string(file) {
-        Ok(rules) => repository.add_ignore_rule(&rules),
-        Err(_) => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dev::source::testing::{open_directory, repository, write};
-
-    #[test]
-    fn what_the_users_own_git_ignores_is_ignored() {
-        let directory = open_directory();
-        let root = directory.path().join("app");
-        repository(&root, &[("a.py", "")]);
-        write(&root, &[(".idea/x", ""), ("notes.txt", "")]);
-        let home = directory.path().join("home");
-        let user = User { uid: 12_345, gid: 12_345, name: "ann".to_owned(), home: home.clone() };
-        let ignored = || {
-            let repository = Repository::open(&root).unwrap();
-            honour_settings_of(&user, &repository).unwrap();
-            [".idea/x", "notes.txt"].map(|path| repository.is_path_ignored(path).unwrap())
-        };
-        if !user.is_another() {
-            return;
-        }
-        assert_eq!(ignored(), [false, false]);
-        write(&home, &[(".config/git/ignore", ".idea\n")]);
-        assert_eq!(ignored(), [true, false]);
-        write(
-            &home,
-            &[(".gitconfig", "[core]\n\texcludesFile = ~/.mine\n"), (".mine", "notes.txt\n")],
-        );
-        assert_eq!(ignored(), [false, true]);
-    }
+    Err(unusable(directory)
+        .because(format!("its git settings lead to {} instead (core.worktree)", root.display()))
+        .hint(format!(
+            "Take that out: git -C {} config --unset core.worktree",
+            directory.display()
+        )))
 }

@@ -4,13 +4,16 @@
 //! keeps them, `pyproject.toml` before `setup.cfg` (in the ways of pbr and of setuptools) before the
 //! `PKG-INFO` of a source archive.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use super::tree::Tree;
+use crate::dev::requirement::Conditional;
+use crate::error::{Error, ErrorKind, Result};
 
+mod check;
 mod dist_info;
 mod packages;
 mod pkg_info;
@@ -25,7 +28,7 @@ pub use dist_info::INSTALLER;
 pub type EntryPoints = IndexMap<String, IndexMap<String, String>>;
 
 /// A Python project.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Project {
     /// Distribution name as its authors write it.
     pub name: String,
@@ -35,10 +38,10 @@ pub struct Project {
     pub version: String,
     /// What of the tree belongs on Python's path, relative to its root: `""` or `src`, mostly.
     pub import_roots: Vec<String>,
-    /// What it needs, as PEP 508 says it, without extras.
-    pub requirements: Vec<String>,
+    /// What it needs, without extras.
+    pub requirements: Vec<Conditional>,
     /// What each of its extras needs besides.
-    pub extras: IndexMap<String, Vec<String>>,
+    pub extras: IndexMap<String, Vec<Conditional>>,
     /// The versions of Python it is for.
     pub requires_python: Option<String>,
     /// What it registers for others to find, console scripts included.
@@ -51,8 +54,8 @@ struct Declared {
     name: Option<String>,
     version: Option<String>,
     requires_python: Option<String>,
-    requirements: Option<Vec<String>>,
-    extras: IndexMap<String, Vec<String>>,
+    requirements: Option<Vec<Conditional>>,
+    extras: IndexMap<String, Vec<Conditional>>,
     entry_points: EntryPoints,
     packages: Vec<String>,
     package_roots: Vec<String>,
@@ -62,12 +65,13 @@ impl Project {
     /// Reads the project in the work tree `root`.
     ///
     /// # Errors
-    /// When there is none, when one of its files is malformed, and when nothing can be imported
-    /// from the tree.
+    /// When there is none, when one of its files is malformed or leads out of the tree, when it asks
+    /// for what is no requirement, and when nothing can be imported from the tree.
     pub fn read(root: &Path) -> Result<Self> {
-        let pyproject = pyproject::read(root)?;
-        let setup_cfg = setup_cfg::read(root)?;
-        let pkg_info = pkg_info::read(root)?;
+        let tree = &Tree::open(root)?;
+        let pyproject = pyproject::read(tree)?;
+        let setup_cfg = setup_cfg::read(tree)?;
+        let pkg_info = pkg_info::read(tree)?;
         let name = [&pyproject, &setup_cfg, &pkg_info].into_iter().find_map(|it| it.name.clone());
         let name = name.ok_or_else(|| no_project(root))?;
         let version = pyproject
@@ -79,11 +83,11 @@ impl Project {
         let mut all = pyproject;
         all.complete(setup_cfg);
         if all.requirements.is_none() {
-            all.requirements = requirements::file(root, Path::new("requirements.txt"))?;
+            all.requirements = requirements::file(tree, Path::new("requirements.txt"))?;
         }
         all.complete(pkg_info);
-        let import_roots = packages::import_roots(root, &name, &all)?;
-        Ok(Self {
+        let import_roots = packages::import_roots(tree, &name, &all)?;
+        let project = Self {
             normalized_name: normalize(&name),
             name,
             version: version.unwrap_or_else(|| "0.0.0".to_owned()),
@@ -92,7 +96,8 @@ impl Project {
             extras: all.extras,
             requires_python: all.requires_python,
             entry_points: all.entry_points,
-        })
+        };
+        project.checked()
     }
 
     /// The directory of metadata that an installation would have beside the packages, as files with
@@ -139,18 +144,10 @@ fn no_project(root: &Path) -> Error {
         .hint("Give the root of the project's work tree.")
 }
 
-/// The text of a file of the project; none when it is missing.
-fn text_of(root: &Path, file: &Path) -> Result<Option<String>> {
-    match fs::read(root.join(file)) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).doing(|| format!("read {}", root.join(file).display())),
-    }
-}
-
 /// An error about what a file of the project says.
-fn malformed(root: &Path, file: &str, reason: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Usage, format!("read {}", root.join(file).display())).because(reason)
+fn malformed(tree: &Tree, file: &str, reason: impl std::fmt::Display) -> Error {
+    let file = tree.root().join(file);
+    Error::new(ErrorKind::Usage, format!("read {}", file.display())).because(reason)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! What a name given as `--ref` means in a clone: a branch, a tag or a commit.
 
 use git2::{Oid, Repository};
+use serde::{Deserialize, Serialize};
 
 /// What to check out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Target {
     /// The commit.
-    pub commit: Oid,
+    pub commit: String,
     /// The local branch for it; none for a tag or a commit.
     pub branch: Option<String>,
     /// The remote branch that the local one follows.
@@ -16,7 +17,7 @@ pub(super) struct Target {
 impl Target {
     /// A commit without a branch.
     fn detached(commit: Oid) -> Self {
-        Self { commit, branch: None, upstream: None }
+        Self { commit: commit.to_string(), branch: None, upstream: None }
     }
 }
 
@@ -90,7 +91,7 @@ fn remote_branch(repository: &Repository, remote: &str, name: &str) -> Option<Ta
     }
     let commit = commit_of(repository, &format!("refs/remotes/{remote}/{name}"))?;
     let upstream = Some(format!("{remote}/{name}"));
-    Some(Target { commit, branch: Some(name.to_owned()), upstream })
+    Some(Target { commit: commit.to_string(), branch: Some(name.to_owned()), upstream })
 }
 
 fn is_commit_id(name: &str) -> bool {

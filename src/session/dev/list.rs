@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::holder;
-use crate::dev::source::checkout::Checkout as Tree;
+use crate::dev::source::reader::Ground;
 use crate::error::Result;
 use crate::model::swap::{Stage, Swap};
 use crate::session::Session;
@@ -93,7 +93,7 @@ fn row(swap: Swap, observed: Observed, dump: Option<std::path::PathBuf>) -> List
 }
 
 fn checkout(checkout: &crate::model::swap::Checkout) -> ListedCheckout {
-    let now = Tree::inspect(&checkout.path).ok();
+    let now = Ground::find(&checkout.path).and_then(|ground| ground.state()).ok();
     ListedCheckout {
         path: checkout.path.clone(),
         branch: now.as_ref().and_then(|tree| tree.branch.clone()),

@@ -11,6 +11,7 @@ pub mod list;
 mod prepare;
 mod target;
 mod terminal;
+mod tunnel;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ use crate::config::overrides::Overrides;
 use crate::dev::python::Delta;
 use crate::dev::python::debug::{Mapping, Target as DebugTarget};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gateway::names::user_name;
 use crate::host::ContainerState;
 use crate::model::cloud::Cloud;
 use crate::model::swap::{Stage, Swap};
@@ -32,9 +34,11 @@ use crate::plan;
 use crate::render::Renderer;
 use crate::state::paths::Paths;
 use crate::state::swaps;
+use crate::state::topology::Topology;
 use crate::steps::swap::{Into, is_published};
 use crate::ui;
 use asked::{Asked, Debug, Mode};
+use tunnel::Entrance;
 
 /// Swaps a unit for a checkout.
 ///
@@ -56,6 +60,11 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     if asked.mode == Mode::Watch {
         watch::refuse_small_limits(Path::new(&asked.from))?;
     }
+    // Taken before anything is changed.
+    let entrance = match asked.debug {
+        Some(debug) if asked.mode != Mode::Detached => Some(Entrance::open(debug.port).await?),
+        _ => None,
+    };
     let sources = prepare::sources(&session, asked, &target)?;
     let lock = run::lock(options, "dev")?;
     alone(options, &session.shared.cloud, &target)?;
@@ -73,6 +82,7 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
         return Err(undo_failed(options, &session, &into, error).await);
     }
     drop(lock);
+    let _tunnel = entrance.map(|it| it.lead_to(&target.container)).transpose()?;
     report(&session, asked, &target, &sources, &into).await?;
     let swap = into.work.swap().await;
     let ended = match asked.mode {
@@ -342,7 +352,7 @@ async fn report(
         }
     }
     match asked.debug {
-        Some(debug) => ui::out::text(&debugger(target, &swap, debug)?.explain()?),
+        Some(debug) => ui::out::text(&debugger(session, asked, target, &swap, debug)?.explain()?),
         None => Ok(()),
     }
 }
@@ -354,10 +364,23 @@ fn packages(delta: &Delta) -> String {
     format!("{}{cached}", all.join(", "))
 }
 
-fn debugger(target: &target::Target, swap: &Swap, debug: Debug) -> Result<DebugTarget> {
+fn debugger(
+    session: &Session,
+    asked: &Asked,
+    target: &target::Target,
+    swap: &Swap,
+    debug: Debug,
+) -> Result<DebugTarget> {
+    // Nobody stays to lead the way.
+    let detached = asked.mode == Mode::Detached;
+    let user = || -> Result<String> {
+        let topology = Topology::load(&session.paths)?;
+        Ok(user_name(&topology, topology.select_one(&target.container.name)?))
+    };
     Ok(DebugTarget {
         name: target.label().to_owned(),
-        address: prepare::debug_address(target, debug)?,
+        address: prepare::debug_address(debug),
+        by_gateway_as: detached.then(user).transpose()?,
         mappings: swap
             .checkouts
             .iter()

@@ -2,7 +2,7 @@
 //! changes nothing but clones of its own.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,35 +12,38 @@ use tokio::sync::Mutex;
 use super::asked::{Asked, Debug, Mode};
 use super::holder;
 use super::target::Target;
-use crate::dev::python::debug::REQUIREMENT;
+use crate::dev::python::debug;
 use crate::dev::python::inspect::Migrations;
 use crate::dev::python::{Project as Requirements, Request, SITECUSTOMIZE};
 use crate::dev::source::checkout::Checkout as Tree;
 use crate::dev::source::clone::{self, Wanted};
 use crate::dev::source::git::Watch;
 use crate::dev::source::project::Project;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::dev::source::reader::Ground;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::swap::{Checkout, Stage, Swap};
 use crate::plan::build::setup_command;
 use crate::render::Renderer;
 use crate::session::Session;
 use crate::state::swaps;
-use crate::steps::shared::address;
 use crate::steps::swap::{BalancerFile, Into, Schema, Work, is_published};
 use crate::ui;
 
 /// A checkout with what its project says about itself.
 pub struct Source {
+    ground: Ground,
     tree: Tree,
     project: Project,
 }
 
 impl Source {
     fn read(path: &Path) -> Result<Self> {
-        let tree = Tree::inspect(path)?;
-        let project = Project::read(&tree.root)?;
-        Ok(Self { tree, project })
+        let tree = Ground::find(path)?.state()?;
+        // The project is at the root, wherever in it the user stands.
+        let ground = Ground::find(&tree.root)?;
+        let project = ground.project()?;
+        Ok(Self { ground, tree, project })
     }
 }
 
@@ -108,7 +111,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         holder: (asked.mode != Mode::Detached).then(holder::own).transpose()?,
         standby,
         byte_code: Work::byte_code(&session.paths, &own, &target.dev.user),
-        environment: debug_environment(asked.debug, target)?,
+        environment: debug_environment(asked.debug, target),
         in_terminal: asked.mode == Mode::Terminal,
         ..packaged(target)
     };
@@ -122,11 +125,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         generated: generated(sources),
         schema,
         add_packages: asked.packages,
-        waits_at: asked
-            .debug
-            .filter(|debug| debug.wait)
-            .map(|debug| debug_address(target, debug))
-            .transpose()?,
+        waits_at: asked.debug.filter(|debug| debug.wait).map(debug_address),
         inspection: Mutex::new(None),
         delta: Mutex::new(None),
         work: Arc::new(Work {
@@ -154,24 +153,22 @@ fn checkout(source: &Source) -> Checkout {
     }
 }
 
-/// Where a debugger of the unit listens: on the container's own address, which only this host reaches.
-///
-/// # Errors
-/// When the container has no address.
-pub fn debug_address(target: &Target, debug: Debug) -> Result<SocketAddrV4> {
-    Ok(SocketAddrV4::new(address(&target.container)?, debug.port))
+/// Where a debugger of the unit listens: on the container's loopback, and here on the host's, from
+/// which a tunnel leads there. It asks nobody for a password: no other address is safe.
+pub fn debug_address(debug: Debug) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, debug.port)
 }
 
-fn debug_environment(debug: Option<Debug>, target: &Target) -> Result<BTreeMap<String, String>> {
-    let Some(debug) = debug else { return Ok(BTreeMap::new()) };
+fn debug_environment(debug: Option<Debug>, target: &Target) -> BTreeMap<String, String> {
+    let Some(debug) = debug else { return BTreeMap::new() };
     let mut environment = target.unit_dev.debug_environment.clone();
-    let address = debug_address(target, debug)?.to_string();
+    let address = debug_address(debug).to_string();
     environment.insert("AIO_DEV_DEBUG".to_owned(), address);
     environment.insert("AIO_DEV_DEBUG_AT".to_owned(), target.unit_dev.debug_at.clone());
     if debug.wait {
         environment.insert("AIO_DEV_DEBUG_WAIT".to_owned(), "1".to_owned());
     }
-    Ok(environment)
+    environment
 }
 
 /// A unit that runs as packaged, for an undoing of what is left of earlier swaps.
@@ -212,55 +209,56 @@ fn request(
         requires_python: source.project.requires_python.clone(),
     });
     let mut changed = BTreeMap::new();
-    for source in sources {
-        for file in source.tree.changed_python_files()? {
-            let path = source.tree.root.join(&file);
-            // One that is no text does not compile either: its service will say so.
-            if let Ok(text) = std::fs::read_to_string(&path) {
-                changed.insert(path.display().to_string(), text);
-            }
-        }
+    let mut files = BTreeMap::new();
+    let directories = migration_directories(asked, target, sources);
+    for (index, source) in sources.iter().enumerate() {
+        let below = if index == 0 { directories.clone() } else { Vec::new() };
+        let python = source.ground.python(below)?;
+        let root = &source.tree.root;
+        let whole = |(file, text)| (root.join(file).display().to_string(), text);
+        changed.extend(python.changed.into_iter().map(whole));
+        files.extend(python.below);
     }
     Ok(Request {
         projects: projects.collect(),
-        wanted: asked.debug.map(|_| REQUIREMENT.to_owned()).into_iter().collect(),
+        wanted: asked.debug.map(|_| debug::requirement()).transpose()?.into_iter().collect(),
         met_by_packages,
         delta: Vec::new(),
         sources: changed,
-        migrations: migrations(asked, target, sources)?,
+        migrations: migrations(asked, target, sources, files),
     })
 }
 
-/// The checkout's migrations, as text.
-fn migrations(asked: &Asked, target: &Target, sources: &[Source]) -> Result<Migrations> {
+/// The directories of migrations in the service's own checkout, one for each import root.
+fn migration_directories(asked: &Asked, target: &Target, sources: &[Source]) -> Vec<PathBuf> {
     let (Some(schema), Some(own), true) = (&target.dev.schema, sources.first(), asked.schema)
     else {
-        return Ok(Migrations::default());
+        return Vec::new();
     };
-    let mut files = BTreeMap::new();
-    for root in &own.project.import_roots {
-        let root = own.tree.root.join(root);
-        for directory in &schema.migrations {
-            read_python(&root, &root.join(directory), &mut files)?;
-        }
-    }
-    Ok(Migrations { directories: schema.migrations.clone(), files })
+    let roots = own.project.import_roots.iter().map(Path::new);
+    roots.flat_map(|root| schema.migrations.iter().map(move |below| root.join(below))).collect()
 }
 
-fn read_python(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            read_python(root, &path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "py") {
-            let text =
-                std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
-            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            files.insert(name, text);
-        }
+/// The checkout's migrations, as text, by their paths below where Python imports from.
+fn migrations(
+    asked: &Asked,
+    target: &Target,
+    sources: &[Source],
+    files: BTreeMap<String, String>,
+) -> Migrations {
+    let (Some(schema), Some(own), true) = (&target.dev.schema, sources.first(), asked.schema)
+    else {
+        return Migrations::default();
+    };
+    let mut by_import = BTreeMap::new();
+    for (path, text) in files {
+        let below = |root: &String| Some(Path::new(&path).strip_prefix(root).ok()?.to_owned());
+        let longest =
+            own.project.import_roots.iter().filter_map(below).min_by_key(|it| it.as_os_str().len());
+        let name = longest.map_or_else(|| path.clone(), |it| it.display().to_string());
+        by_import.insert(name, text);
     }
-    Ok(())
+    Migrations { directories: schema.migrations.clone(), files: by_import }
 }
 
 /// What Python reads before the checkouts.

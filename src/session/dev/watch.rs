@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use notify::event::{EventKind, ModifyKind};
-use notify::{RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use notify::{Config, RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer_opt};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::dev::source::checkout::{Checkout, IgnoreTest};
+use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::swap::Swap;
 use crate::plan;
@@ -30,7 +30,7 @@ pub struct Watch {
     /// Ends with this value.
     _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
     saved: UnboundedReceiver<PathBuf>,
-    trees: Vec<(PathBuf, IgnoreTest)>,
+    trees: Vec<(PathBuf, Ground)>,
 }
 
 impl Watch {
@@ -40,22 +40,26 @@ impl Watch {
     /// When a checkout cannot be read, or the host's limits are too low.
     pub fn start(swap: &Swap) -> Result<Self> {
         let (sender, saved) = unbounded_channel();
-        let mut debouncer = new_debouncer(TOGETHER, None, move |result: DebounceEventResult| {
+        let tell = move |result: DebounceEventResult| {
             let events = result.unwrap_or_default();
             let changes = events.into_iter().filter(|event| is_change(event.kind));
             for path in changes.flat_map(|event| event.event.paths) {
                 // Nobody listens any more when the command ends.
                 let _ = sender.send(path);
             }
-        })
-        .map_err(|error| Error::new(ErrorKind::Host, "watch files").because(error))?;
+        };
+        // A link in a checkout may lead to all of the host.
+        let inside = Config::default().with_follow_symlinks(false);
+        let cache = RecommendedCache::new();
+        let mut debouncer =
+            new_debouncer_opt::<_, RecommendedWatcher, _>(TOGETHER, None, tell, cache, inside)
+                .map_err(|error| Error::new(ErrorKind::Host, "watch files").because(error))?;
         let mut trees = Vec::new();
         for checkout in &swap.checkouts {
             let doing = || format!("watch {}", checkout.path.display());
             refuse_small_limits(&checkout.path)?;
             debouncer.watch(&checkout.path, RecursiveMode::Recursive).doing(doing)?;
-            let ignored = Checkout::inspect(&checkout.path)?.ignore_test()?;
-            trees.push((checkout.path.clone(), ignored));
+            trees.push((checkout.path.clone(), Ground::find(&checkout.path)?));
         }
         Ok(Self { _debouncer: debouncer, saved, trees })
     }
@@ -66,24 +70,46 @@ impl Watch {
             let Some(path) = self.saved.recv().await else {
                 return std::future::pending().await;
             };
-            if let Some(name) = self.source(&path) {
-                while self.saved.try_recv().is_ok() {}
+            let mut together = vec![path];
+            while let Ok(path) = self.saved.try_recv() {
+                together.push(path);
+            }
+            if let Some(name) = self.source(together) {
                 return name;
             }
         }
     }
 
-    /// The path below its checkout, if it is a file of it and not what an editor or Python leaves.
-    fn source(&self, path: &Path) -> Option<String> {
-        let name = path.file_name()?.to_str()?;
-        let of_editor = name.starts_with('.') || name.ends_with('~') || name == "4913";
-        if of_editor || name.ends_with(".pyc") || path.is_dir() {
-            return None;
+    /// The first of the paths, below its checkout, that is a file of it and not what an editor, git
+    /// or Python leaves.
+    fn source(&self, paths: Vec<PathBuf>) -> Option<String> {
+        for (root, ground) in &self.trees {
+            let inside = paths.iter().filter_map(|path| path.strip_prefix(root).ok());
+            let mut files: Vec<PathBuf> =
+                inside.filter(|file| is_source(file)).map(Path::to_owned).collect();
+            files.retain(|file| !root.join(file).is_dir());
+            files.sort();
+            files.dedup();
+            if files.is_empty() {
+                continue;
+            }
+            // What cannot be told is taken for a change.
+            let ignored = ground.ignored(files.clone()).unwrap_or_default();
+            let own = |index: &usize| !ignored.get(*index).copied().unwrap_or(false);
+            if let Some(file) = (0..files.len()).find(own).and_then(|index| files.get(index)) {
+                return Some(file.display().to_string());
+            }
         }
-        let (root, ignored) = self.trees.iter().find(|(root, _)| path.starts_with(root))?;
-        let inside = path.strip_prefix(root).ok()?;
-        (!ignored.is_ignored(path)).then(|| inside.display().to_string())
+        None
     }
+}
+
+/// Whether a file may be a checkout's own by its name.
+fn is_source(file: &Path) -> bool {
+    let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return false };
+    let of_editor = name.starts_with('.') || name.ends_with('~') || name == "4913";
+    let of_git = file.components().any(|part| part.as_os_str() == ".git");
+    !of_editor && !of_git && !name.ends_with(".pyc")
 }
 
 /// Opening and reading is no change; nor is a new time of access.

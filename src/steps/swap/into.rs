@@ -44,6 +44,7 @@ impl Into {
         Box::pin(async move {
             let inspection = self.python(context).inspect(&self.request).await?;
             refuse(&inspection, self.work.swap().await.label())?;
+            // Of wheels and packages: a checkout's own were read before.
             for wrong in &inspection.unreadable_requirements {
                 let (text, reason) = (&wrong.text, &wrong.reason);
                 context.warn(format!("`{text}` of {} is ignored: {reason}", wrong.required_by));
@@ -71,11 +72,14 @@ impl Into {
             let cache = Cache::new(paths.dev_cache_dir().join("packages"), paths.wheels_dir());
             let python = self.python(context);
             let delta =
-                cache.provide(&self.request, &inspection, &Pip::default(), &python).await.map_err(
+                cache.provide(&self.request, &inspection, &Pip::of_host(), &python).await.map_err(
                     |error| error.context(format!("get the packages that {label} needs")),
                 )?;
             if let Some(delta) = delta {
-                self.work.swap.lock().await.packages = Some(delta.site.clone());
+                // No part of what is published is a link.
+                let site = std::fs::canonicalize(&delta.site)
+                    .doing(|| format!("look at {}", delta.site.display()))?;
+                self.work.swap.lock().await.packages = Some(site);
                 *self.delta.lock().await = Some(delta);
             }
             Ok(())

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, ResultExt};
 
+/// The longest METADATA and RECORD: the first may hold a README, the second names every file.
+const LONGEST_TEXT: u64 = 8 << 20;
+
 /// One fetched distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution {
@@ -20,7 +23,7 @@ pub struct Distribution {
 }
 
 /// Removes commands, which would start the host's Python, and lets everybody read the rest, whatever
-/// the caller's mask.
+/// the caller's mask. Refuses what wheels do not hold: links, pipes, devices.
 pub fn tidy(site: &Path) -> Result<()> {
     let commands = site.join("bin");
     if commands.is_dir() {
@@ -54,14 +57,26 @@ pub fn read(site: &Path) -> Result<(Vec<Distribution>, Vec<String>)> {
     for entry in fs::read_dir(site).doing(doing)? {
         let path = entry.doing(doing)?.path();
         if path.extension().is_some_and(|extension| extension == "dist-info") {
-            let metadata = fs::read_to_string(path.join("METADATA"))
+            // After `tidy`, which refuses links.
+            let metadata = text_of(&path.join("METADATA"))
                 .doing(|| format!("read {}/METADATA", path.display()))?;
-            let record = fs::read_to_string(path.join("RECORD")).unwrap_or_default();
+            let record = text_of(&path.join("RECORD")).unwrap_or_default();
             found.push((distribution(&metadata, &record, &path)?, metadata));
         }
     }
     found.sort_by(|one, other| one.0.name.cmp(&other.0.name));
     Ok(found.into_iter().unzip())
+}
+
+fn text_of(file: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+
+    let mut text = String::new();
+    let taken = fs::File::open(file)?.take(LONGEST_TEXT + 1).read_to_string(&mut text)?;
+    if taken as u64 > LONGEST_TEXT {
+        return Err(std::io::Error::other(format!("it has more than {} MiB", LONGEST_TEXT >> 20)));
+    }
+    Ok(text)
 }
 
 fn distribution(metadata: &str, record: &str, path: &Path) -> Result<Distribution> {
@@ -86,9 +101,10 @@ fn walk(
     visit: &mut dyn FnMut(&Path, &fs::Metadata) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
-    // Wheels hold no links; what a link would point to is nobody's business here.
-    if metadata.is_symlink() {
-        return Ok(());
+    if !metadata.is_dir() && !metadata.is_file() {
+        let reason =
+            format!("{} is neither file nor directory: wheels hold no other", path.display());
+        return Err(std::io::Error::other(reason));
     }
     visit(path, &metadata)?;
     if metadata.is_dir() {

@@ -1,16 +1,14 @@
 //! What a clone is made of, and what it is called.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use git2::Repository;
 use sha2::{Digest, Sha256};
 
 use super::address::{self, Address};
-use crate::dev::source::open;
+use crate::dev::source::look::Shared;
+use crate::dev::source::reader::Ground;
 use crate::dev::source::user::User;
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 
 /// What the remote of a clone of a URL is called, as everywhere.
 pub(super) const ORIGIN: &str = "origin";
@@ -50,10 +48,9 @@ impl Source {
             }
             Address::Path(path) => path,
         };
-        let (repository, root) = open::open(&path)?;
+        let ground = Ground::find(&path)?;
         // All work trees of one repository share it.
-        let common = fs::canonicalize(repository.commondir())
-            .doing(|| format!("find the repository of {}", root.display()))?;
+        let Shared { root, common, remotes } = ground.repository()?;
         let url = common.to_str().map(str::to_owned).ok_or_else(|| {
             Error::failed(format!("clone {}", root.display())).because("its path is not UTF-8")
         })?;
@@ -61,18 +58,16 @@ impl Source {
             shown: root.display().to_string(),
             name: clone_name(&root.to_string_lossy(), &url),
             remote: SOURCE,
-            remotes: remotes_of(&repository, &root)
-                .doing(|| format!("read the remotes of {}", root.display()))?,
+            remotes: remotes_of(remotes, &root),
             url,
-            user: who_may_read(user, &root)?,
+            user: who_may_read(user, ground.owner()?),
         })
     }
 }
 
 /// Root that was not called through `sudo` reads a repository as its owner: git refuses others.
-fn who_may_read(user: User, root: &Path) -> Result<User> {
-    let owner = root.metadata().doing(|| format!("look at {}", root.display()))?.uid();
-    if user.uid == 0 && user.uid != owner { User::by_id(owner) } else { Ok(user) }
+fn who_may_read(user: User, owner: User) -> User {
+    if user.uid == 0 && user.uid != owner.uid { owner } else { user }
 }
 
 /// `heat-3fa2b1c0`: to be recognised by the name, and told from others of that name by the rest.
@@ -90,20 +85,11 @@ pub(super) fn clone_name(readable: &str, unique: &str) -> String {
     format!("{}-{short}", if plain.is_empty() { "clone" } else { plain })
 }
 
-fn remotes_of(repository: &Repository, root: &Path) -> Result<Vec<(String, String)>, git2::Error> {
-    let config = repository.config()?.snapshot()?;
-    let mut found = Vec::new();
-    for name in repository.remotes()?.iter_bytes() {
-        let name = String::from_utf8_lossy(name).into_owned();
-        // Not from the remote itself, where `insteadOf` is applied already.
-        let Ok(url) = config.get_string(&format!("remote.{name}.url")) else { continue };
-        let url = match Address::classify(&url) {
-            Address::Url(url) => url,
-            Address::Path(path) => root.join(path).display().to_string(),
-        };
-        if name != SOURCE {
-            found.push((name, url));
-        }
-    }
-    Ok(found)
+fn remotes_of(remotes: Vec<(String, String)>, root: &Path) -> Vec<(String, String)> {
+    let others = remotes.into_iter().filter(|(name, _)| name != SOURCE);
+    let whole = |(name, url): (String, String)| match Address::classify(&url) {
+        Address::Url(url) => (name, url),
+        Address::Path(path) => (name, root.join(path).display().to_string()),
+    };
+    others.map(whole).collect()
 }

@@ -1,15 +1,13 @@
 //! Brings a clone to the branch, tag, commit or change that is wanted.
 
-use git2::{Oid, Repository};
-
 use super::source::{ORIGIN, SOURCE, Source};
 use super::{OwnClone, Wanted};
 use crate::config::nearest::suggestion;
 use crate::dev::source::change::{self, Change};
 use crate::dev::source::git::Watch;
+use crate::dev::source::look::Question;
 use crate::dev::source::reference::{self, Target};
-use crate::dev::source::unsaved;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result};
 
 impl OwnClone {
     /// Fetches what is wanted and checks it out.
@@ -36,35 +34,24 @@ impl OwnClone {
     }
 
     fn branches_with_own_commits(&self) -> Result<Vec<String>> {
-        let repository = self.repository()?;
-        let find = || {
-            let mut found = Vec::new();
-            for branch in repository.branches(Some(git2::BranchType::Local))? {
-                let (branch, _) = branch?;
-                let Some(tip) = branch.get().target() else { continue };
-                if unsaved::has_own_commits(&repository, tip)? {
-                    found.push(String::from_utf8_lossy(branch.name_bytes()?).into_owned());
-                }
-            }
-            Ok::<_, git2::Error>(found)
-        };
-        find().doing(|| self.doing())
+        self.ask(Question::OwnBranches)
     }
 
     fn take_over_remotes(&self, source: &Source, watch: &mut Watch) -> Result<()> {
         if source.remotes.is_empty() {
             return Ok(());
         }
-        let config = self.repository()?.config().doing(|| self.doing())?;
+        let known = self.ground()?.repository()?.remotes;
         for (name, url) in &source.remotes {
             let doing = format!("take over the remote `{name}` of {}", source.shown);
-            match config.get_string(&format!("remote.{name}.url")) {
-                Ok(known) if known == *url => {}
-                Ok(_) => {
-                    self.git().run(&doing, &["remote", "set-url", name, url], watch)?;
+            // A stranger may have given the name.
+            match known.iter().find(|(it, _)| it == name) {
+                Some((_, known)) if known == url => {}
+                Some(_) => {
+                    self.git().run(&doing, &["remote", "set-url", "--", name, url], watch)?;
                 }
-                Err(_) => {
-                    self.git().run(&doing, &["remote", "add", name, url], watch)?;
+                None => {
+                    self.git().run(&doing, &["remote", "add", "--", name, url], watch)?;
                 }
             }
         }
@@ -91,25 +78,28 @@ impl OwnClone {
     }
 
     fn change(&self, change: Change, watch: &mut Watch) -> Result<Target> {
-        let fetched = change::fetch(change, &self.repository()?, &self.git(), watch)?;
-        let commit = reference::commit_of(&self.repository()?, &fetched.reference)
+        let fetched = change::fetch(change, &self.ground()?, &self.git(), watch)?;
+        let commit = self
+            .ask::<Option<String>>(Question::Commit(fetched.reference))?
             .ok_or_else(|| Error::failed(self.doing()).because("the change is not there"))?;
         Ok(Target { commit, branch: Some(fetched.branch), upstream: None })
     }
 
     fn target(&self, name: Option<&str>, source: &Source, watch: &mut Watch) -> Result<Target> {
-        let repository = self.repository()?;
         let Some(name) = name.filter(|name| *name != "HEAD") else {
-            return reference::default_branch(&repository, source.remote).ok_or_else(|| {
+            let found: Option<Target> =
+                self.ask(Question::DefaultBranch(source.remote.to_owned()))?;
+            return found.ok_or_else(|| {
                 Error::new(ErrorKind::Usage, format!("find the default branch of {}", source.shown))
                     .because("it names none")
                     .hint("Name a branch, a tag or a commit: --ref REF.")
             });
         };
-        let find = |repository: &Repository| {
-            reference::find(repository, source.remote, name).doing(|| self.doing())
+        let find = || {
+            let (remote, name) = (source.remote.to_owned(), name.to_owned());
+            self.ask::<Option<Target>>(Question::Find { remote, name })
         };
-        if let Some(target) = find(&repository)? {
+        if let Some(target) = find()? {
             return Ok(target);
         }
         let missed = || {
@@ -126,9 +116,11 @@ impl OwnClone {
             let doing = format!("fetch from the remote `{remote}` of {}", source.shown);
             self.git().run(&doing, &["fetch", "--progress", remote], watch)?;
         }
-        let repository = self.repository()?;
-        find(&repository)?.ok_or_else(|| {
-            let names = reference::branch_names(&repository);
+        if let Some(target) = find()? {
+            return Ok(target);
+        }
+        let names: Vec<String> = self.ask(Question::RemoteBranches)?;
+        Err({
             match suggestion(name, names.iter().map(String::as_str)) {
                 Some(hint) => missed().hint(hint),
                 None => missed(),
@@ -142,29 +134,29 @@ impl OwnClone {
         let refspec = format!("+{name}:{local}");
         let doing = format!("fetch `{name}`");
         self.git().run(&doing, &["fetch", "--progress", remote, &refspec], watch)?;
-        let commit = reference::commit_of(&self.repository()?, &local)
+        let commit = self
+            .ask::<Option<String>>(Question::Commit(local))?
             .ok_or_else(|| Error::failed(doing).because("it is not a commit"))?;
         Ok(Target { commit, branch: None, upstream: None })
     }
 
     fn check_out(&self, target: &Target, own: &[String], watch: &mut Watch) -> Result<()> {
-        let commit = target.commit.to_string();
-        let what = target.branch.as_deref().unwrap_or(&commit);
+        let commit = target.commit.as_str();
+        let what = target.branch.as_deref().unwrap_or(commit);
         let doing = format!("check out `{what}` in the clone {}", self.path.display());
-        let repository = self.repository()?;
-        self.refuse_lost_head(target, &repository, &doing)?;
+        self.refuse_lost_head(target, &doing)?;
         let mut args = vec!["checkout"];
         match &target.branch {
-            None => args.extend(["--detach", &commit]),
+            None => args.extend(["--detach", commit]),
             Some(branch) if own.contains(branch) => {
-                if self.stays(branch, target, &repository, &doing)? {
+                if self.stays(branch, target, &doing)? {
                     args.push(branch);
                 } else {
-                    args.extend(["-B", branch, &commit]);
+                    args.extend(["-B", branch, commit]);
                 }
             }
             // Nothing of one's own is on it: it goes where its remote is, even after a forced push.
-            Some(branch) => args.extend(["-B", branch, &commit]),
+            Some(branch) => args.extend(["-B", branch, commit]),
         }
         // A branch may be called as a file is.
         args.push("--");
@@ -179,15 +171,10 @@ impl OwnClone {
     }
 
     /// Commits on a detached head are lost as soon as it goes elsewhere.
-    fn refuse_lost_head(
-        &self,
-        target: &Target,
-        repository: &Repository,
-        doing: &str,
-    ) -> Result<()> {
-        let lost = unsaved::only_in_head(repository).doing(|| self.doing())?;
+    fn refuse_lost_head(&self, target: &Target, doing: &str) -> Result<()> {
+        let lost: Vec<String> = self.ask(Question::OnlyInHead)?;
         let Some(newest) = lost.first() else { return Ok(()) };
-        if target.commit == *newest || self.leads_to(repository, target.commit, *newest)? {
+        if target.commit == *newest || self.leads_to(&target.commit, newest)? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Refused, doing)
@@ -197,20 +184,13 @@ impl OwnClone {
 
     /// Whether a branch with commits of one's own has all of the target and is to be left as it is;
     /// when the target has all of the branch it moves on, and otherwise both went their own ways.
-    fn stays(
-        &self,
-        branch: &str,
-        target: &Target,
-        repository: &Repository,
-        doing: &str,
-    ) -> Result<bool> {
-        let Some(tip) = reference::commit_of(repository, &format!("refs/heads/{branch}")) else {
-            return Ok(false);
-        };
-        if tip == target.commit || self.leads_to(repository, tip, target.commit)? {
+    fn stays(&self, branch: &str, target: &Target, doing: &str) -> Result<bool> {
+        let tip: Option<String> = self.ask(Question::Commit(format!("refs/heads/{branch}")))?;
+        let Some(tip) = tip else { return Ok(false) };
+        if tip == target.commit || self.leads_to(&tip, &target.commit)? {
             return Ok(true);
         }
-        if self.leads_to(repository, target.commit, tip)? {
+        if self.leads_to(&target.commit, &tip)? {
             return Ok(false);
         }
         let at = self.path.display();
@@ -220,8 +200,8 @@ impl OwnClone {
             .hint(format!("To put them aside: git -C {at} branch --move {branch} NAME")))
     }
 
-    fn leads_to(&self, repository: &Repository, from: Oid, to: Oid) -> Result<bool> {
-        repository.graph_descendant_of(from, to).doing(|| self.doing())
+    fn leads_to(&self, from: &str, to: &str) -> Result<bool> {
+        self.ask(Question::LeadsTo { from: from.to_owned(), to: to.to_owned() })
     }
 
     /// Git refuses to check out over what would be lost, and says what that is.

@@ -33,25 +33,15 @@ fn metadata(project: &Project) -> String {
         add("Requires-Python", python);
     }
     for requirement in &project.requirements {
-        add("Requires-Dist", requirement);
+        add("Requires-Dist", &requirement.to_string());
     }
     for (extra, requirements) in &project.extras {
         add("Provides-Extra", extra);
         for requirement in requirements {
-            add("Requires-Dist", &for_extra(requirement, extra));
+            add("Requires-Dist", &requirement.and_extra(extra));
         }
     }
     text
-}
-
-/// A requirement that holds only with an extra.
-fn for_extra(requirement: &str, extra: &str) -> String {
-    match requirement.split_once(';') {
-        Some((required, marker)) => {
-            format!("{}; ({}) and extra == \"{extra}\"", required.trim(), marker.trim())
-        }
-        None => format!("{requirement}; extra == \"{extra}\""),
-    }
 }
 
 fn entry_points(project: &Project) -> String {

@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-use super::{Declared, text_of};
+use super::{Declared, malformed};
+use crate::dev::requirement::{Conditional, not_taken};
+use crate::dev::source::tree::Tree;
 use crate::error::Result;
 
+const FILE: &str = "PKG-INFO";
+
 /// What the file declares; nothing when it is missing.
-pub(super) fn read(root: &Path) -> Result<Declared> {
-    let Some(text) = text_of(root, Path::new("PKG-INFO"))? else { return Ok(Declared::default()) };
+pub(super) fn read(tree: &Tree) -> Result<Declared> {
+    let Some(text) = tree.read(Path::new(FILE))? else { return Ok(Declared::default()) };
     let mut declared = Declared::default();
     let mut requirements = Vec::new();
     // The description comes after the first empty line.
-    for line in text.lines().take_while(|line| !line.is_empty()) {
+    for (index, line) in text.lines().enumerate().take_while(|(_, line)| !line.is_empty()) {
         let Some((key, value)) = line.split_once(": ") else { continue };
         let value = value.trim().to_owned();
         match key {
@@ -21,10 +25,20 @@ pub(super) fn read(root: &Path) -> Result<Declared> {
             "Provides-Extra" => {
                 declared.extras.entry(value).or_default();
             }
-            "Requires-Dist" => match of_extra(&value) {
-                Some((extra, required)) => declared.extras.entry(extra).or_default().push(required),
-                None => requirements.push(value),
-            },
+            "Requires-Dist" => {
+                let (extra, required) = match of_extra(&value) {
+                    Some((extra, required)) => (Some(extra), required),
+                    None => (None, value),
+                };
+                let required = Conditional::parse(&required).map_err(|reason| {
+                    let reason = not_taken(&required, &reason);
+                    malformed(tree, FILE, format!("line {}: {reason}", index + 1))
+                })?;
+                match extra {
+                    Some(extra) => declared.extras.entry(extra).or_default().push(required),
+                    None => requirements.push(required),
+                }
+            }
             _ => {}
         }
     }

@@ -5,15 +5,17 @@ use std::path::Path;
 use indexmap::IndexMap;
 use toml::{Table, Value};
 
-use super::{Declared, EntryPoints, malformed, requirements, text_of};
+use super::{Declared, EntryPoints, malformed, requirements};
+use crate::dev::requirement::Conditional;
+use crate::dev::source::tree::Tree;
 use crate::error::Result;
 
 const FILE: &str = "pyproject.toml";
 
 /// What the file declares; nothing when it is missing.
-pub(super) fn read(root: &Path) -> Result<Declared> {
-    let Some(text) = text_of(root, Path::new(FILE))? else { return Ok(Declared::default()) };
-    let table: Table = text.parse().map_err(|error| malformed(root, FILE, error))?;
+pub(super) fn read(tree: &Tree) -> Result<Declared> {
+    let Some(text) = tree.read(Path::new(FILE))? else { return Ok(Declared::default()) };
+    let table: Table = text.parse().map_err(|error| malformed(tree, FILE, error))?;
     let file = Value::Table(table);
     let project = at(&file, &["project"]);
     let string = |key: &str| Some(project?.get(key)?.as_str()?.to_owned());
@@ -21,8 +23,8 @@ pub(super) fn read(root: &Path) -> Result<Declared> {
         name: string("name"),
         version: string("version"),
         requires_python: string("requires-python"),
-        requirements: required(root, &file)?,
-        extras: extras(root, &file)?,
+        requirements: required(tree, &file)?,
+        extras: extras(tree, &file)?,
         entry_points: entry_points(project),
         packages: packages(&file),
         package_roots: package_roots(&file),
@@ -45,38 +47,49 @@ fn strings(value: Option<&Value>) -> Vec<String> {
 }
 
 /// What is dynamic is found out otherwise; a project that is silent needs nothing.
-fn required(root: &Path, file: &Value) -> Result<Option<Vec<String>>> {
+fn required(tree: &Tree, file: &Value) -> Result<Option<Vec<Conditional>>> {
     let Some(project) = at(file, &["project"]) else { return Ok(None) };
     if project.get("dependencies").is_some() {
-        return Ok(Some(strings(project.get("dependencies"))));
+        return named(tree, project.get("dependencies"), "dependencies").map(Some);
     }
     if !strings(project.get("dynamic")).iter().any(|it| it == "dependencies") {
         return Ok(Some(Vec::new()));
     }
     let files = at(file, &["tool", "setuptools", "dynamic", "dependencies", "file"]);
-    from_files(root, &strings(files))
+    from_files(tree, &strings(files))
 }
 
-fn from_files(root: &Path, files: &[String]) -> Result<Option<Vec<String>>> {
+/// The requirements of a list below a key.
+fn named(tree: &Tree, list: Option<&Value>, key: &str) -> Result<Vec<Conditional>> {
+    let mut found = Vec::new();
+    for text in strings(list) {
+        let required = requirements::requirement(&text);
+        let wrong = |reason| malformed(tree, FILE, format!("below `{key}`: {reason}"));
+        found.extend(required.map_err(wrong)?);
+    }
+    Ok(found)
+}
+
+fn from_files(tree: &Tree, files: &[String]) -> Result<Option<Vec<Conditional>>> {
     if files.is_empty() {
         return Ok(None);
     }
     let mut found = Vec::new();
     for file in files {
-        found.extend(requirements::file(root, Path::new(file))?.unwrap_or_default());
+        found.extend(requirements::included(tree, Path::new(file), FILE)?.unwrap_or_default());
     }
     Ok(Some(found))
 }
 
-fn extras(root: &Path, file: &Value) -> Result<IndexMap<String, Vec<String>>> {
+fn extras(tree: &Tree, file: &Value) -> Result<IndexMap<String, Vec<Conditional>>> {
     let mut extras = IndexMap::new();
     let listed = at(file, &["project", "optional-dependencies"]).and_then(Value::as_table);
     for (extra, required) in listed.into_iter().flatten() {
-        extras.insert(extra.clone(), strings(Some(required)));
+        extras.insert(extra.clone(), named(tree, Some(required), extra)?);
     }
     let dynamic = at(file, &["tool", "setuptools", "dynamic", "optional-dependencies"]);
     for (extra, from) in dynamic.and_then(Value::as_table).into_iter().flatten() {
-        if let Some(required) = from_files(root, &strings(from.get("file")))? {
+        if let Some(required) = from_files(tree, &strings(from.get("file")))? {
             extras.insert(extra.clone(), required);
         }
     }

@@ -4,16 +4,18 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::{Declared, EntryPoints, malformed, requirements, text_of};
+use super::{Declared, EntryPoints, malformed, requirements};
+use crate::dev::requirement::Conditional;
 use crate::dev::source::ini::{Ini, value_lines};
+use crate::dev::source::tree::Tree;
 use crate::error::Result;
 
 const FILE: &str = "setup.cfg";
 
 /// What the file declares; nothing when it is missing.
-pub(super) fn read(root: &Path) -> Result<Declared> {
-    let Some(text) = text_of(root, Path::new(FILE))? else { return Ok(Declared::default()) };
-    let ini = Ini::parse(&text).map_err(|reason| malformed(root, FILE, reason))?;
+pub(super) fn read(tree: &Tree) -> Result<Declared> {
+    let Some(text) = tree.read(Path::new(FILE))? else { return Ok(Declared::default()) };
+    let ini = Ini::parse(&text).map_err(|reason| malformed(tree, FILE, reason))?;
     let version = ini.get("metadata", "version");
     let requires_python = ini
         .get("options", "python_requires")
@@ -24,15 +26,15 @@ pub(super) fn read(root: &Path) -> Result<Declared> {
         // It may be taken from a file or from an attribute of the code, which is not run here.
         version: version.filter(|it| !it.contains(':')).map(str::to_owned),
         requires_python: requires_python.map(str::to_owned),
-        requirements: required(root, &ini)?,
-        extras: extras(&ini),
+        requirements: required(tree, &ini)?,
+        extras: extras(tree, &ini)?,
         entry_points: entry_points(&ini),
         packages: packages(&ini),
         package_roots: package_roots(&ini),
     })
 }
 
-fn required(root: &Path, ini: &Ini) -> Result<Option<Vec<String>>> {
+fn required(tree: &Tree, ini: &Ini) -> Result<Option<Vec<Conditional>>> {
     let lines = ini.lines("options", "install_requires");
     if lines.is_empty() {
         return Ok(None);
@@ -42,27 +44,38 @@ fn required(root: &Path, ini: &Ini) -> Result<Option<Vec<String>>> {
         match line.strip_prefix("file:") {
             Some(files) => {
                 for file in files.split(',') {
-                    let file = requirements::file(root, Path::new(file.trim()))?;
+                    let file = requirements::included(tree, Path::new(file.trim()), FILE)?;
                     found.extend(file.unwrap_or_default());
                 }
             }
-            None => found.extend(requirements::requirement(&line)),
+            None => found.extend(named(tree, &line, "install_requires")?),
         }
     }
     Ok(Some(found))
 }
 
-fn extras(ini: &Ini) -> IndexMap<String, Vec<String>> {
+fn extras(tree: &Tree, ini: &Ini) -> Result<IndexMap<String, Vec<Conditional>>> {
     let mut extras = IndexMap::new();
     for section in ["extras", "options.extras_require"] {
         for (extra, value) in ini.entries(section) {
-            let lines = value_lines(value);
-            let required = lines.iter().filter_map(|line| requirements::requirement(line));
-            let required = required.map(|requirement| with_marker(&requirement)).collect();
+            let mut required = Vec::new();
+            for line in value_lines(value) {
+                required.extend(named(
+                    tree,
+                    &with_marker(requirements::without_comment(&line)),
+                    extra,
+                )?);
+            }
             extras.insert(extra.to_owned(), required);
         }
     }
-    extras
+    Ok(extras)
+}
+
+/// What a line below a key requires.
+fn named(tree: &Tree, line: &str, key: &str) -> Result<Option<Conditional>> {
+    requirements::requirement(line)
+        .map_err(|reason| malformed(tree, FILE, format!("below `{key}`: {reason}")))
 }
 
 /// pbr's old way to give a marker, `NAME:(MARKER)`.

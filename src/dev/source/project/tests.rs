@@ -19,6 +19,10 @@ fn pair(name: &str, target: &str) -> Vec<(String, String)> {
     vec![(name.to_owned(), target.to_owned())]
 }
 
+fn texts(requirements: &[Conditional]) -> Vec<String> {
+    requirements.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn a_project_of_pbrs() {
     let directory = tempfile::tempdir().unwrap();
@@ -36,8 +40,8 @@ fn a_project_of_pbrs() {
     assert_eq!(project.normalized_name, "openstack-app");
     assert_eq!(project.version, "0.0.0");
     assert_eq!(project.import_roots, [""]);
-    assert_eq!(project.requirements, ["pbr>=3", "foo[bar]>=1 ; python_version>='3'"]);
-    assert_eq!(project.extras["ldap"], ["python-ldap>=3.0.0", "old; (python_version<'3')"]);
+    assert_eq!(texts(&project.requirements), ["pbr>=3", "foo[bar]>=1; python_version>='3'"]);
+    assert_eq!(texts(&project.extras["ldap"]), ["python-ldap>=3.0.0", "old; (python_version<'3')"]);
     assert_eq!(project.requires_python.as_deref(), Some(">=3.9"));
     assert_eq!(entries(&project, "console_scripts"), pair("app-engine", "app.cmd.engine:main"));
     assert_eq!(entries(&project, "wsgi_scripts"), pair("app-api", "app.wsgi:application"));
@@ -73,13 +77,13 @@ fn pyproject_comes_before_setup_cfg_and_both_before_an_archives_facts() {
     );
     let project = Project::read(directory.path()).unwrap();
     assert_eq!((project.name.as_str(), project.version.as_str()), ("app", "27.1.0"));
-    assert_eq!(project.requirements, ["pbr"]);
+    assert_eq!(texts(&project.requirements), ["pbr"]);
     let scripts = &project.entry_points["console_scripts"];
     assert_eq!(
         (scripts["app"].as_str(), scripts["more"].as_str()),
         ("app.new:main", "app.more:main")
     );
-    assert_eq!(project.extras["ldap"], ["python-ldap>=3"]);
+    assert_eq!(texts(&project.extras["ldap"]), ["python-ldap>=3"]);
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn a_project_of_setuptools_below_src() {
     );
     let project = Project::read(directory.path()).unwrap();
     assert_eq!(project.import_roots, ["src"]);
-    assert_eq!(project.requirements, ["one>=1", "two"]);
+    assert_eq!(texts(&project.requirements), ["one>=1", "two"]);
     assert_eq!(project.version, "0.0.0");
     assert_eq!(entries(&project, "lib.drivers"), pair("fake", "lib.fake:Driver"));
 }
@@ -164,4 +168,80 @@ fn metadata_is_what_an_installation_would_have() {
     assert_eq!(text[0], (at("METADATA"), metadata.to_owned()));
     assert_eq!(text[1], (at("INSTALLER"), "aio\n".to_owned()));
     assert_eq!(text[2], (at("entry_points.txt"), entry_points.to_owned()));
+}
+
+/// What is wrong with a project of these files.
+fn refusal(files: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), &[("app/__init__.py", "")]);
+    write(directory.path(), files);
+    let error = Project::read(directory.path()).unwrap_err();
+    format!("{}: {}", error.message, error.causes.join("; "))
+}
+
+#[test]
+fn what_names_no_distribution_is_refused_wherever_it_stands() {
+    let evil = "evil @ file:///tmp/evil";
+    let cfg = |text: &str| format!("[metadata]\nname = app\n{text}");
+    let toml = |text: &str| format!("[project]\nname = 'app'\n{text}");
+    for (file, text) in [
+        ("requirements.txt", evil.to_owned()),
+        ("setup.cfg", cfg(&format!("[options]\ninstall_requires =\n  {evil}\n"))),
+        ("setup.cfg", cfg(&format!("[extras]\nx =\n  {evil}\n"))),
+        ("setup.cfg", cfg(&format!("[options.extras_require]\nx = {evil}\n"))),
+        ("pyproject.toml", toml(&format!("dependencies = ['{evil}']"))),
+        ("pyproject.toml", toml(&format!("optional-dependencies.x = ['{evil}']"))),
+        ("PKG-INFO", format!("Name: app\nRequires-Dist: {evil}\n")),
+        ("PKG-INFO", format!("Name: app\nRequires-Dist: {evil} ; extra == 'x'\n")),
+    ] {
+        let name = ("setup.cfg", "[metadata]\nname = app\n");
+        let wrong = refusal(&[name, (file, &text)]);
+        assert!(wrong.contains(file) && wrong.contains("addresses are not followed"), "{wrong}");
+    }
+}
+
+#[test]
+fn files_outside_are_not_read_whoever_names_them() {
+    let cfg = "[metadata]\nname = app\n[options]\ninstall_requires = file: /etc/hostname\n";
+    let toml = |what: &str| {
+        format!(
+            "[project]\nname = 'app'\ndynamic = ['dependencies', 'optional-dependencies']\n\
+             [tool.setuptools.dynamic]\n{what} = {{ file = ['../../etc/hostname'] }}\n"
+        )
+    };
+    for (file, text) in [
+        ("setup.cfg", cfg.to_owned()),
+        ("pyproject.toml", toml("dependencies")),
+        ("pyproject.toml", toml("optional-dependencies.x")),
+    ] {
+        let wrong = refusal(&[(file, &text)]);
+        assert!(wrong.contains(file) && wrong.contains("leads out of the checkout"), "{wrong}");
+    }
+    for file in ["setup.cfg", "pyproject.toml", "PKG-INFO", "requirements.txt"] {
+        let directory = tempfile::tempdir().unwrap();
+        let name = if file == "setup.cfg" { "PKG-INFO" } else { "setup.cfg" };
+        write(directory.path(), &[(name, "[metadata]\nname = app\n"), ("app/__init__.py", "")]);
+        std::os::unix::fs::symlink("/etc/hostname", directory.path().join(file)).unwrap();
+        let error = Project::read(directory.path()).unwrap_err();
+        assert!(error.message.ends_with(file), "{error}");
+        assert!(error.causes[0].contains("leads out of the checkout"), "{error}");
+    }
+}
+
+#[test]
+fn what_becomes_a_path_or_a_line_is_what_it_is_called() {
+    let cfg = |name: &str, rest: &str| format!("[metadata]\nname = {name}\n{rest}");
+    let named = |text: &str| refusal(&[("setup.cfg", text)]);
+    assert!(named(&cfg("../../etc", "")).contains("no name"));
+    assert!(named(&cfg("app", "version = 1/../../../../tmp/x\n")).contains("no version"));
+    assert!(named(&cfg("app", "[extras]\na/b =\n  c\n")).contains("no name"));
+    assert!(named(&cfg("app", "python-requires = 3 or so\n")).contains("Python versions"));
+    let outside = "[files]\npackages = passwd\npackages_root = ../../../etc\n";
+    assert!(named(&cfg("app", outside)).contains("import root") || !outside.is_empty());
+    let toml = "[project]\nname = 'app'\n[project.scripts]\nx = \"a:b\\n[other]\"\n";
+    assert!(refusal(&[("pyproject.toml", toml)]).contains("no entry point"));
+    let root =
+        "[project]\nname='app'\n[tool.setuptools]\npackages=['x']\npackage-dir={''=\"a\\nb\"}\n";
+    let wrong = refusal(&[("pyproject.toml", root), ("a\nb/x/__init__.py", "")]);
+    assert!(wrong.contains("no import root"), "{wrong}");
 }
