@@ -17,8 +17,12 @@ mod row_15_said;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dev_mode;
+mod row_01_requirements;
+mod row_04_checkout;
 mod row_06_roots;
 mod row_12_ids;
+mod row_13_debugger;
 
 use std::fs;
 use std::path::Path;
@@ -47,6 +51,9 @@ fn borders_hold() {
         row_02_terminal::checks(&cloud, &mut checks);
         row_10_exhaustion::checks(&cloud, &mut checks);
         row_15_said::checks(&cloud, &mut checks);
+        row_01_requirements::checks(&cloud, &mut checks);
+        row_04_checkout::checks(&cloud, &mut checks);
+        row_13_debugger::checks(&cloud, &mut checks);
         checks.check("nothing that was tried has harmed it", || {
             cloud.healthy_within(Duration::from_secs(30));
         });

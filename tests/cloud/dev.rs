@@ -338,16 +338,39 @@ fn library(cloud: &Cloud, sources: &Sources, heat: &Path) {
     let environment = String::from_utf8_lossy(&environment).into_owned();
     assert!(environment.contains("/oslo-messaging:"), "{environment}");
     // A debugger's first word, and the answer.
-    let address = format!("{}:5678", cloud.address("heat_engine", 1));
-    let mut debugger = TcpStream::connect(&address).unwrap();
     let hello =
         r#"{"seq":1,"type":"request","command":"initialize","arguments":{"adapterID":"x"}}"#;
-    write!(debugger, "Content-Length: {}\r\n\r\n{hello}", hello.len()).unwrap();
-    let mut answer = [0; 32];
-    debugger.read_exact(&mut answer).unwrap();
-    assert!(answer.starts_with(b"Content-Length: "), "{}", String::from_utf8_lossy(&answer));
-    drop(debugger);
+    let length = hello.len();
+    let greet = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/5678; printf 'Content-Length: {length}\\r\\n\\r\\n%s' '{hello}' >&3
+         timeout 10 head -c 16 <&3"
+    );
+    let greet = format!("bash -c '{}'", greet.replace('\'', "'\\''"));
+    let answer = cloud.inside("heat_engine", &greet).ok().stdout;
+    assert_eq!(answer, "Content-Length: ");
+    // It listens where nobody else comes.
+    assert!(TcpStream::connect((cloud.address("heat_engine", 1).as_str(), 5678)).is_err());
     restore(cloud, "heat-engine", &[]);
+    // The address that the foreground prints, from here.
+    let tree = heat.to_str().unwrap();
+    let running = Running::start(cloud.command(&["dev", "heat-engine", "--from", tree, "--debug"]));
+    let debugger = eventually(
+        Duration::from_secs(90),
+        || {
+            list(cloud).first().filter(|row| row["observed"]["runs"] == "checkout")?;
+            let mut debugger = TcpStream::connect("127.0.0.1:5678").ok()?;
+            debugger.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            write!(debugger, "Content-Length: {length}\r\n\r\n{hello}").ok()?;
+            let mut answer = [0; 16];
+            debugger.read_exact(&mut answer).ok()?;
+            (answer == *b"Content-Length: ").then_some(debugger)
+        },
+        "an answer of the debugger",
+    );
+    drop(debugger);
+    running.signal("INT");
+    running.finish(Duration::from_secs(60)).ok();
+    assert_eq!(list(cloud), Vec::<Value>::new());
 }
 
 /// What was typed at a prompt, and who answered: the process in the terminal.
