@@ -146,10 +146,12 @@ fn names(cloud: &Cloud) {
 fn kept(cloud: &Cloud) {
     let checkout = Checkout::new(cloud);
     let root = checkout.root.display().to_string();
-    let private = checkout.beside("private");
-    fs::create_dir(&private).unwrap();
+    // Where nobody comes: what stands in there need not be private by itself.
+    let hidden = checkout.beside("hidden");
+    let private = hidden.join("private");
+    fs::create_dir_all(&private).unwrap();
     fs::write(private.join("attacked_web.py"), "hunter2").unwrap();
-    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700)).unwrap();
     checkout.swap(cloud, &["--keep"]).ok();
     assert_eq!(page(cloud), "from a checkout\n");
     for replace in [

@@ -229,3 +229,43 @@ impl Texts {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::dev::source::testing::{open_directory, repository, write};
+
+    #[test]
+    fn python_files_are_those_of_the_tree() {
+        let place = open_directory();
+        let root = place.path().join("app");
+        repository(&root, &[("app/versions/a.py", "a"), ("app/versions/b.txt", "")]);
+        write(&root, &[("new.py", "new"), ("app/versions/deep/c.py", "c")]);
+        symlink("a.py", root.join("app/versions/d.py")).unwrap();
+        symlink("../..", root.join("app/versions/circle")).unwrap();
+        let found = python(&root, &["app/versions".into(), "none".into()]).unwrap();
+        let names = |found: &BTreeMap<String, String>| found.keys().cloned().collect::<Vec<_>>();
+        let below = ["app/versions/a.py", "app/versions/d.py", "app/versions/deep/c.py"];
+        assert_eq!(names(&found.below), below);
+        assert!(found.changed.contains_key("new.py"), "{:?}", found.changed.keys());
+
+        symlink("/etc/hostname", root.join("app/versions/e.py")).unwrap();
+        let error = python(&root, &["app/versions".into()]).unwrap_err();
+        assert!(error.message.ends_with("e.py"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_lead_to_another_work_tree_are_refused() {
+        let place = open_directory();
+        let root = place.path().join("app");
+        repository(&root, &[("a.py", "")]);
+        let elsewhere = place.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let settings = format!("[core]\n worktree = {}\n", elsewhere.display());
+        write(&root, &[(".git/config", &settings)]);
+        let error = answer(&root, &Question::State).unwrap_err();
+        assert!(error.causes.join(" ").contains("core.worktree"), "{error}");
+    }
+}

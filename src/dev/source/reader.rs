@@ -246,3 +246,64 @@ fn ignore_file(home: &Path, settings: &str) -> Option<PathBuf> {
     let value = value.trim().trim_matches('"');
     Some(home.join(value.strip_prefix("~/").unwrap_or(value)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::source::testing::{git, give_away, open_directory, repository, write};
+
+    fn lent(path: &Path) -> Vec<PathBuf> {
+        Ground::find(path).unwrap().lent.into_iter().map(|it| it.source).collect()
+    }
+
+    #[test]
+    fn what_a_work_tree_is_made_of_is_lent_and_nothing_else() {
+        let place = open_directory();
+        let at = |name: &str| place.path().canonicalize().unwrap().join(name);
+        repository(&at("app"), &[("a.py", ""), ("below/b.py", "")]);
+        assert_eq!(lent(&at("app/below")), [at("app")]);
+        git(&at("app"), &["worktree", "add", "--quiet", at("linked").to_str().unwrap()]);
+        assert_eq!(lent(&at("linked")), [at("linked"), at("app/.git")]);
+        git(&at(""), &["clone", "--quiet", "--shared", "app", "borrowing"]);
+        assert_eq!(lent(&at("borrowing")), [at("borrowing"), at("app/.git/objects")]);
+    }
+
+    #[test]
+    fn a_pointer_leads_to_no_repository_of_others_and_to_nothing_that_is_none() {
+        let place = open_directory();
+        let at = |name: &str| place.path().canonicalize().unwrap().join(name);
+        repository(&at("private"), &[("a.py", "")]);
+        write(&at("mine"), &[(".git", &format!("gitdir: {}\n", at("private/.git").display()))]);
+        write(&at("odd"), &[(".git", "gitdir: /etc\n"), ("secret", "")]);
+        assert_eq!(lent(&at("odd")), [at("odd")]);
+        assert_eq!(lent(&at("mine")), [at("mine"), at("private/.git")]);
+        if give_away(&at("mine"), 12_345) {
+            assert_eq!(lent(&at("mine")), [at("mine")]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_leads_nowhere_and_does_not_hang() {
+        let place = open_directory();
+        let git = place.path().join(".git");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &git, Mode::from_raw_mode(0o644)).unwrap();
+        assert_eq!(Ground::find(place.path()).unwrap().lent.len(), 1);
+        let nothing = tempfile::tempdir().unwrap();
+        let error = Ground::find(nothing.path()).unwrap_err();
+        assert!(error.causes[0].contains("is a git work tree"), "{error}");
+    }
+
+    #[test]
+    fn the_users_own_settings_come_along() {
+        let home = tempfile::tempdir().unwrap();
+        let user =
+            User { uid: 12_345, gid: 12_345, name: "ann".to_owned(), home: home.path().to_owned() };
+        let files = || settings(&user).into_iter().map(|it| it.path).collect::<Vec<_>>();
+        assert!(files().contains(&home.path().join(".config/git/ignore")));
+        write(home.path(), &[("dotfiles/git", "[core]\n\texcludesFile = ~/.mine\n")]);
+        let link = home.path().join(".gitconfig");
+        std::os::unix::fs::symlink(home.path().join("dotfiles/git"), link).unwrap();
+        assert!(files().contains(&home.path().join(".mine")), "{:?}", files());
+        assert!(settings(&user).iter().all(|it| it.reader == 12_345));
+    }
+}

@@ -4,9 +4,10 @@ import socketserver
 import threading
 
 
-class Greeting(socketserver.StreamRequestHandler):
+class Greeting(socketserver.BaseRequestHandler):
     def handle(self):
-        self.wfile.write(b"Content-Length: 0\n")
+        self.request.recv(1000)
+        self.request.sendall(b"Content-Length: 0\n")
 
 
 def configure(**_):
