@@ -2,10 +2,10 @@
 //! that work on what strangers wrote. Not a container: it lasts as long as one question.
 //!
 //! It has a mount namespace in which only the given directories and files exist, ids that no account
-//! of the host has, no capabilities, no way to get any, and a session of its own, so that no terminal
-//! can be reached. Directories are lent through an ID-mapped mount, as checkouts are to containers:
-//! what their owner may read it may read, ids on the disk stay what they are, and what it writes
-//! belongs to their owner.
+//! of the host has or those of the files' owner, if that is not root, no capabilities, no way to get
+//! any, and a session of its own, so that no terminal can be reached. Directories of others than that
+//! are lent through an ID-mapped mount, as checkouts are to containers: what their owner may read it
+//! may read, ids on the disk stay what they are, and what it writes belongs to their owner.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
 
-/// User and group in there. No account has it: Debian keeps it free, and what runs as `nobody` on the
+/// User and group in there, unless it is somebody's. No account has it: Debian keeps it free, and what runs as `nobody` on the
 /// host could look into the memory of what runs here as `nobody`.
 pub const ID: u32 = 65_533;
 
@@ -38,6 +38,8 @@ const MOST_FILES: u64 = 1024;
 /// What there is.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Sandbox {
+    /// Whose user and group it has; [`ID`] without. Never root's.
+    pub user: Option<(u32, u32)>,
     /// Directories and files of the host, at the same place, read-only, with the rights that they
     /// have. What is a link is the same link in there; what is missing stays missing.
     pub seen: Vec<PathBuf>,
@@ -84,6 +86,12 @@ pub struct Program {
     pub environment: Vec<(String, String)>,
     /// Where it runs.
     pub directory: PathBuf,
+}
+
+impl Sandbox {
+    fn ids(&self) -> (u32, u32) {
+        self.user.filter(|(user, group)| *user != 0 && *group != 0).unwrap_or((ID, ID))
+    }
 }
 
 /// Turns this process into that one, for good. Only for a process with a single thread.
@@ -135,7 +143,7 @@ impl Contents {
             all.see(path).doing(|| format!("show `{}`", path.display()))?;
         }
         for lent in &sandbox.lent {
-            let mount = lend(lent)?;
+            let mount = lend(lent, sandbox.ids().0)?;
             all.mounts.push((lent.target.clone(), mount, true));
         }
         for copied in &sandbox.copied {
@@ -202,7 +210,7 @@ fn place(path: &Path) -> io::Result<PathBuf> {
     Ok(below.to_owned())
 }
 
-fn lend(lent: &Lent) -> Result<OwnedFd> {
+fn lend(lent: &Lent, user: u32) -> Result<OwnedFd> {
     let doing = || format!("open `{}`", lent.source.display());
     let directory = rooted::open_without_links(&lent.source).doing(doing)?;
     let owner = rustix::fs::fstat(&directory).doing(doing)?.st_uid;
@@ -215,7 +223,11 @@ fn lend(lent: &Lent) -> Result<OwnedFd> {
     if !lent.writable {
         attributes |= syscall::ATTRIBUTE_READ_ONLY;
     }
-    let map = syscall::user_namespace(owner, ID, 1).doing(doing)?;
+    if owner == user {
+        syscall::set_mount_attributes(mount.as_fd(), attributes, None).doing(doing)?;
+        return Ok(mount);
+    }
+    let map = syscall::user_namespace(owner, user, 1).doing(doing)?;
     syscall::set_mount_attributes(mount.as_fd(), attributes, Some(map.as_fd())).map_err(
         |error| {
             Error::failed(format!("map the owner of `{}`", lent.source.display()))
@@ -246,18 +258,20 @@ fn drop_rights(sandbox: &Sandbox) -> io::Result<()> {
     let limits = [
         (Resource::Core, 0),
         (Resource::Nofile, MOST_FILES),
-        (Resource::Nproc, MOST_PROCESSES),
         (Resource::Fsize, sandbox.longest_file),
         (Resource::As, sandbox.memory),
     ];
-    for (resource, most) in limits {
+    // Those of a user are counted over all that the user runs.
+    let processes = sandbox.user.is_none().then_some((Resource::Nproc, MOST_PROCESSES));
+    for (resource, most) in limits.into_iter().chain(processes) {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(resource, limit)?;
     }
     rustix::thread::set_thread_groups(&[])?;
-    let group = Gid::from_raw(ID);
+    let (user, group) = sandbox.ids();
+    let group = Gid::from_raw(group);
     rustix::thread::set_thread_res_gid(group, group, group)?;
-    let user = Uid::from_raw(ID);
+    let user = Uid::from_raw(user);
     // Takes every capability away, too.
     rustix::thread::set_thread_res_uid(user, user, user)?;
     rustix::thread::set_no_new_privs(true)?;

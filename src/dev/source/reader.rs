@@ -72,6 +72,9 @@ impl Ground {
     fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T> {
         let user = User::invoking()?;
         let sandbox = Sandbox {
+            // As its owner could: git's index knows files by their owners, too, and reads again
+            // whatever seems to be another's.
+            user: Some(self.owner),
             lent: self.lent.clone(),
             copied: settings(&user),
             memory: MEMORY,
