@@ -20,6 +20,8 @@ pub struct Checkout {
 impl Checkout {
     /// A new one, which nobody but its owner may look into.
     pub fn new(cloud: &Cloud) -> Self {
+        // What a failed check left does not fail the next one too.
+        restore(cloud);
         let directory = cloud.state_dir.parent().unwrap().join("checkouts");
         let _ = fs::remove_dir_all(&directory);
         Self::made(directory.join("web"), directory, "attacked_web", "attacked-web")

@@ -159,7 +159,8 @@ fn kept(cloud: &Cloud) {
         format!("rm '{root}' && cp -a '{}' '{root}'", private.display()),
     ] {
         shell(&replace);
-        cloud.run(&["restart", "web"]).ok();
+        cloud.run(&["stop", "web"]).ok();
+        cloud.run(&["start", "web"]).ok();
         eventually(
             Duration::from_secs(30),
             || (page(cloud) == "packaged\n").then_some(()),

@@ -87,9 +87,9 @@ impl Settings {
         let kept = |(name, _): &(String, String)| {
             name == "HOME" || name.starts_with("PIP_") || VARIABLES.contains(&name.as_str())
         };
-        let mut settings = Self::default();
-        settings.environment = variables.filter_map(text).filter(kept).collect();
-        settings.environment.sort();
+        let mut environment: Vec<_> = variables.filter_map(text).filter(kept).collect();
+        environment.sort();
+        let mut settings = Self { environment, ..Self::default() };
         let value = |wanted: &str| {
             let found = settings.environment.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| PathBuf::from(value))

@@ -117,27 +117,27 @@ fn answer_of_repository(
     Ok(match question {
         Question::Repository => {
             let common = std::fs::canonicalize(repository.commondir())?;
-            serde_json::to_value(&Shared { root, common, remotes: remotes(repository)? })?
+            serde_json::to_value(Shared { root, common, remotes: remotes(repository)? })?
         }
-        Question::OwnBranches => serde_json::to_value(&own_branches(repository)?)?,
+        Question::OwnBranches => serde_json::to_value(own_branches(repository)?)?,
         Question::OnlyInHead => {
             let only = unsaved::only_in_head(repository)?;
-            serde_json::to_value(&only.iter().map(ToString::to_string).collect::<Vec<_>>())?
+            serde_json::to_value(only.iter().map(ToString::to_string).collect::<Vec<_>>())?
         }
         Question::Commit(name) => serde_json::to_value(
-            &reference::commit_of(repository, name).map(|commit| commit.to_string()),
+            reference::commit_of(repository, name).map(|commit| commit.to_string()),
         )?,
         Question::DefaultBranch(remote) => {
-            serde_json::to_value(&reference::default_branch(repository, remote))?
+            serde_json::to_value(reference::default_branch(repository, remote))?
         }
         Question::Find { remote, name } => {
-            serde_json::to_value(&reference::find(repository, remote, name)?)?
+            serde_json::to_value(reference::find(repository, remote, name)?)?
         }
-        Question::RemoteBranches => serde_json::to_value(&reference::branch_names(repository))?,
+        Question::RemoteBranches => serde_json::to_value(reference::branch_names(repository))?,
         Question::LeadsTo { from, to } => serde_json::to_value(
-            &repository.graph_descendant_of(Oid::from_str(from)?, Oid::from_str(to)?)?,
+            repository.graph_descendant_of(Oid::from_str(from)?, Oid::from_str(to)?)?,
         )?,
-        Question::ReviewAddress => serde_json::to_value(&change::review_address(repository))?,
+        Question::ReviewAddress => serde_json::to_value(change::review_address(repository))?,
         _ => return Err("this is no question about a repository".into()),
     })
 }
@@ -181,6 +181,10 @@ fn python(path: &Path, directories: &[PathBuf]) -> Result<Python> {
     Ok(found)
 }
 
+fn is_python(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "py")
+}
+
 /// Reads Python files, as many as there may be.
 struct Texts {
     tree: Tree,
@@ -206,10 +210,8 @@ impl Texts {
             let path = directory.join(name);
             match kind {
                 Kind::Directory if depth < DEEPEST => self.add_below(&path, depth + 1, found)?,
-                Kind::File if path.extension().is_some_and(|it| it == "py") => {
-                    if self.tree.is_file(&path) || !self.tree.is_directory(&path) {
-                        self.add(&path, found)?;
-                    }
+                Kind::File if is_python(&path) && !self.tree.is_directory(&path) => {
+                    self.add(&path, found)?;
                 }
                 _ => {}
             }

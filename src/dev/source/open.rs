@@ -88,7 +88,10 @@ fn explain(directory: &Path, error: &git2::Error) -> Error {
             .because("neither it nor a directory above is a git work tree")
             .hint(make_one(directory)),
         (ErrorCode::NotFound, Some(git)) => unusable(directory)
-            .because(format!("{} leads to no repository", git.display()))
+            .because(format!(
+                "{} leads to no repository, or its settings to a work tree elsewhere (core.worktree)",
+                git.display()
+            ))
             .hint(format!("See what git says: git -C {} status", directory.display())),
         _ => unusable(directory).because(error.message()),
     }

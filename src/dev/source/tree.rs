@@ -57,14 +57,18 @@ impl Tree {
     /// # Errors
     /// When it leads out of the tree, is no regular file, is too long or cannot be read.
     pub fn read(&self, file: &Path) -> Result<Option<String>> {
-        // Not blocking, so that a pipe put there cannot hang the reader.
-        let opened = match self.beneath(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-            Err(error) if is_missing(&error) => return Ok(None),
-            opened => opened.map_err(|error| wrong(&self.root.join(file), &error))?,
-        };
         let refused = |reason: String| {
             let doing = format!("read {}", self.root.join(file).display());
             Error::new(ErrorKind::Usage, doing).because(reason)
+        };
+        // Not blocking, so that a pipe put there cannot hang the reader.
+        let opened = match self.beneath(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+            Err(error) if is_missing(&error) => return Ok(None),
+            // A device, on a mount without any.
+            Err(_) if self.is(file, |kind| !kind.is_file() && !kind.is_symlink()) => {
+                return Err(refused("it is not a regular file".to_owned()));
+            }
+            opened => opened.map_err(|error| wrong(&self.root.join(file), &error))?,
         };
         if !FileType::from_raw_mode(mode_of(&opened)).is_file() {
             return Err(refused("it is not a regular file".to_owned()));
