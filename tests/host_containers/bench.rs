@@ -19,7 +19,7 @@ use aio::host::{
 use aio::model::addresses;
 use aio::model::layer::LayerSpec;
 use aio::model::network::NetworkRole;
-use aio::model::sizing::limits;
+use aio::model::sizing;
 use aio::model::topology::{Container, Data, Interface};
 use aio::state::paths::{Paths, RUN_DIR};
 
@@ -93,7 +93,10 @@ impl Bench {
         let profiles = Profiles::load(&paths.config_dir).unwrap();
         let release = profiles.releases.values().next().unwrap();
         let settings = RealSettings::new(CLOUD, Path::new(RUN_DIR), Arc::new(Memory::default()));
-        settings.apply(&limits::settings(CONTAINERS.into(), &BTreeMap::new())).await.unwrap();
+        settings
+            .apply(&sizing::limits::settings(CONTAINERS.into(), &BTreeMap::new()))
+            .await
+            .unwrap();
         let ids = settings.id_ranges(CONTAINERS).await.unwrap();
         let features = HostFeatures {
             patience: 1,
