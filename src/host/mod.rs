@@ -20,7 +20,7 @@ pub mod sql;
 pub mod subids;
 pub mod tool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;
 use crate::model::layer::LayerSpec;
 use crate::model::network::Network;
-use crate::model::topology::Container;
+use crate::model::topology::{Container, Networks};
 
 /// The machine, as steps see it.
 pub struct Host {
@@ -200,6 +200,13 @@ pub trait Containers: Send + Sync {
     /// identity files, units unmasked, and the data directories that are missing. An upper directory
     /// whose definition had gone is thrown away first. The container is stopped.
     async fn define(&self, container: &Container) -> Result<()>;
+
+    /// Why the rules of what containers let in, by full name, are not kept for their next start or not
+    /// loaded where they run. Cheap, and without a look into their namespaces.
+    async fn filters_differ(&self, filters: &BTreeMap<String, String>) -> Result<Option<String>>;
+
+    /// Keeps the rules, and loads them where containers run.
+    async fn apply_filters(&self, filters: &BTreeMap<String, String>) -> Result<()>;
 
     /// Starts it and returns when its init answers (systemd reached its job queue).
     async fn start(&self, name: &str) -> Result<()>;
@@ -365,6 +372,43 @@ pub struct HostNetworkSpec {
     pub virtual_address: Ipv4Addr,
     /// Ports served on the host's own address: (address, port, target port on the virtual address).
     pub exposed: Vec<(Ipv4Addr, u16, u16)>,
+    /// TCP ports of the virtual address that servers of the cloud's users may reach.
+    pub guest_ports: BTreeSet<u16>,
+    /// Addresses of the host itself whose resolver containers ask for names; absent where nobody
+    /// knows, and the host is open to them as before.
+    pub resolvers: Option<Vec<Ipv4Addr>>,
+    /// What is plugged into the bridges, and under which addresses it may speak.
+    pub ports: Vec<Port>,
+}
+
+/// The host's end of a container's interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The interface's name on the host.
+    pub name: String,
+    /// The hardware address of the container's end.
+    pub mac: String,
+    /// Addresses under which it may speak.
+    pub addresses: BTreeSet<Ipv4Addr>,
+    /// Whether it carries others with hardware addresses of their own: a switch's port.
+    pub switch: bool,
+    /// The first and the last address of those that such others may have.
+    pub pool: Option<(Ipv4Addr, Ipv4Addr)>,
+}
+
+impl HostNetworkSpec {
+    /// A cloud of which nothing but its networks is known.
+    pub fn closed(cloud: &str, networks: &Networks) -> Self {
+        Self {
+            cloud: cloud.to_owned(),
+            networks: networks.networks.clone(),
+            virtual_address: networks.virtual_address,
+            exposed: Vec::new(),
+            guest_ports: BTreeSet::new(),
+            resolvers: Some(Vec::new()),
+            ports: Vec::new(),
+        }
+    }
 }
 
 /// Bridges, routes and the firewall of one cloud.

@@ -1,4 +1,5 @@
-//! The host's network: guard routes, bridges and one nftables table for each cloud.
+//! The host's network: guard routes, bridges and two nftables tables for each cloud, of packets
+//! ([`rules`]) and of frames on its bridges ([`pins`]).
 //!
 //! `apply` goes from closed to open: guard routes, firewall, bridges, forwarding. `remove` goes
 //! back the same way and takes the guard routes last, so that a packet meant for a container never
@@ -7,9 +8,11 @@
 //! Other firewalls of the host are looked at too ([`obstacles`]); the usual ones are opened for the
 //! cloud ([`openings`]).
 
+pub mod ipv6;
 pub mod links;
 pub mod obstacles;
 pub mod openings;
+pub mod pins;
 pub mod rules;
 
 use std::path::PathBuf;
@@ -52,9 +55,10 @@ impl RealNetwork {
     /// Why the firewall table is not the one for `spec`.
     async fn firewall_differs(&self, spec: &HostNetworkSpec) -> Option<String> {
         let table = rules::table_name(&spec.cloud);
-        let Some(listing) = list_table(&table).await else {
+        let listing = list_tables(&table).await;
+        if listing.0.is_none() {
             return Some(format!("the firewall table `{table}` is missing"));
-        };
+        }
         let noted = std::fs::read_to_string(self.note(&spec.cloud)).unwrap_or_default();
         (noted != fingerprint(spec, &listing))
             .then(|| format!("the firewall table `{table}` is not as it should be"))
@@ -75,7 +79,13 @@ impl RealNetwork {
                  see `aio size`.",
             )
         })?;
-        let listing = list_table(&rules::table_name(&spec.cloud)).await.unwrap_or_default();
+        if let Err(error) = run(&doing, "nft", &["-f", "-"], &pins::ruleset(spec)).await {
+            // A kernel without this family: `aio size` says so. All else holds without it.
+            if run(&doing, "nft", &["--check", "-f", "-"], BRIDGE_FAMILY).await.is_ok() {
+                return Err(error);
+            }
+        }
+        let listing = list_tables(&rules::table_name(&spec.cloud)).await;
         let note = self.note(&spec.cloud);
         let write = || -> std::io::Result<()> {
             if let Some(parent) = note.parent() {
@@ -99,7 +109,10 @@ impl HostNetwork for RealNetwork {
         if let Some(reason) = first(observed.guards(spec)) {
             return Ok(Some(reason));
         }
-        if let Some(reason) = first(observed.bridges(spec)?) {
+        if let Some(reason) = first(observed.bridges(spec)?)
+            .or_else(|| first(observed.raised(spec)))
+            .or_else(|| ipv6::differs(&spec.networks))
+        {
             return Ok(Some(reason));
         }
         if firewall.is_some() {
@@ -120,6 +133,9 @@ impl HostNetwork for RealNetwork {
             self.apply_firewall(spec).await?;
         }
         batch("make bridges", &commands(bridges)).await?;
+        // Before they take the first packet.
+        ipv6::close(&spec.networks)?;
+        batch("raise bridges", &commands(observed.raised(spec))).await?;
         for opening in self.to_open(spec).await {
             opening.open(&spec.cloud, &spec.networks).await?;
         }
@@ -131,8 +147,12 @@ impl HostNetwork for RealNetwork {
         let observed = self.observe().await?;
         batch("remove bridges", &observed.without_bridges(spec)).await?;
         self.shared.release(&owner(&spec.cloud))?;
-        if list_table(&rules::table_name(&spec.cloud)).await.is_some() {
-            let doing = format!("remove the firewall table of cloud `{}`", spec.cloud);
+        let (table, pins) = list_tables(&rules::table_name(&spec.cloud)).await;
+        let doing = format!("remove the firewall table of cloud `{}`", spec.cloud);
+        if pins.is_some() {
+            run(&doing, "nft", &["-f", "-"], &pins::deletion(&spec.cloud)).await?;
+        }
+        if table.is_some() {
             run(&doing, "nft", &["-f", "-"], &rules::deletion(&spec.cloud)).await?;
         }
         remove_note(&self.note(&spec.cloud))?;
@@ -168,14 +188,25 @@ async fn batch(doing: &str, commands: &[String]) -> Result<()> {
     run(doing, "ip", &["-batch", "-"], &(commands.join("\n") + "\n")).await.map(drop)
 }
 
-/// The table as nft prints it; nothing when it is not there.
-async fn list_table(table: &str) -> Option<String> {
-    run("look at the firewall", "nft", &["list", "table", "inet", table], "").await.ok()
+/// A chain of the bridge family, to ask whether the kernel has it.
+const BRIDGE_FAMILY: &str = "table bridge aio { chain probe \
+     { type filter hook prerouting priority -200; policy accept; ether type arp accept; }; }\n";
+
+/// The cloud's two tables as nft prints them, of packets and of frames; nothing for one that is not
+/// there.
+type Listing = (Option<String>, Option<String>);
+
+async fn list_tables(table: &str) -> Listing {
+    let list = |family: &'static str| async move {
+        run("look at the firewall", "nft", &["list", "table", family, table], "").await.ok()
+    };
+    tokio::join!(list("inet"), list("bridge"))
 }
 
 /// Ties what was asked for to what nft made of it.
-fn fingerprint(spec: &HostNetworkSpec, listing: &str) -> String {
-    let digest = Sha256::digest(format!("{}\n{listing}", rules::ruleset(spec)));
+fn fingerprint(spec: &HostNetworkSpec, listing: &Listing) -> String {
+    let asked = [rules::ruleset(spec), pins::ruleset(spec)].concat();
+    let digest = Sha256::digest(format!("{asked}\n{listing:?}"));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,5 +1,5 @@
-//! `aio __hook pre-start|post-stop ROOT-FILE`: what LXC calls before a start and after a stop, so
-//! that a plain `lxc-start` works too. Runs as root in the host's namespaces, with one thread.
+//! `aio __hook pre-start|start-host|post-stop RECORD`: what LXC calls before a start, when namespaces
+//! and links are there, and after a stop, so that a plain `lxc-start` works too. Runs as root in the host's namespaces, with one thread.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::publication::Place;
 use super::root::Root;
-use super::{LXC_PATH, log};
+use super::{LXC_PATH, filter, log};
 use crate::error::{Error, Result, ResultExt};
 
 /// The part of a container's record that hooks read.
@@ -59,10 +59,19 @@ fn run(which: &str, file: &Path) -> Result<()> {
             }
             Ok(())
         }
+        "start-host" => filter::load(init_pid()?, file),
         // Both, whichever fails.
         "post-stop" => record.place.remove().and(record.root.unmount()),
         _ => Err(Error::failed(format!("there is no hook `{which}`"))),
     }
+}
+
+/// The process that becomes the container's init, as liblxc tells this hook.
+fn init_pid() -> Result<u32> {
+    let told = std::env::var("LXC_PID").ok().and_then(|pid| pid.parse().ok());
+    told.ok_or_else(|| {
+        Error::failed("find the container's namespaces").because("liblxc sets no LXC_PID")
+    })
 }
 
 /// On a host with AppArmor `lxc-start` runs under a profile that allows neither cloned mounts nor

@@ -12,6 +12,7 @@ pub mod attach;
 pub mod bounded;
 pub mod container;
 pub mod files;
+pub mod filter;
 pub mod helper;
 pub mod hook;
 pub mod inside;

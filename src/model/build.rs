@@ -1,7 +1,7 @@
 //! From profiles, choices and host facts to the desired [`Cloud`]. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::addresses::{self, Identity, Member, Recorded};
 use super::cloud::Cloud;
@@ -105,6 +105,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         release: inputs.release.clone(),
         scenario: inputs.scenario.to_owned(),
         networks: inputs.networks.clone(),
+        resolvers: Some(own_resolvers(inputs.facts)),
         services,
         containers,
         layers: stack.layers,
@@ -205,12 +206,22 @@ fn container(
     }
 }
 
-/// The host's resolvers that containers can reach.
+/// What containers have as `/etc/resolv.conf`.
 fn resolver(facts: &HostFacts) -> String {
-    let reachable = facts.network.resolvers.iter().filter(|address| match address {
-        IpAddr::V4(address) => !address.is_loopback(),
+    reachable_resolvers(facts).map(|address| format!("nameserver {address}\n")).collect()
+}
+
+/// The host's resolvers that containers can reach.
+fn reachable_resolvers(facts: &HostFacts) -> impl Iterator<Item = Ipv4Addr> {
+    facts.network.resolvers.iter().filter_map(|address| match address {
+        IpAddr::V4(address) => (!address.is_loopback()).then_some(*address),
         // Containers have no IPv6 way out.
-        IpAddr::V6(_) => false,
-    });
-    reachable.map(|address| format!("nameserver {address}\n")).collect()
+        IpAddr::V6(_) => None,
+    })
+}
+
+/// Those of them that the host runs itself, on an address of its own.
+fn own_resolvers(facts: &HostFacts) -> Vec<Ipv4Addr> {
+    let own = |address: &Ipv4Addr| facts.network.addresses.iter().any(|it| it.address == *address);
+    reachable_resolvers(facts).filter(own).collect()
 }

@@ -1,6 +1,7 @@
 //! The whole desired cloud as one value: what `plan` compares with the host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,11 @@ pub struct Cloud {
     pub scenario: String,
     /// Networks.
     pub networks: Networks,
+    /// Addresses of the host itself at which containers ask for names. Absent in what an `aio` of
+    /// before recorded, which let everybody in everywhere: its profiles do not say who listens to
+    /// whom, so nothing is closed until the next `bootstrap`.
+    #[serde(default)]
+    pub resolvers: Option<Vec<Ipv4Addr>>,
     /// Deployed services, a service after those that it needs.
     pub services: Vec<ServiceProfile>,
     /// Containers, in the order of the services, kinds and members.

@@ -146,6 +146,8 @@ pub enum Ability {
     Veth,
     /// nf_tables with connection tracking and address translation.
     NfTables,
+    /// nf_tables on frames of bridges: addresses of containers pinned to their interfaces.
+    BridgeTables,
     /// `/dev/net/tun`.
     Tun,
     /// Limits of memory by control group.
@@ -156,13 +158,14 @@ pub enum Ability {
 
 impl Ability {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Overlayfs,
         Self::IdMappedMounts,
         Self::UserNamespaces,
         Self::Bridge,
         Self::Veth,
         Self::NfTables,
+        Self::BridgeTables,
         Self::Tun,
         Self::MemoryLimits,
         Self::CpuWeights,
@@ -177,6 +180,7 @@ impl Ability {
             Self::Bridge => "bridges",
             Self::Veth => "veth pairs",
             Self::NfTables => "nf_tables with address translation",
+            Self::BridgeTables => "nf_tables on bridges",
             Self::Tun => "/dev/net/tun",
             Self::MemoryLimits => "memory limits by control group",
             Self::CpuWeights => "shares of the processors by control group",

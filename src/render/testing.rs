@@ -81,6 +81,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
             virtual_address: Ipv4Addr::new(172, 29, 236, 101),
             exposed_address: None,
         },
+        resolvers: Some(Vec::new()),
         services: vec![profiles.services["galera"].clone(), profiles.services["heat"].clone()],
         containers: vec![
             container("galera", "galera", 1),
@@ -208,6 +209,7 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
         release: profiles.releases.values().next().unwrap().clone(),
         scenario: scenario.scenario.clone(),
         networks: networks.networks,
+        resolvers: Some(Vec::new()),
         services: services.cloned().collect(),
         containers,
         layers: Vec::new(),

@@ -56,6 +56,26 @@ impl Action for Network {
     }
 }
 
+/// What containers let in: before one of them starts, so that those it talks to let it in.
+pub struct Filters {
+    /// Rules by full name.
+    pub filters: BTreeMap<String, String>,
+}
+
+#[async_trait]
+impl Action for Filters {
+    async fn observe(&self, context: &StepContext) -> Result<Observation> {
+        Ok(match context.host.containers.filters_differ(&self.filters).await? {
+            Some(reason) => Observation::Wrong(reason),
+            None => Observation::Right,
+        })
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        context.host.containers.apply_filters(&self.filters).await
+    }
+}
+
 /// The copy of the binary that LXC's hooks call.
 pub struct Binary;
 
@@ -108,12 +128,7 @@ mod tests {
 
     fn spec() -> HostNetworkSpec {
         let choice = ranges::choose("aio1", &BTreeMap::new(), &NetworkFacts::default()).unwrap();
-        HostNetworkSpec {
-            cloud: "aio1".to_owned(),
-            networks: choice.networks.networks,
-            virtual_address: choice.networks.virtual_address,
-            exposed: Vec::new(),
-        }
+        HostNetworkSpec::closed("aio1", &choice.networks)
     }
 
     #[tokio::test]

@@ -433,7 +433,18 @@ fn passes(cloud: &Cloud) {
     assert_eq!(answer.stdout, ANSWER, "{}", answer.stderr);
     cloud.ok(&["verify"]);
     stranger(&cloud.address("cache", 1));
+    nobody_reaches_the_host(cloud);
     assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+}
+
+/// Whatever a firewall lets into the host, no container opens a connection there.
+fn nobody_reaches_the_host(cloud: &Cloud) {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let gateway = "$(ip route show default | cut -d' ' -f3)";
+    let knock = format!("exec 3<>/dev/tcp/{gateway}/{port}");
+    let said = cloud.run(&["attach", "cache", "--", "timeout", "5", "bash", "-uc", &knock]).status;
+    assert_ne!(said, 0, "a container reached the host");
 }
 
 /// Somebody on a network beside the host's does not get in.

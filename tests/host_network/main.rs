@@ -18,7 +18,7 @@ use aio::host::facts::{self, Depth};
 use aio::host::network::RealNetwork;
 use aio::host::settings::RealSettings;
 use aio::host::subids;
-use aio::host::{HostNetwork, HostNetworkSpec, Settings};
+use aio::host::{HostNetwork, HostNetworkSpec, Port, Settings};
 use aio::model::facts::{Ability, HostAddress, NetworkFacts, Presence};
 use aio::model::network::NetworkRole;
 use aio::model::ranges;
@@ -101,12 +101,7 @@ fn spec(cloud: &str, others: &[&HostNetworkSpec]) -> HostNetworkSpec {
         facts.clouds.insert(other.cloud.clone(), ranges);
     }
     let choice = ranges::choose(cloud, &BTreeMap::new(), &facts).unwrap();
-    HostNetworkSpec {
-        cloud: cloud.to_owned(),
-        networks: choice.networks.networks,
-        virtual_address: choice.networks.virtual_address,
-        exposed: Vec::new(),
-    }
+    HostNetworkSpec::closed(cloud, &choice.networks)
 }
 
 /// A container of the cloud: on the NAT and the management network, with these host numbers.
@@ -129,6 +124,33 @@ fn container(spec: &HostNetworkSpec, nat: u32, management: u32) -> (Machine, Str
         own = address.to_string();
     }
     (machine, own)
+}
+
+fn host_address(spec: &HostNetworkSpec, role: NetworkRole) -> String {
+    spec.networks.iter().find(|it| it.role == role).unwrap().host_address.to_string()
+}
+
+/// A user's server with an address of the provider network: that, and itself.
+fn guest(spec: &HostNetworkSpec) -> (Machine, String) {
+    let provider = spec.networks.iter().find(|it| it.role == NetworkRole::Provider).unwrap();
+    let (first, _) = ranges::pool(NetworkRole::Provider, provider.range).unwrap();
+    let guest = Machine::new();
+    let address = format!("{first}/{}", provider.range.prefix);
+    guest.plug_into(&provider.bridge, "eth0", "guest", &address);
+    guest.sh(&format!("ip route add default via {}", provider.host_address));
+    (guest, first.to_string())
+}
+
+/// A script that sends one echo request and ends well with its answer.
+fn ping(from: &str, to: &str) -> String {
+    format!(
+        "python3 -c 'import socket
+with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as out:
+    out.settimeout(1)
+    out.bind((\"{from}\", 0))
+    out.sendto(bytes.fromhex(\"0800f7fd00010001\"), (\"{to}\", 0))
+    out.recv(100)' 2>/dev/null"
+    )
 }
 
 #[test]
@@ -157,7 +179,6 @@ fn containers_reach_the_world_and_nobody_but_the_host_reaches_them() {
     assert!(world.outside.connect("172.29.236.100:5001").is_err());
     assert!(world.outside.connect("10.0.4.1:5001").is_err());
     assert_eq!(world.outside.connect("198.51.100.1:5001").unwrap(), "198.51.100.2");
-    assert_eq!(one.connect("172.29.236.100:5001").unwrap(), "172.29.236.120");
 
     // The proof that it is the firewall that keeps it out.
     sh("nft flush chain inet aio_aio1 guard");
@@ -174,38 +195,260 @@ fn containers_reach_the_world_and_nobody_but_the_host_reaches_them() {
 }
 
 #[test]
-fn a_guest_on_the_provider_network_is_reached_from_the_host_and_from_containers() {
+fn a_guest_is_reached_from_the_cloud_and_reaches_of_it_what_is_meant_for_guests() {
     if !in_own_namespace(
-        "a_guest_on_the_provider_network_is_reached_from_the_host_and_from_containers",
+        "a_guest_is_reached_from_the_cloud_and_reaches_of_it_what_is_meant_for_guests",
     ) {
         return;
     }
     let world = World::new();
-    let spec = spec("aio1", &[]);
+    let mut spec = spec("aio1", &[]);
+    spec.guest_ports = [5000].into();
     world.apply(&spec);
     world.route_from_outside(&spec);
     let (container, own) = container(&spec, 20, 120);
-    let provider = spec.networks.iter().find(|it| it.role == NetworkRole::Provider).unwrap();
-    let (first, _) = ranges::pool(NetworkRole::Provider, provider.range).unwrap();
-    let guest = Machine::new();
-    let address = format!("{first}/{}", provider.range.prefix);
-    guest.plug_into(&provider.bridge, "eth0", "guest", &address);
-    guest.sh(&format!("ip route add default via {}", provider.host_address));
+    let (balancer, virtual_address) = self::container(&spec, 21, 101);
+    let (guest, first) = guest(&spec);
     let server = guest.serve(&format!("{first}:80"));
     let target = format!("{first}:80");
 
-    assert_eq!(connect_here(&target).unwrap(), provider.host_address.to_string());
+    assert_eq!(connect_here(&target).unwrap(), host_address(&spec, NetworkRole::Provider));
     assert_eq!(
         container.connect(&target).unwrap(),
         "10.0.4.20",
         "by its default route, untranslated"
     );
     assert_eq!(guest.connect(OUTSIDE).unwrap(), "198.51.100.1", "under the host's address");
-    let inside = container.serve(&format!("{own}:5000"));
-    assert_eq!(guest.connect(&format!("{own}:5000")).unwrap(), first.to_string());
+    let inside = ["0.0.0.0:5000", "0.0.0.0:3306"].map(|port| balancer.serve(port));
+    let public = format!("{virtual_address}:5000");
+    assert_eq!(guest.connect(&public).unwrap(), first);
+    assert!(guest.connect(&format!("{virtual_address}:3306")).is_err());
     assert!(world.outside.connect(&target).is_err());
 
-    drop((server, inside, container, guest));
+    // Nothing else of the cloud, by whichever of its networks.
+    let others = ["5000", "11211"].map(|port| container.serve(&format!("0.0.0.0:{port}")));
+    for attacked in [own.as_str(), "10.0.4.20"] {
+        assert!(guest.connect(&format!("{attacked}:5000")).is_err(), "{attacked}");
+        assert!(guest.connect(&format!("{attacked}:11211")).is_err(), "{attacked}");
+    }
+    // Nor under another's address, where the answer would not even have to come back.
+    let forged = "172.29.236.121";
+    guest.sh(&format!("ip address add {forged}/32 dev eth0"));
+    container.sh(&format!(
+        "nft 'table inet seen {{ chain those {{ type filter hook prerouting priority 0; \
+         ip saddr {forged} counter; }}; }}'"
+    ));
+    guest.sh(&format!("{} || true", ping(forged, &own)));
+    let seen = container.sh("nft list table inet seen");
+    assert!(seen.contains("packets 0"), "{seen}");
+
+    // The proof that it is the firewall.
+    sh("nft flush chain inet aio_aio1 forwarded");
+    assert_eq!(guest.connect(&format!("{own}:11211")).unwrap(), first);
+
+    drop((server, inside, others, container, balancer, guest));
+    world.remove(&spec);
+}
+
+#[test]
+fn nothing_inside_opens_a_connection_to_the_host() {
+    if !in_own_namespace("nothing_inside_opens_a_connection_to_the_host") {
+        return;
+    }
+    let world = World::new();
+    let closed = spec("aio1", &[]);
+    world.apply(&closed);
+    let (container, own) = container(&closed, 20, 120);
+    let (guest, _) = guest(&closed);
+    serve_here("0.0.0.0:5001");
+    serve_here("198.51.100.1:53");
+    let provider = host_address(&closed, NetworkRole::Provider);
+    for address in ["198.51.100.1", "172.29.236.100", "10.0.4.1", &provider] {
+        assert!(container.connect(&format!("{address}:5001")).is_err(), "{address}");
+        assert!(guest.connect(&format!("{address}:5001")).is_err(), "{address}");
+    }
+    assert!(container.connect("198.51.100.1:53").is_err());
+    assert_eq!(world.outside.connect("198.51.100.1:5001").unwrap(), "198.51.100.2");
+    // The other way round, and a ping, as before.
+    let server = container.serve(&format!("{own}:5000"));
+    assert_eq!(connect_here(&format!("{own}:5000")).unwrap(), "172.29.236.100");
+    container.sh(&ping("10.0.4.20", "10.0.4.1"));
+
+    // A host that resolves names for its containers goes on doing so.
+    let resolving =
+        HostNetworkSpec { resolvers: Some(vec!["198.51.100.1".parse().unwrap()]), ..closed };
+    world.apply(&resolving);
+    assert_eq!(container.connect("198.51.100.1:53").unwrap(), "10.0.4.20");
+    assert!(guest.connect("198.51.100.1:53").is_ok());
+    assert!(container.connect("198.51.100.1:5001").is_err());
+    assert!(container.connect("172.29.236.100:53").is_err());
+
+    sh("nft flush chain inet aio_aio1 inward");
+    assert!(container.connect("172.29.236.100:5001").is_ok(), "it was the firewall");
+    drop((server, container, guest));
+    world.remove(&resolving);
+}
+
+/// What `container` has plugged in, pinned.
+fn pinned(spec: &HostNetworkSpec, numbers: &[(u32, u32)]) -> Vec<Port> {
+    let of = |(nat, management): &(u32, u32)| -> Vec<Port> {
+        let all = [(NetworkRole::Nat, *nat), (NetworkRole::Management, *management)];
+        let address = |(role, number): (NetworkRole, u32)| {
+            spec.networks.iter().find(|it| it.role == role).unwrap().range.address(number)
+        };
+        all.map(|(role, number)| {
+            let name = format!("{}{number}{}", &spec.cloud, role.interface());
+            Port {
+                mac: format!("00:16:3e:00:{:02x}:{:02x}", number % 256, role as u8),
+                name,
+                addresses: all.map(address).into(),
+                switch: false,
+                pool: None,
+            }
+        })
+        .into()
+    };
+    numbers.iter().flat_map(of).collect()
+}
+
+/// Announces an address as that of a hardware address, to all on an interface.
+fn announce(interface: &str, address: &str, mac: &str) -> String {
+    format!(
+        "python3 -c 'import socket
+mac, address = bytes.fromhex(\"{mac}\".replace(\":\", \"\")), socket.inet_aton(\"{address}\")
+everybody = bytes.fromhex(\"ff\" * 6)
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+    out.bind((\"{interface}\", 0))
+    out.send(everybody + mac + bytes.fromhex(\"08060001080006040002\")
+             + mac + address + everybody + address)'"
+    )
+}
+
+#[test]
+fn a_container_speaks_under_its_own_addresses_alone() {
+    if !in_own_namespace("a_container_speaks_under_its_own_addresses_alone") {
+        return;
+    }
+    let world = World::new();
+    let before = snapshot();
+    let mut spec = spec("aio1", &[]);
+    let provider = spec.networks.iter().find(|it| it.role == NetworkRole::Provider).unwrap();
+    spec.ports = pinned(&spec, &[(20, 120), (21, 121)]);
+    spec.ports.push(Port {
+        name: "guest".to_owned(),
+        mac: "00:16:3e:00:ff:ff".to_owned(),
+        addresses: [provider.range.address(150)].into(),
+        switch: true,
+        pool: ranges::pool(NetworkRole::Provider, provider.range),
+    });
+    world.apply(&spec);
+    let (one, address) = container(&spec, 20, 120);
+    let (two, _) = container(&spec, 21, 121);
+    let mac_of = |name: &str| spec.ports.iter().find(|it| it.name == name).unwrap().mac.clone();
+    let (nat, management) = (mac_of("aio120eth0"), mac_of("aio1120eth1"));
+    let server = one.serve(&format!("{address}:5000"));
+    assert!(two.connect(&format!("{address}:5000")).is_err(), "under another hardware address");
+    for (machine, number) in [(&one, 120), (&two, 121)] {
+        let nat = mac_of(&format!("aio1{}eth0", number - 100));
+        let management = mac_of(&format!("aio1{number}eth1"));
+        machine.sh(&format!(
+            "ip link set dev eth0 address {nat}; ip link set dev eth1 address {management}"
+        ));
+    }
+    assert_eq!(two.connect(&format!("{address}:5000")).unwrap(), "172.29.236.121");
+    // By its default route, under the address that was asked.
+    two.sh("ip route add 172.29.248.0/22 via 10.0.4.1 src 172.29.236.121");
+    two.sh(&ping("172.29.236.121", &host_address(&spec, NetworkRole::Provider)));
+
+    // Nobody believes that it is another: neither by what it announces, nor by what it sends.
+    let believed =
+        || sh("ip neigh show 172.29.236.120 dev aio1-mgmt; bridge fdb show br aio1-mgmt");
+    connect_here(&format!("{address}:5000")).unwrap();
+    let right = believed();
+    assert!(right.contains(&management) && !right.contains(&nat));
+    let own = mac_of("aio1121eth1");
+    two.sh(&announce("eth1", &address, &own));
+    two.sh(&announce("eth1", &address, &management));
+    two.sh(&format!("ip address add {address}/32 dev eth1"));
+    two.sh(&format!("{} || true", ping(&address, "172.29.236.100")));
+    two.sh(&format!("ip address delete {address}/32 dev eth1"));
+    assert_eq!(believed(), right);
+
+    // A switch's port has many hardware addresses, and addresses of users' servers alone.
+    let (guest, first) = guest(&spec);
+    assert!(guest.connect(OUTSIDE).is_ok());
+    guest.sh("ip link set dev eth0 address fa:16:3e:00:00:01");
+    assert!(guest.connect(OUTSIDE).is_ok());
+    for stolen in ["172.29.248.100", "172.29.248.151", "172.29.236.121"] {
+        guest.sh(&announce("eth0", stolen, "fa:16:3e:00:00:01"));
+    }
+    guest.sh(&announce("eth0", &first, &management));
+    let said = sh("ip neigh show dev aio1-prov; bridge fdb show br aio1-prov");
+    assert!(!said.contains(&management) && !said.contains("172.29.248.151"), "{said}");
+
+    // The proof that it is the table.
+    sh("nft flush table bridge aio_aio1");
+    assert!(world.differs(&spec).unwrap().contains("firewall table"));
+    two.sh(&announce("eth1", &address, &own));
+    assert!(sh("ip neigh show 172.29.236.120 dev aio1-mgmt").contains(&own));
+    drop((server, one, two, guest));
+    world.remove(&spec);
+    assert_unchanged(&before);
+}
+
+/// Sends one router advertisement, for a prefix and as the default router, to all on `eth1`.
+const ADVERTISE: &str = r#"
+import socket, struct, ipaddress
+prefix = ipaddress.IPv6Address("2001:db8:66::").packed
+packet = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
+packet += struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 86400, 0) + prefix
+index = socket.if_nametoindex("eth1")
+with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as out:
+    out.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    out.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    out.sendto(packet, ("ff02::1", 0, 0, index))
+"#;
+
+#[test]
+fn a_container_does_not_become_the_hosts_router() {
+    if !in_own_namespace("a_container_does_not_become_the_hosts_router") {
+        return;
+    }
+    let world = World::new();
+    let spec = spec("aio1", &[]);
+    world.apply(&spec);
+    let (container, _) = container(&spec, 20, 120);
+    let believed = || {
+        // Without waiting for the answers of nobody to the question whose address it is.
+        container.sh("ip -6 address add fe80::66/64 dev eth1 nodad 2>/dev/null || true");
+        container.sh(&format!("python3 - <<'END'\n{ADVERTISE}END"));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        sh("ip -6 route show; ip -6 address show dev aio1-mgmt")
+    };
+    assert!(!believed().contains("aio1-mgmt"));
+
+    // Each of the two alone is enough, and what was turned back is noticed.
+    sh("nft flush chain inet aio_aio1 guard");
+    assert!(!believed().contains("aio1-mgmt"));
+    world.apply(&spec);
+    let open = "cd /proc/sys/net/ipv6/conf/aio1-mgmt; \
+                echo 0 > disable_ipv6; echo 1 > accept_ra; echo 1 > autoconf; \
+                ip -6 address add fe80::99/64 dev aio1-mgmt nodad";
+    sh(open);
+    assert_eq!(world.differs(&spec).unwrap(), "the bridge `aio1-mgmt` would take IPv6");
+    let said = believed();
+    assert!(!said.contains("default via"), "{said}");
+    world.apply(&spec);
+    assert!(!believed().contains("aio1-mgmt"));
+
+    // It is believed where neither is.
+    sh(open);
+    sh("nft flush chain inet aio_aio1 guard");
+    let said = believed();
+    assert!(said.contains("default via") && said.contains("2001:db8:66:"), "{said}");
+    world.apply(&spec);
+    assert!(!sh("ip -6 route show").contains("aio1-mgmt"), "and forgotten again");
+    drop(container);
     world.remove(&spec);
 }
 
@@ -414,7 +657,7 @@ fn facts_are_what_is_there() {
     let state = tempfile::tempdir().unwrap();
     let facts = block_on(facts::read(&state.path().join("not/made/yet"), Depth::Thorough));
     assert_eq!(snapshot(), before, "looking changes nothing");
-    for ability in [Ability::Bridge, Ability::Veth, Ability::NfTables] {
+    for ability in [Ability::Bridge, Ability::Veth, Ability::NfTables, Ability::BridgeTables] {
         assert_eq!(facts.abilities[&ability], Presence::yes("tried"), "{ability:?}");
     }
     assert_eq!(facts.network.forward_chains[0].owner, "docker");
@@ -458,12 +701,7 @@ fn the_real_host_is_left_as_it_was() {
         let network = RealNetwork::new(RUN_DIR);
         let facts = facts::read(&paths.state_dir, Depth::Quick).await;
         let choice = ranges::choose(CLOUD, &BTreeMap::new(), &facts.network).unwrap();
-        let spec = HostNetworkSpec {
-            cloud: CLOUD.to_owned(),
-            networks: choice.networks.networks,
-            virtual_address: choice.networks.virtual_address,
-            exposed: Vec::new(),
-        };
+        let spec = HostNetworkSpec::closed(CLOUD, &choice.networks);
         // Leftovers of a run that was killed.
         network.remove(&spec).await.unwrap();
         settings.release().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::profile::{Cluster, ClusterSize, ContainerKind, File, Probe};
+use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe};
 use crate::model::network::NetworkRole;
 
 use super::FileCheck;
@@ -34,6 +34,7 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
             )
         });
     }
+    check_listeners(file, name, kind);
     check_layers(file, kind);
     for other in &kind.after {
         file.known_kind(other);
@@ -62,6 +63,40 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     check_files(file, name, kind);
     if let Some(cluster) = &kind.cluster {
         check_cluster(file, name, kind, cluster);
+    }
+}
+
+fn check_listeners(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
+    let mut seen = BTreeSet::new();
+    for listener in &kind.listens {
+        file.expect(!listener.ports.is_empty(), "listens", || {
+            format!("`{name}` listens on no port in one of its `listens`")
+        });
+        file.expect(!listener.from.is_empty(), "listens", || {
+            format!(
+                "`{name}` lets nobody in at port {}: the host is let in anyway",
+                listener.ports.first().map(ToString::to_string).unwrap_or_default()
+            )
+        });
+        for client in listener.from.iter().filter(|client| *client != EVERYONE) {
+            file.known_kind(client);
+        }
+        for ports in &listener.ports {
+            file.expect(seen.insert((listener.protocol, *ports)), "listens", || {
+                let protocol = listener.protocol.name();
+                format!("`{name}` has the {protocol} port {ports} twice in its `listens`")
+            });
+        }
+    }
+    for server in &kind.client_of {
+        file.known_kind(server);
+        let listens = file
+            .profiles()
+            .kinds()
+            .any(|(other, _, definition)| other == server && !definition.listens.is_empty());
+        file.expect(listens, server, || {
+            format!("`{name}` is a client of `{server}`, which has no `listens`")
+        });
     }
 }
 

@@ -24,6 +24,9 @@ pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     for frontend in &service.frontends {
         check_frontend(file, frontend);
     }
+    for frontend in &service.guests_reach {
+        file.known_frontend(frontend);
+    }
     check_setup(file, service);
     check_leave(file, &service.leave);
     check_roles(file, service);

@@ -24,6 +24,8 @@ containers:
     unaddressed: [storage]
     devices: [/dev/net/tun]
     nesting: true
+    listens: [{ports: [5672, 6800-7300], from: [heat_engine, everyone]}]
+    client_of: [heat_engine]
     memory: {idle_mib: 1, limit_mib: 2}
     data:
       - {path: /var/lib/heat, owner: "heat:heat", mode: "0750"}
@@ -373,4 +375,24 @@ fn all_mistakes_are_told_at_once() {
     let error = checked("services/heat.yml", "template: heat/", "template: haet/").unwrap_err();
     assert_eq!(error.message, "the profiles have 2 mistakes");
     assert!(error.causes[0].contains("(did you mean `heat/heat.conf`?)"), "{error:?}");
+}
+
+#[test]
+fn listeners() {
+    heat(
+        "from: [heat_engine,",
+        "from: [heat_engin,",
+        "there is no container kind `heat_engin`",
+        Some("heat_engine"),
+    );
+    heat("from: [heat_engine, everyone]", "from: []", "lets nobody in at port 5672", None);
+    heat("[5672, 6800-7300]", "[5672, 5672]", "the tcp port 5672 twice", None);
+    heat("[5672, 6800-7300]", "[]", "listens on no port", None);
+    heat("client_of: [heat_engine]", "client_of: [balancer]", "which has no `listens`", None);
+    heat(
+        "needs: [base]",
+        "needs: [base]\nguests_reach: [bas]",
+        "there is no frontend `bas`",
+        Some("base"),
+    );
 }

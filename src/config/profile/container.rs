@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
 use super::file::{File, root_root};
+use super::listener::Listener;
 use super::unit::Unit;
 
 /// A kind of container; its members differ in number, name and address alone.
@@ -58,6 +59,14 @@ pub struct ContainerKind {
     /// service `needs` is there anyway. Other kinds of a service are started beside each other.
     #[serde(default)]
     pub after: Vec<String>,
+    /// What it lets in beside the host and the load balancer, which reaches what stands behind a
+    /// frontend. Nobody else opens a connection to it.
+    #[serde(default)]
+    pub listens: Vec<Listener>,
+    /// Kinds that do not name this one in their `listens`, and let it in there all the same: for a
+    /// service that uses one of another profile without the load balancer between.
+    #[serde(default)]
+    pub client_of: Vec<String>,
     /// What it uses and may use.
     pub memory: Memory,
     /// Its share of the processors where they are short, beside the 100 of any other kind: 1 to 10000,

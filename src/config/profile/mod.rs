@@ -13,6 +13,7 @@ mod file;
 mod frontend;
 mod identity;
 mod leave;
+mod listener;
 mod setup;
 mod stores;
 mod unit;
@@ -30,6 +31,7 @@ pub use identity::{
     CatalogService, Domain, Identity, IdentityServer, Project, RoleAssignment, User,
 };
 pub use leave::{Ask, ForgetCommand, Leave, Refusal};
+pub use listener::{EVERYONE, Listener, Ports, Protocol};
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Binding, Database, LimitedUser, Queue, SqlServer, TopicLimit};
 pub use unit::{PATIENCE_SECS, Unit, UnitStart};
@@ -63,6 +65,10 @@ pub struct ServiceProfile {
     /// What HAProxy serves on the virtual address.
     #[serde(default)]
     pub frontends: Vec<Frontend>,
+    /// Names of frontends, of any service, that the servers which this service makes for users must
+    /// reach at the virtual address. Those that are exposed all servers reach, no others any.
+    #[serde(default)]
+    pub guests_reach: Vec<String>,
     /// Commands that prepare the service before its units start, in order.
     #[serde(default)]
     pub setup: Vec<SetupCommand>,

@@ -102,7 +102,7 @@ pub(super) fn render(definition: &Definition<'_>) -> String {
 }
 
 fn add_hooks(lines: &mut Lines, definition: &Definition<'_>) {
-    for hook in ["pre-start", "post-stop"] {
+    for hook in ["pre-start", "start-host", "post-stop"] {
         let (binary, record) = (quoted(definition.binary), quoted(definition.record));
         lines.add(&format!("lxc.hook.{hook}"), format!("{binary} __hook {hook} {record}"));
     }

@@ -8,6 +8,7 @@ mod cgroup;
 mod client;
 mod config;
 mod definition;
+mod filter;
 pub mod limits;
 mod lookup;
 mod read;
@@ -199,6 +200,16 @@ impl Containers for RealContainers {
             .map_err(|error| error.context(format!("define container `{}`", container.name)))?;
         let wanted = container.clone();
         self.blocking(move |inner| inner.finish_definition(&wanted)).await
+    }
+
+    async fn filters_differ(&self, filters: &BTreeMap<String, String>) -> Result<Option<String>> {
+        let filters = filters.clone();
+        self.blocking(move |inner| inner.filters_differ(&filters)).await
+    }
+
+    async fn apply_filters(&self, filters: &BTreeMap<String, String>) -> Result<()> {
+        let filters = filters.clone();
+        self.blocking(move |inner| inner.apply_filters(&filters)).await
     }
 
     async fn start(&self, name: &str) -> Result<()> {

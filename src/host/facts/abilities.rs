@@ -3,14 +3,14 @@
 //! Root tries in a network namespace of its own, which goes with the process: nothing of the host
 //! changes. Others derive from the kernel's lists of drivers and from its version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use super::drivers::Drivers;
-use crate::host::HostNetworkSpec;
-use crate::host::network::rules;
+use crate::host::network::{pins, rules};
 use crate::host::tool::run;
+use crate::host::{HostNetworkSpec, Port};
 use crate::model::facts::{
     Ability, Answer, CgroupLayout, KernelFacts, NetworkFacts, Presence, StorageFacts,
 };
@@ -51,7 +51,12 @@ async fn attempt(ability: Ability) -> Option<Presence> {
             let args = ["link", "add", "name", "a", "type", "veth", "peer", "name", "b"];
             unshared("ip", &args, "").await
         }
-        Ability::NfTables => unshared("nft", &["-f", "-"], &sample_rules()?).await,
+        Ability::NfTables => {
+            unshared("nft", &["-f", "-"], &rules::ruleset(&sample_network()?)).await
+        }
+        Ability::BridgeTables => {
+            unshared("nft", &["-f", "-"], &pins::ruleset(&sample_network()?)).await
+        }
         _ => return None,
     };
     match outcome {
@@ -77,15 +82,23 @@ async fn unshared(program: &str, args: &[&str], input: &str) -> Result<(), Strin
     })
 }
 
-/// Rules with everything that a cloud's table may have.
-fn sample_rules() -> Option<String> {
+/// A network whose tables have everything that a cloud's may have.
+fn sample_network() -> Option<HostNetworkSpec> {
     let choice = ranges::choose("probe", &BTreeMap::new(), &NetworkFacts::default()).ok()?;
-    Some(rules::ruleset(&HostNetworkSpec {
-        cloud: "probe".to_owned(),
-        networks: choice.networks.networks,
-        virtual_address: choice.networks.virtual_address,
+    let port = |name: &str, switch| Port {
+        name: name.to_owned(),
+        mac: "00:16:3e:00:00:01".to_owned(),
+        addresses: [[192, 0, 2, 1].into()].into(),
+        switch,
+        pool: switch.then(|| ([192, 0, 2, 2].into(), [192, 0, 2, 3].into())),
+    };
+    Some(HostNetworkSpec {
         exposed: vec![([192, 0, 2, 1].into(), 1, 1)],
-    }))
+        guest_ports: BTreeSet::from([1]),
+        resolvers: Some(vec![[192, 0, 2, 1].into()]),
+        ports: vec![port("a", false), port("b", true)],
+        ..HostNetworkSpec::closed("probe", &choice.networks)
+    })
 }
 
 fn derive(
@@ -101,6 +114,8 @@ fn derive(
         Ability::Bridge => drivers.find("bridge", "CONFIG_BRIDGE"),
         Ability::Veth => drivers.find("veth", "CONFIG_VETH"),
         Ability::NfTables => nf_tables(drivers),
+        // A part of nf_tables, no module of its own.
+        Ability::BridgeTables => drivers.find("nf_tables", "CONFIG_NF_TABLES_BRIDGE"),
         Ability::Tun if Path::new("/dev/net/tun").exists() => Presence::yes("the device is there"),
         Ability::Tun => drivers.find("tun", "CONFIG_TUN"),
         Ability::MemoryLimits => controller(kernel.cgroup, "memory"),

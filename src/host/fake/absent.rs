@@ -53,6 +53,12 @@ impl Containers for Absent {
     async fn define(&self, _: &Container) -> Result<()> {
         no("containers")
     }
+    async fn filters_differ(&self, _: &BTreeMap<String, String>) -> Result<Option<String>> {
+        no("containers")
+    }
+    async fn apply_filters(&self, _: &BTreeMap<String, String>) -> Result<()> {
+        no("containers")
+    }
     async fn start(&self, _: &str) -> Result<()> {
         no("containers")
     }

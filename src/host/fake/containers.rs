@@ -33,6 +33,8 @@ struct Inner {
     containers: BTreeMap<String, Made>,
     /// Files of data directories, by the directory on the host and the path inside.
     data: BTreeMap<String, BTreeMap<String, ContainerFile>>,
+    /// What containers let in.
+    filters: BTreeMap<String, String>,
     failures: Vec<Failure>,
     calls: Vec<String>,
     answers: Vec<Answer>,
@@ -215,6 +217,16 @@ impl Containers for FakeContainers {
             Some(None) => ContainerState::Stopped,
             Some(Some(init_pid)) => ContainerState::Running { init_pid },
         })
+    }
+
+    async fn filters_differ(&self, filters: &BTreeMap<String, String>) -> Result<Option<String>> {
+        let kept = &self.inner.lock().unwrap().filters;
+        Ok((kept != filters).then(|| "other rules are kept".to_owned()))
+    }
+
+    async fn apply_filters(&self, filters: &BTreeMap<String, String>) -> Result<()> {
+        self.inner.lock().unwrap().filters = filters.clone();
+        Ok(())
     }
 
     async fn definition_differs(&self, container: &Container) -> Result<Option<String>> {

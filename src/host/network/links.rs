@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::super::HostNetworkSpec;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::addresses::bridge_mac;
-use crate::model::network::Range;
+use crate::model::network::{Network, Range};
 use crate::model::ranges::guard_metric;
 
 /// Input of one `ip -json -details -batch -` that prints all that [`Observed::parse`] needs.
@@ -100,7 +100,7 @@ impl Observed {
             .collect()
     }
 
-    /// What makes bridges and their addresses right.
+    /// What makes bridges and their addresses right, but for [`Self::raised`].
     ///
     /// # Errors
     /// When something that is no bridge has a bridge's name.
@@ -136,15 +136,19 @@ impl Observed {
                     format!("address replace {local}/{prefix} dev {bridge}"),
                 );
             }
-            if !link.is_some_and(|link| link.up) {
-                // The networks are IPv4 alone: no link-local address by which to go round the guard.
-                add(
-                    format!("the bridge `{bridge}` is down"),
-                    format!("link set dev {bridge} addrgenmode none up"),
-                );
-            }
         }
         Ok(all)
+    }
+
+    /// What makes bridges take packets: after all else about them is right.
+    pub fn raised(&self, spec: &HostNetworkSpec) -> Vec<Correction> {
+        let down = |network: &&Network| !self.links.get(&network.bridge).is_some_and(|it| it.up);
+        let raise = |network: &Network| Correction {
+            reason: format!("the bridge `{}` is down", network.bridge),
+            // The networks are IPv4 alone: no link-local address either.
+            command: format!("link set dev {} addrgenmode none up", network.bridge),
+        };
+        spec.networks.iter().filter(down).map(raise).collect()
     }
 
     /// Commands that remove the cloud's bridges.

@@ -7,8 +7,13 @@
 //!
 //! Docker and ufw write rules of iptables. Ours stand in the chain `FORWARD` itself, which neither
 //! flushes when it is reloaded: after their own rules, so that what the user forbids there stays
-//! forbidden, and before the ones with which ufw logs and rejects the rest. Firewalld lets nobody
-//! else change its table, so it is asked to trust the bridges.
+//! forbidden, and before the ones with which ufw logs and rejects the rest.
+//!
+//! Firewalld lets nobody else change its table, so it is asked to trust the bridges. That opens the
+//! host's own services too, as far as firewalld is concerned: the cloud's own table keeps them closed
+//! (`inward` of [`super::rules`]), and a packet that one table drops no other accepts. A policy object,
+//! which could open forwarding alone, can only be made in the permanent configuration and with a
+//! reload, which throws away what other tools and the user have set until the next one.
 
 use super::super::tool::run;
 use crate::error::Result;

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::super::HostNetworkSpec;
-use crate::model::network::NetworkRole;
+use crate::model::network::{Network, NetworkRole};
 
 /// The table's name: `aio_aio1`.
 pub fn table_name(cloud: &str) -> String {
@@ -17,7 +17,7 @@ pub fn table_name(cloud: &str) -> String {
 pub fn ruleset(spec: &HostNetworkSpec) -> String {
     let table = table_name(&spec.cloud);
     let mut text = format!("{}table inet {table} {{\n", deletion(&spec.cloud));
-    for chain in [guard(spec), forwarded(spec), translated(spec)] {
+    for chain in [guard(spec), inward(spec), forwarded(spec), translated(spec)] {
         text.push_str(&chain);
     }
     if !spec.exposed.is_empty() {
@@ -34,21 +34,25 @@ pub fn deletion(cloud: &str) -> String {
     format!("table inet {table} {{ }}\ndelete table inet {table}\n")
 }
 
-/// The cloud's bridges as an anonymous set.
+/// An anonymous set.
+pub(super) fn set<T: std::fmt::Display>(elements: impl IntoIterator<Item = T>) -> String {
+    let elements: Vec<String> = elements.into_iter().map(|element| element.to_string()).collect();
+    format!("{{ {} }}", elements.join(", "))
+}
+
+/// A name as an element of a set.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+/// The cloud's bridges.
 fn bridges(spec: &HostNetworkSpec) -> String {
-    let names: Vec<String> =
-        spec.networks.iter().map(|network| format!("\"{}\"", network.bridge)).collect();
-    format!("{{ {} }}", names.join(", "))
+    set(spec.networks.iter().map(|network| quoted(&network.bridge)))
 }
 
 fn ranges(spec: &HostNetworkSpec, roles: &[NetworkRole]) -> String {
-    let ranges: Vec<String> = spec
-        .networks
-        .iter()
-        .filter(|network| roles.contains(&network.role))
-        .map(|network| network.range.to_string())
-        .collect();
-    format!("{{ {} }}", ranges.join(", "))
+    let of_them = spec.networks.iter().filter(|network| roles.contains(&network.role));
+    set(of_them.map(|network| network.range))
 }
 
 /// Networks whose members may reach the world, under the host's address.
@@ -56,31 +60,77 @@ const OUTWARD: [NetworkRole; 2] = [NetworkRole::Nat, NetworkRole::Provider];
 
 /// Nobody but this host gets in: connections into the ranges must come from the cloud's own bridges.
 /// Before routing, so that it also covers the host's own addresses in the ranges, and before
-/// addresses are translated, so that exposed ports are not concerned.
+/// addresses are translated, so that exposed ports are not concerned. The networks are IPv4 alone:
+/// whatever else arrives is not for this host to believe.
 fn guard(spec: &HostNetworkSpec) -> String {
-    let bridges = bridges(spec).replace("{ ", "{ \"lo\", ");
+    let bridges = bridges(spec);
+    let ours = bridges.replace("{ ", "{ \"lo\", ");
     format!(
         "\tchain guard {{\n\
          \t\ttype filter hook prerouting priority mangle; policy accept;\n\
-         \t\tiifname != {bridges} ip daddr {} ct state new,invalid,untracked drop\n\
+         \t\tiifname {bridges} meta nfproto ipv6 drop\n\
+         \t\tiifname != {ours} ip daddr {} ct state new,invalid,untracked drop\n\
          \t}}\n",
         ranges(spec, &NetworkRole::ALL)
     )
 }
 
-/// What leaves does so under the host's address or not at all, and in packets that fit.
+/// Nothing inside opens a connection to the host itself, on whatever address: its services are not
+/// the cloud's, and answers are all that the cloud needs of it. But for names, where the host runs
+/// the resolver itself. A ping opens nothing and tells a user whether the way is there.
+fn inward(spec: &HostNetworkSpec) -> String {
+    let Some(resolvers) = &spec.resolvers else { return String::new() };
+    let mut text = format!(
+        "\tchain inward {{\n\
+         \t\ttype filter hook input priority filter; policy accept;\n\
+         \t\tiifname != {} accept\n\
+         \t\tct state established,related accept\n\
+         \t\ticmp type echo-request accept\n",
+        bridges(spec)
+    );
+    if !resolvers.is_empty() {
+        let _ = writeln!(
+            text,
+            "\t\tip daddr {} meta l4proto {{ tcp, udp }} th dport 53 accept \
+             comment \"containers ask the resolver of the host\"",
+            set(resolvers)
+        );
+    }
+    text.push_str("\t\tdrop\n\t}\n");
+    text
+}
+
+/// What leaves does so under the host's address or not at all, and in packets that fit. A new
+/// connection comes from an address of the network from which it seems to come, and those of users'
+/// servers reach of the cloud what is meant for them.
 fn forwarded(spec: &HostNetworkSpec) -> String {
     let bridges = bridges(spec);
-    format!(
+    let mut text = format!(
         "\tchain forwarded {{\n\
          \t\ttype filter hook forward priority filter; policy accept;\n\
          \t\tiifname {bridges} oifname != {bridges} tcp flags syn / syn,rst \
          tcp option maxseg size set rt mtu\n\
          \t\tct state established,related accept\n\
-         \t\tiifname {bridges} oifname != {bridges} ip saddr != {} drop\n\
-         \t}}\n",
+         \t\tiifname {bridges} oifname != {bridges} ip saddr != {} drop\n",
         ranges(spec, &OUTWARD)
-    )
+    );
+    for Network { bridge, range, .. } in &spec.networks {
+        let _ = writeln!(text, "\t\tiifname \"{bridge}\" ip saddr != {range} drop");
+    }
+    let (guests, others): (Vec<&Network>, Vec<&Network>) =
+        spec.networks.iter().partition(|network| network.role == NetworkRole::Provider);
+    let guests = set(guests.iter().map(|network| quoted(&network.bridge)));
+    let others = set(others.iter().map(|network| quoted(&network.bridge)));
+    if !spec.guest_ports.is_empty() {
+        let _ = writeln!(
+            text,
+            "\t\tiifname {guests} ip daddr {} tcp dport {} accept",
+            spec.virtual_address,
+            set(&spec.guest_ports)
+        );
+    }
+    let _ = writeln!(text, "\t\tiifname {guests} oifname {others} drop\n\t}}");
+    text
 }
 
 /// Outgoing connections get the host's address. So do those to exposed ports: the load balancer
@@ -114,4 +164,23 @@ fn exposed(spec: &HostNetworkSpec, name: &str, hook: &str) -> String {
     }
     text.push_str("\t}\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::NetworkFacts;
+    use crate::model::ranges;
+
+    #[test]
+    fn the_table_as_text() {
+        let choice = ranges::choose("aio1", &[].into(), &NetworkFacts::default()).unwrap();
+        let spec = HostNetworkSpec {
+            exposed: vec![([192, 0, 2, 7].into(), 80, 80)],
+            guest_ports: [5000, 80].into(),
+            resolvers: Some(vec![[192, 0, 2, 7].into()]),
+            ..HostNetworkSpec::closed("aio1", &choice.networks)
+        };
+        insta::assert_snapshot!(ruleset(&spec));
+    }
 }

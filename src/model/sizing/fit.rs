@@ -329,6 +329,13 @@ pub fn notes(facts: &HostFacts) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if facts.can(Ability::BridgeTables) == Answer::No {
+        all.push(
+            "Containers can speak under each other's addresses: the kernel has no nf_tables on \
+             bridges (CONFIG_NF_TABLES_BRIDGE)."
+                .to_owned(),
+        );
+    }
     if facts.package_index.reachable == Some(false) {
         let uri = facts.package_index.uri.as_deref().unwrap_or_default();
         let error = facts.package_index.error.as_deref().unwrap_or("no answer");

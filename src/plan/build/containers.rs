@@ -64,6 +64,7 @@ impl Builder<'_> {
             container_key(container, "files"),
             StepKey::new("host/binary"),
             StepKey::new("host/network"),
+            StepKey::new("host/filters"),
             StepKey::new("host/settings"),
         ];
         if definition.cluster.as_ref().is_some_and(|cluster| !cluster.seed.is_empty()) {

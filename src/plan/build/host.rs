@@ -1,8 +1,8 @@
 //! Steps on the host: kernel limits, the binary's copy, the network, packages and image layers.
 
-use super::{Builder, network_spec};
+use super::{Builder, inbound, network_spec};
 use crate::engine::event::{Phase, Resource, StepKey};
-use crate::steps::host::{Binary, BootUnit, KernelSettings, Network};
+use crate::steps::host::{Binary, BootUnit, Filters, KernelSettings, Network};
 use crate::steps::layer::{BuildLayer, DownloadPackages, FindPackages};
 
 impl Builder<'_> {
@@ -36,6 +36,14 @@ impl Builder<'_> {
             (Phase::Host, Resource::Light, 200),
             vec![StepKey::new("host/settings")],
             Network { spec },
+        );
+        let filters = inbound::filters(&self.shared.cloud);
+        self.add(
+            StepKey::new("host/filters"),
+            "what containers let in".to_owned(),
+            (Phase::Host, Resource::Light, 200),
+            Vec::new(),
+            Filters { filters },
         );
     }
 

@@ -6,6 +6,7 @@
 //! | key | what it does |
 //! |---|---|
 //! | `host/settings`, `host/network` | kernel limits; bridges, routes, firewall |
+//! | `host/filters` | what each container lets in |
 //! | `layer/NAME` | builds an image layer |
 //! | `container/KIND/MEMBER/define`, `…/files`, `…/start`, `…/units` | one container |
 //! | `cluster/KIND/seed`, `cluster/KIND/form` | members that form one cluster |
@@ -18,20 +19,23 @@
 
 mod containers;
 mod host;
+mod inbound;
 mod services;
 
 pub use services::setup_command;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::config::profile::Probe;
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::error::Result;
-use crate::host::HostNetworkSpec;
+use crate::host::{HostNetworkSpec, Port};
 use crate::model::cloud::Cloud;
-use crate::model::topology::Container;
+use crate::model::ranges;
+use crate::model::topology::{Container, Interface};
 use crate::render::Renderer;
 use crate::steps::shared::Shared;
 
@@ -115,11 +119,46 @@ pub fn network_spec(shared: &Shared) -> HostNetworkSpec {
             .collect(),
     };
     HostNetworkSpec {
-        cloud: cloud.name.clone(),
-        networks: cloud.networks.networks.clone(),
-        virtual_address: cloud.networks.virtual_address,
         exposed,
+        guest_ports: guest_ports(cloud),
+        resolvers: cloud.resolvers.clone(),
+        ports: ports(cloud),
+        ..HostNetworkSpec::closed(&cloud.name, &cloud.networks)
     }
+}
+
+/// What is plugged into the cloud's bridges.
+fn ports(cloud: &Cloud) -> Vec<Port> {
+    let of = |container: &Container| -> Vec<Port> {
+        let all = container.interfaces.iter().flat_map(|it| &it.addresses);
+        let all: BTreeSet<Ipv4Addr> = all.map(|(address, _)| *address).collect();
+        let port = |interface: &Interface| {
+            let switch = !interface.configured;
+            let own = interface.addresses.iter().map(|(address, _)| *address);
+            let range = cloud.networks.get(interface.role).map(|network| network.range);
+            Port {
+                name: interface.host_name.clone(),
+                mac: interface.mac.clone(),
+                addresses: if switch { own.collect() } else { all.clone() },
+                switch,
+                pool: range.filter(|_| switch).and_then(|it| ranges::pool(interface.role, it)),
+            }
+        };
+        container.interfaces.iter().map(port).collect()
+    };
+    cloud.containers.iter().flat_map(of).collect()
+}
+
+/// Ports of the virtual address for users' servers: what is for the world, and what a service says
+/// that its own servers need.
+fn guest_ports(cloud: &Cloud) -> BTreeSet<u16> {
+    let needed = |name: &String| cloud.services.iter().any(|it| it.guests_reach.contains(name));
+    cloud
+        .frontends()
+        .filter(|(_, frontend)| frontend.expose || needed(&frontend.name))
+        .filter(|(_, frontend)| cloud.members(&frontend.backend).next().is_some())
+        .map(|(_, frontend)| frontend.port)
+        .collect()
 }
 
 impl Builder<'_> {
