@@ -11,7 +11,12 @@
     reason = "a test fails by panicking, and reports as it goes"
 )]
 
+mod network;
 mod row_02_terminal;
+mod row_03_router;
+mod row_05_guests;
+mod row_07_neighbours;
+mod row_09_host;
 mod row_10_exhaustion;
 mod row_15_said;
 #[path = "../support/mod.rs"]
@@ -54,6 +59,10 @@ fn borders_hold() {
         row_01_requirements::checks(&cloud, &mut checks);
         row_04_checkout::checks(&cloud, &mut checks);
         row_13_debugger::checks(&cloud, &mut checks);
+        row_03_router::checks(&cloud, &mut checks);
+        row_05_guests::checks(&cloud, &mut checks);
+        row_07_neighbours::checks(&cloud, &mut checks);
+        row_09_host::checks(&cloud, &mut checks);
         checks.check("nothing that was tried has harmed it", || {
             cloud.healthy_within(Duration::from_secs(30));
         });

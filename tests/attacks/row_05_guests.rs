@@ -1,0 +1,40 @@
+//! Root in a tenant's server reaches of the cloud the public endpoints and nothing else.
+
+use aio::model::network::NetworkRole;
+
+use crate::network::{Guest, bridge, host_on, service_of_the_host};
+use crate::support::checks::Checks;
+use crate::support::cloud::Cloud;
+use crate::support::process::shell;
+
+pub fn checks(cloud: &Cloud, checks: &mut Checks) {
+    checks.check("a tenant's server reaches public endpoints alone", || {
+        let guest = Guest::new(cloud);
+        let balancer = cloud.address("haproxy", 1);
+        let virtual_address = virtual_address(cloud);
+        assert!(guest.opens(&virtual_address, 11212), "the public endpoint");
+        for (address, port, what) in [
+            (cloud.address("cache", 1), 11211, "a service behind the balancer"),
+            (virtual_address, 11211, "an endpoint that is not public"),
+            (balancer, 1936, "the balancer's own page"),
+        ] {
+            assert!(!guest.opens(&address, port), "{what}: {address}:{port}");
+        }
+        let (_listener, port) = service_of_the_host();
+        for role in NetworkRole::ALL {
+            let host = host_on(cloud, role);
+            let address = host.split('/').next().unwrap();
+            assert!(!guest.opens(address, port), "the host at {address}");
+        }
+    });
+}
+
+/// The second address of the balancer's management interface.
+pub fn virtual_address(cloud: &Cloud) -> String {
+    let frontends = cloud.inside("haproxy", "ss -Hltn sport = :11212").ok().stdout;
+    let listens = frontends.split_whitespace().nth(3).unwrap().to_owned();
+    let bridge = bridge(cloud, NetworkRole::Management);
+    let address = listens.rsplit_once(':').unwrap().0.to_owned();
+    shell(&format!("ip -4 route get {address} | grep -q 'dev {bridge}'"));
+    address
+}
