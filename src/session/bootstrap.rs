@@ -63,8 +63,8 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
             refuse_needed(options, &desired, &surplus).await?;
         }
     }
-    desired.write_files(options)?;
     if wanted.prepare_only {
+        desired.write_files(options)?;
         let directory = options.paths.config_dir.display();
         ui::out::note(&format!(
             "Wrote cloud.yml and user_secrets.yml in {directory}. Edit what you like, then run `aio bootstrap`."
@@ -73,7 +73,9 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     }
     files::prepare(&options.paths)?;
     let _lock = run::lock(options, "bootstrap")?;
+    // Where ids for more members are missing the user's files stay as they are.
     let session = Session::open(&options.paths, shared, Access::Change).await?;
+    desired.write_files(options)?;
     if !surplus.is_empty() {
         // Before the record forgets them: a run killed here finds them again.
         departed::add(&*session.host.records, surplus.iter().map(Into::into).collect()).await?;

@@ -75,8 +75,9 @@ pub const LIMITS: [Limit; 21] = [
     // session), 220 when all of them are the same user. LXC's own guide for servers asks for 2000.
     raised("kernel.keys.maxkeys", "kernel keys", Whose::Container, 2000, 0),
     raised("kernel.keys.maxbytes", "bytes of kernel keys", Whose::Container, 200_000, 0),
-    // fs/notify/inotify/inotify_user.c, by maker of the namespace: 206 with 652 watches. With
-    // Debian's 128 the containers beyond the 15th hang while they start.
+    // fs/notify/inotify/inotify_user.c, by maker of the namespace, so that ids of their own do not
+    // part containers here: 206 with 652 watches. With Debian's 128 the containers beyond the 15th
+    // hang while they start.
     raised("fs.inotify.max_user_instances", "inotify instances", Whose::Root, 100, 4096),
     raised("fs.inotify.max_user_watches", "inotify watches", Whose::Root, 4096, 524_288),
     // kernel/ucount.c, by maker of the namespace: 41 and as many for mounts, 89, 42, 84, 41, 41, 41.
