@@ -244,9 +244,8 @@ fn settings(user: &User) -> Vec<Copied> {
 fn ignore_file(home: &Path, settings: &str) -> Option<PathBuf> {
     // Many keep theirs elsewhere, with a link to it.
     let text = short_text_by(&home.join(settings), ResolveFlags::NO_MAGICLINKS)?;
-    let values = text.lines().filter_map(|line| line.split_once('='));
-    let (_, value) =
-        values.filter(|it| it.0.trim().eq_ignore_ascii_case("excludesfile")).next_back()?;
+    let mut values = text.lines().filter_map(|line| line.split_once('='));
+    let (_, value) = values.rfind(|it| it.0.trim().eq_ignore_ascii_case("excludesfile"))?;
     let value = value.trim().trim_matches('"');
     Some(home.join(value.strip_prefix("~/").unwrap_or(value)))
 }
