@@ -15,7 +15,7 @@ use crate::support::cloud::{Cloud, containers};
 use crate::support::process::{self, shell};
 
 /// Kinds whose number is changed in one run, so that a small host carries them.
-const AT_ONCE: usize = 7;
+const AT_ONCE: usize = 3;
 
 /// Processes that compute until they are dropped.
 struct Busy(Vec<Child>);
