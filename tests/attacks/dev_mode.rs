@@ -42,7 +42,8 @@ impl Checkout {
         checkout.write(&format!("{module}.py"), &code);
         let cfg = format!("[metadata]\nname = {project}\n[files]\nmodules =\n    {module}\n");
         checkout.write("setup.cfg", &cfg);
-        checkout.write("requirements.txt", "");
+        // Git looks again at a file that was empty, whatever its length is now.
+        checkout.write("requirements.txt", "# nothing\n");
         shell(&format!(
             "cd '{}' && git init --quiet && git add --all
              git -c user.name=test -c user.email=test@example.org commit --quiet -m import
