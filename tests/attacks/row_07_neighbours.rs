@@ -42,11 +42,11 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
             let after = known(&shell(&format!("ip neigh show {address} dev {dev}")));
             assert_eq!(after.as_ref(), Some(&before), "the host was told another");
             let fdb = shell(&format!("bridge fdb show br {dev} | grep -i {before} || true"));
-            let port = in_network_of(cloud, "cache", 1, "cat /sys/class/net/eth1/iflink");
-            let port = shell(&format!(
-                "ip -oneline link | grep ^{}: | cut -d: -f2 | cut -d@ -f1",
-                port.trim()
-            ));
+            // `2: eth1@if57: …`: the other end's number.
+            let link = in_network_of(cloud, "cache", 1, "ip -oneline link show eth1");
+            let number = link.split("@if").nth(1).and_then(|rest| rest.split(':').next()).unwrap();
+            let port =
+                shell(&format!("ip -oneline link | grep ^{number}: | cut -d: -f2 | cut -d@ -f1"));
             assert!(!fdb.contains(port.trim()), "the bridge believes it: {fdb}");
         }
     });

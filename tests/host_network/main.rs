@@ -427,8 +427,9 @@ fn a_container_does_not_become_the_hosts_router() {
     };
     assert!(!believed().contains("aio1-mgmt"));
 
-    // Each of the two alone is enough, and what was turned back is noticed.
-    sh("nft flush chain inet aio_aio1 guard");
+    // Settings and table alone are each enough, and what was turned back is noticed.
+    let flush = "nft 'flush chain inet aio_aio1 guard; flush chain inet aio_aio1 inward'";
+    sh(flush);
     assert!(!believed().contains("aio1-mgmt"));
     world.apply(&spec);
     let open = "cd /proc/sys/net/ipv6/conf/aio1-mgmt; \
@@ -443,7 +444,7 @@ fn a_container_does_not_become_the_hosts_router() {
 
     // It is believed where neither is.
     sh(open);
-    sh("nft flush chain inet aio_aio1 guard");
+    sh(flush);
     let said = believed();
     assert!(said.contains("default via") && said.contains("2001:db8:66:"), "{said}");
     world.apply(&spec);

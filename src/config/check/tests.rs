@@ -383,7 +383,7 @@ fn listeners() {
         "from: [heat_engine,",
         "from: [heat_engin,",
         "there is no container kind `heat_engin`",
-        Some("heat_engine"),
+        Some("did you mean `heat_engine`?"),
     );
     heat("from: [heat_engine, everyone]", "from: []", "lets nobody in at port 5672", None);
     heat("[5672, 6800-7300]", "[5672, 5672]", "the tcp port 5672 twice", None);
@@ -393,6 +393,6 @@ fn listeners() {
         "needs: [base]",
         "needs: [base]\nguests_reach: [bas]",
         "there is no frontend `bas`",
-        Some("base"),
+        Some("did you mean `base`?"),
     );
 }
