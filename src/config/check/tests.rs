@@ -390,8 +390,8 @@ fn listeners() {
     heat("[5672, 6800-7300]", "[]", "listens on no port", None);
     heat("client_of: [heat_engine]", "client_of: [balancer]", "which has no `listens`", None);
     heat(
-        "needs: [base]",
-        "needs: [base]\nguests_reach: [bas]",
+        "suites:\n",
+        "guests_reach: [bas]\nsuites:\n",
         "there is no frontend `bas`",
         Some("did you mean `base`?"),
     );
