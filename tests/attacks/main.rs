@@ -11,23 +11,23 @@
     reason = "a test fails by panicking, and reports as it goes"
 )]
 
-mod network;
-mod row_02_terminal;
-mod row_03_router;
-mod row_05_guests;
-mod row_07_neighbours;
-mod row_09_host;
-mod row_10_exhaustion;
-mod row_15_said;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod dev_mode;
+mod network;
 mod row_01_requirements;
+mod row_02_terminal;
+mod row_03_router;
 mod row_04_checkout;
+mod row_05_guests;
 mod row_06_roots;
+mod row_07_neighbours;
+mod row_09_host;
+mod row_10_exhaustion;
 mod row_12_ids;
 mod row_13_debugger;
+mod row_15_said;
 
 use std::fs;
 use std::path::Path;
