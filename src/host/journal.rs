@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::syscall::in_own_session;
 use crate::lxc::{bounded, view};
 use crate::model::journal::Entry;
 
@@ -149,7 +150,8 @@ fn read_once(
     mut each: impl FnMut(Entry) -> Result<bool>,
 ) -> Result<()> {
     // The running binary, even when it has been replaced since.
-    let mut child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    command
         .arg0("aio")
         .env_clear()
         // Where liblxc is, on a host that has it in an odd place; how people write times.
@@ -164,9 +166,9 @@ fn read_once(
         .args(query.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .doing(|| "start `journalctl`".to_owned())?;
+        .stderr(Stdio::piped());
+    let mut child =
+        in_own_session(&mut command).spawn().doing(|| "start `journalctl`".to_owned())?;
     let mut outcome = Ok(true);
     if let Some(output) = child.stdout.take() {
         let mut output = BufReader::new(output);

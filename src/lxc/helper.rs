@@ -35,8 +35,6 @@ pub fn main() -> ExitCode {
 
 fn serve() -> Result<()> {
     let doing = || "set the helper up".to_owned();
-    // Before anything of a container is near: it binds the host's `/dev/tty`.
-    syscall::leave_session().doing(doing)?;
     syscall::default_broken_pipe();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let control = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3).doing(doing)?;

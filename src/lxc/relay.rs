@@ -131,8 +131,7 @@ fn carry_lines(mut terminal: File, mut command: File) {
 }
 
 fn is_ours(terminal: BorrowedFd<'_>) -> bool {
-    let foreground = rustix::termios::tcgetpgrp(terminal);
     let modes = rustix::termios::tcgetattr(terminal);
-    foreground.is_ok_and(|group| group == rustix::process::getpgrp())
+    syscall::in_foreground(terminal)
         && modes.is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
 }

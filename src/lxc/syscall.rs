@@ -211,25 +211,11 @@ pub fn default_signals() {
     }
 }
 
-/// Leads a session of its own from now on: without a terminal, and in a process group that only its
-/// own signals reach. The parent must be of the same session.
-pub fn leave_session() -> io::Result<()> {
-    let signals = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP];
-    let set = |action| {
-        for signal in signals {
-            // SAFETY: sets a disposition; no handler is involved.
-            unsafe { libc::signal(signal, action) };
-        }
-    };
-    // The leader of a group cannot begin a session. For the moment in which it is in its parent's
-    // group, what a terminal sends there is not for it.
-    set(libc::SIG_IGN);
-    let parent = rustix::process::getppid()
-        .map_or(Ok(None), |parent| rustix::process::getpgid(Some(parent)).map(Some))?;
-    rustix::process::setpgid(None, parent)?;
-    rustix::process::setsid()?;
-    set(libc::SIG_DFL);
-    Ok(())
+/// Whether this process is in the terminal's foreground group: whether what is typed is for it. By
+/// number: seen from a process namespace, a group whose leader is outside has none but 0.
+pub fn in_foreground(terminal: BorrowedFd<'_>) -> bool {
+    // SAFETY: both take and give plain numbers.
+    unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) == libc::getpgrp() }
 }
 
 /// Has a program lead a session of its own: it never gets this process's terminal. Its process group

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Heard, Listen, Output, Stream};
 use crate::lxc::protocol::{Reply, Request, encode};
+use crate::lxc::syscall::in_own_session;
 
 /// After the command has ended, a daemon that it left may hold the pipes open for ever.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -167,16 +168,13 @@ impl Helper {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(doing)?;
         ours.set_nonblocking(true).doing(doing)?;
         let ours = UnixStream::from_std(ours).doing(doing)?;
-        let child = Command::new(binary)
-            .arg("__helper")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Of its own, so that Ctrl-C reaches `aio` alone, which decides. It soon leads a
-            // session too.
-            .process_group(0)
-            .spawn()
-            .doing(doing)?;
+        let mut command = Command::new(binary);
+        command.arg("__helper").stdin(OwnedFd::from(theirs));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C reaches `aio` alone, which decides; and LXC binds the host's `/dev/tty`, which must
+        // be the caller's nowhere near a container.
+        in_own_session(command.as_std_mut());
+        let child = command.spawn().doing(doing)?;
         Ok((Self { child: Some(child) }, ours))
     }
 
