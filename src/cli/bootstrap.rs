@@ -18,6 +18,7 @@ Examples:
   aio bootstrap --scenario minimal           one member of everything, 4 GiB of memory
   aio bootstrap --set galera.members=1       as before, but one database
   aio bootstrap --without heat               the same scenario, less a service
+  aio bootstrap --expose                     reached from outside too, by TLS
   aio bootstrap --prepare-only               write the files to edit, then stop
 
 Run it again at any time: it changes only what is not as it should be.")]

@@ -160,7 +160,9 @@ pub struct Choices {
     pub set: Vec<(String, String)>,
     /// Make the cloud reachable from outside, on ADDRESS or the host's own
     ///
-    /// Off by default: nobody but this host gets in.
+    /// Off by default: nobody but this host gets in. What is exposed speaks TLS, by an authority of the
+    /// cloud's own whose certificate is `tls/ca.crt` in the configuration directory; `--set tls=off`
+    /// leaves it in clear, `--set tls_certificate=FILE --set tls_key=FILE` brings your own.
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
     #[arg(default_missing_value = "auto")]
     pub expose: Option<String>,

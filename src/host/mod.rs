@@ -239,6 +239,9 @@ pub trait Containers: Send + Sync {
     /// resolved to names.
     async fn read_file(&self, name: &str, path: &str) -> Result<Option<ContainerFile>>;
 
+    /// What the layers of a defined container hold at that path; nothing where they have no such file.
+    async fn image_file(&self, name: &str, path: &str) -> Result<Vec<u8>>;
+
     /// Writes files atomically, each with owner and mode, missing parent directories made (0755
     /// root). Works on a running and on a defined, stopped container.
     async fn write_files(&self, name: &str, files: &[ContainerFile]) -> Result<()>;
@@ -370,8 +373,8 @@ pub struct HostNetworkSpec {
     pub networks: Vec<Network>,
     /// The internal virtual address.
     pub virtual_address: Ipv4Addr,
-    /// Ports served on the host's own address: (address, port, target port on the virtual address).
-    pub exposed: Vec<(Ipv4Addr, u16, u16)>,
+    /// Ports served on an address of the host's.
+    pub exposed: Vec<Exposed>,
     /// TCP ports of the virtual address that servers of the cloud's users may reach.
     pub guest_ports: BTreeSet<u16>,
     /// Addresses of the host itself whose resolver containers ask for names; absent where nobody
@@ -409,6 +412,18 @@ impl HostNetworkSpec {
             ports: Vec::new(),
         }
     }
+}
+
+/// A port of the host that leads into a cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// The host's address.
+    pub address: Ipv4Addr,
+    /// The port, there and behind it.
+    pub port: u16,
+    /// Who answers: an address on the NAT network, from where answers leave by the way that
+    /// questions came.
+    pub door: Ipv4Addr,
 }
 
 /// Bridges, routes and the firewall of one cloud.

@@ -105,6 +105,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         release: inputs.release.clone(),
         scenario: inputs.scenario.to_owned(),
         networks: inputs.networks.clone(),
+        outside: None,
         resolvers: Some(own_resolvers(inputs.facts)),
         services,
         containers,

@@ -9,6 +9,7 @@ use crate::config::profile::{ContainerKind, Frontend, Probe, ServiceProfile};
 use crate::config::release::Release;
 
 use super::layer::LayerSpec;
+use super::network::NetworkRole;
 use super::sizing::{Sizing, limits};
 use super::topology::{Container, Networks};
 
@@ -28,6 +29,9 @@ pub struct Cloud {
     pub scenario: String,
     /// Networks.
     pub networks: Networks,
+    /// How it is reached from outside, if at all.
+    #[serde(default)]
+    pub outside: Option<Outside>,
     /// Addresses of the host itself at which containers ask for names. Absent in what an `aio` of
     /// before recorded, which let everybody in everywhere: its profiles do not say who listens to
     /// whom, so nothing is closed until the next `bootstrap`.
@@ -52,6 +56,33 @@ pub struct Cloud {
     /// user's but what `aio dev` is doing now, so it is not recorded with the rest.
     #[serde(skip)]
     pub standby: BTreeSet<String>,
+}
+
+/// How a cloud is reached from outside (`--expose`).
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Outside {
+    /// The address, or the name that leads there: what clients are told.
+    pub host: String,
+    /// All names and addresses by which it may be called.
+    pub names: Vec<String>,
+    /// What it shows to prove who it is, in PEM; none where it speaks in clear.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// What clients are to trust, in PEM; none where the certificate is a user's own.
+    #[serde(default)]
+    pub authority: Option<String>,
+}
+
+impl Outside {
+    /// Whether it speaks TLS.
+    pub fn tls(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    /// Scheme and host: what stands before the ports.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls() { "https" } else { "http" }, self.host)
+    }
 }
 
 const fn one() -> u32 {
@@ -107,6 +138,29 @@ impl Cloud {
         self.services
             .iter()
             .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
+    }
+
+    /// Where a frontend is reached within the cloud and from its host. Here, and in
+    /// [`Self::outside_url`], it is decided what speaks TLS.
+    pub fn url(&self, frontend: &Frontend) -> String {
+        format!("http://{}:{}", self.networks.virtual_address, frontend.port)
+    }
+
+    /// Where a frontend is reached from outside; as [`Self::url`] for what is not exposed.
+    pub fn outside_url(&self, frontend: &Frontend) -> String {
+        match self.outside.as_ref().filter(|_| frontend.expose) {
+            None => self.url(frontend),
+            Some(outside) => {
+                format!("{}:{}", outside.url(), frontend.outside_port(outside.tls()))
+            }
+        }
+    }
+
+    /// Where the load balancer answers those outside: an address of its own, on the network by which
+    /// its answers leave, so that it knows who asked.
+    pub fn outside_door(&self) -> Option<Ipv4Addr> {
+        let balancer = self.services.iter().find_map(|service| service.load_balancer.as_ref())?;
+        self.members(&balancer.kind).next()?.address(NetworkRole::Nat)
     }
 
     /// Whether the load balancer chooses who of a kind serves.

@@ -3,6 +3,7 @@
 //! Pure, and it refuses nothing: `aio size` also shows a host that is too small, and how far.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use super::sizing::demand::Demand;
 use super::sizing::limits::{self, Count};
 use super::sizing::{self, Alternatives, Chosen, Refusal, Sizing, choose_scenario};
 use super::topology::Networks;
-use crate::config::cloud::{CloudFile, CloudOptions, Expose};
+use crate::config::cloud::{CloudFile, CloudOptions, Expose, Tls};
 use crate::config::load::Profiles;
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
@@ -39,6 +40,8 @@ pub struct Survey {
     pub networks: Networks,
     /// Why a network has another range than its default.
     pub network_reasons: BTreeMap<NetworkRole, String>,
+    /// From where it is reached, and how: for people.
+    pub reached: String,
     /// Numbers.
     pub sizing: Sizing,
     /// What the kernel counts: how much there is of it, in use by others, and needed.
@@ -102,7 +105,8 @@ pub fn survey(
         first.advice.extend(fewer.map(|sentence| format!(" {sentence}")));
     }
     if let Some(address) = exposed {
-        refusals.extend(sizing::taken_ports(facts, &demand, address));
+        let tls = cloud.tls() == Tls::Exposed;
+        refusals.extend(sizing::taken_ports(facts, &demand, (address, tls)));
     }
     Ok(Survey {
         cloud: name.to_owned(),
@@ -114,10 +118,22 @@ pub fn survey(
         notes: sizing::notes(facts),
         scenario: chosen.scenario,
         reason: chosen.reason,
+        reached: reached(exposed, cloud.tls()),
         members,
         networks,
         network_reasons: choice.reasons,
     })
+}
+
+/// Where a cloud is reached from outside, in words.
+fn reached(exposed: Option<Ipv4Addr>, tls: Tls) -> String {
+    match (exposed, tls) {
+        (None, _) => "from this host alone".to_owned(),
+        (Some(address), Tls::Exposed) => format!("at {address}, by TLS"),
+        (Some(address), Tls::Off) => {
+            format!("at {address}, in clear: passwords can be read on the way")
+        }
+    }
 }
 
 /// What is shown on a host that carries nothing: how far it is from the least.

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Renderer;
-use super::builtin_tests::{changed_scenario, each_scenario, files, secret_value};
+use super::builtin_tests::{changed_scenario, each_scenario, exposed, files, secret_value};
 use crate::config::oslo::Ini;
 use crate::config::profile::Merge;
 use crate::config::scenario::Scenario;
 use crate::host::ContainerFile;
-use crate::model::cloud::Cloud;
+use crate::model::cloud::{Cloud, Outside};
 
 /// Calls `test` with every rendered file and whether it takes overrides.
 fn each_file(mut test: impl FnMut(&Cloud, &ContainerFile, &str, Merge)) {
@@ -132,6 +132,99 @@ fn every_queue_has_its_user_and_its_permission() {
                 );
                 assert!(names("bindings", "routing_key").contains(&binding.key));
             }
+        }
+    });
+}
+
+/// The dashboard's settings, and what else of the cloud depends on how it is reached from outside.
+fn outward(cloud: &Cloud, renderer: &Renderer) -> [String; 5] {
+    [
+        ("haproxy", "/etc/haproxy/haproxy.cfg"),
+        ("haproxy", "/etc/haproxy/outside.pem"),
+        ("horizon", "/etc/openstack-dashboard/local_settings.d/_99_aio.py"),
+        ("nova_api_os_compute", "/etc/nova/nova.conf"),
+        ("utility", "/root/.config/openstack/clouds.yaml"),
+    ]
+    .map(|(kind, path)| text_of(cloud, renderer, kind, path))
+}
+
+/// Of the cloud at 192.0.2.7.
+fn outside(certificate: Option<&str>) -> Outside {
+    Outside {
+        host: "192.0.2.7".to_owned(),
+        names: vec!["192.0.2.7".to_owned(), "*.example.org".to_owned()],
+        certificate: certificate.map(str::to_owned),
+        authority: certificate.map(|_| "the authority".to_owned()),
+    }
+}
+
+#[test]
+fn what_is_reached_from_outside_speaks_tls() {
+    exposed(Some(outside(Some("the certificate"))), |cloud, renderer| {
+        let [balancer, pem, dashboard, nova, clouds] = outward(cloud, renderer);
+        let door = cloud.outside_door().unwrap();
+        let outer: Vec<&str> =
+            balancer.lines().filter(|line| line.contains(&format!("bind {door}:"))).collect();
+        let exposed = cloud.frontends().filter(|(_, frontend)| frontend.expose).count();
+        assert_eq!(outer.len(), exposed);
+        for line in outer {
+            assert!(line.contains(" ssl crt /etc/haproxy/outside.pem"), "{line}");
+        }
+        assert!(balancer.contains(&format!("bind {door}:443 ssl")));
+        assert!(pem.contains("the certificate with its key"));
+        assert!(dashboard.contains("\"192.0.2.7\","), "{dashboard}");
+        assert!(dashboard.contains("\".example.org\","), "{dashboard}");
+        assert!(nova.contains("novncproxy_base_url = https://192.0.2.7:6080/vnc_lite.html"));
+        let clouds: serde_yaml::Value = serde_yaml::from_str(&clouds).unwrap();
+        assert_eq!(clouds["clouds"]["outside"]["auth"]["auth_url"], "https://192.0.2.7:5000/v3");
+        assert!(clouds["clouds"]["outside"]["cacert"].as_str().is_some());
+        let inside = clouds["clouds"]["default"]["auth"]["auth_url"].as_str().unwrap();
+        assert!(inside.starts_with("http://"), "{inside}");
+        for container in &cloud.containers {
+            let bundle = "/etc/ssl/certs/ca-certificates.crt";
+            let file = files(cloud, container).into_iter().find(|file| file.path == bundle);
+            let trusted = renderer.render_file(container, file.unwrap()).unwrap();
+            assert_eq!(trusted.content, b"the authority\n");
+        }
+    });
+}
+
+#[test]
+fn in_clear_it_is_the_same_without_certificates_and_not_exposed_there_is_none() {
+    exposed(Some(outside(None)), |cloud, renderer| {
+        let [balancer, pem, _, nova, clouds] = outward(cloud, renderer);
+        let door = cloud.outside_door().unwrap();
+        assert!(balancer.contains(&format!("bind {door}:80\n")) && !balancer.contains("ssl crt"));
+        assert!(!pem.contains("key"), "{pem}");
+        assert!(nova.contains("novncproxy_base_url = http://192.0.2.7:6080/vnc_lite.html"));
+        assert!(clouds.contains("http://192.0.2.7:5000/v3") && !clouds.contains("cacert"));
+    });
+    exposed(None, |cloud, renderer| {
+        let [balancer, pem, dashboard, nova, clouds] = outward(cloud, renderer);
+        let door = cloud.outside_door().unwrap();
+        assert!(!balancer.contains(&door.to_string()));
+        assert!(!pem.contains("key") && !clouds.contains("outside:"));
+        assert!(!dashboard.contains("\"*\""), "{dashboard}");
+        let inside = cloud.networks.virtual_address;
+        assert!(nova.contains(&format!("novncproxy_base_url = http://{inside}:6080")));
+    });
+}
+
+#[test]
+fn no_client_is_believed_what_it_says_of_itself() {
+    each_scenario(|cloud, renderer| {
+        let text = text_of(cloud, renderer, "haproxy", "/etc/haproxy/haproxy.cfg");
+        let sections: Vec<&str> = text.split("\nlisten ").skip(1).collect();
+        let of_http = sections.iter().filter(|section| {
+            section.lines().next().unwrap().ends_with(" from http")
+                && !section.starts_with("statistics ")
+        });
+        for section in of_http {
+            let line = |wanted: &str| section.lines().position(|line| line.trim() == wanted);
+            let dropped = line("http-request del-header ^x[-_]forwarded[-_] -m reg");
+            let told = line("http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]");
+            assert!(dropped.is_some() && dropped < told, "{section}");
+            assert!(line("http-request del-header Forwarded").is_some(), "{section}");
         }
     });
 }

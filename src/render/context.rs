@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::config::load::Profiles;
-use crate::model::cloud::Cloud;
+use crate::model::cloud::{Cloud, Outside};
 use crate::model::network::NetworkRole;
 use crate::model::ranges::pool;
 use crate::model::topology::Container;
@@ -43,6 +43,7 @@ struct CloudValue<'a> {
     scenario: &'a str,
     virtual_address: String,
     exposed_address: Option<String>,
+    outside: Option<&'a Outside>,
     host_address: Option<String>,
     unified_cgroups: bool,
 }
@@ -88,6 +89,9 @@ struct FrontendValue {
     address: String,
     port: u16,
     url: String,
+    /// Where it is reached from outside.
+    outside_url: String,
+    outside_port: u16,
 }
 
 impl Context {
@@ -146,6 +150,7 @@ fn cloud_value(cloud: &Cloud) -> CloudValue<'_> {
         scenario: &cloud.scenario,
         virtual_address: cloud.networks.virtual_address.to_string(),
         exposed_address: cloud.networks.exposed_address.map(|address| address.to_string()),
+        outside: cloud.outside.as_ref(),
         host_address: cloud
             .networks
             .get(NetworkRole::Management)
@@ -216,9 +221,15 @@ fn frontends(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Option<Valu
     let mut frontends: BTreeMap<String, Option<Value>> =
         known.map(|frontend| (frontend.name.clone(), None)).collect();
     let address = cloud.networks.virtual_address.to_string();
+    let tls = cloud.outside.as_ref().is_some_and(Outside::tls);
     for (_, frontend) in cloud.frontends() {
-        let url = format!("http://{address}:{}", frontend.port);
-        let served = FrontendValue { address: address.clone(), port: frontend.port, url };
+        let served = FrontendValue {
+            address: address.clone(),
+            port: frontend.port,
+            url: cloud.url(frontend),
+            outside_url: cloud.outside_url(frontend),
+            outside_port: frontend.outside_port(tls),
+        };
         frontends.insert(frontend.name.clone(), Some(value(served)));
     }
     frontends

@@ -81,6 +81,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
             virtual_address: Ipv4Addr::new(172, 29, 236, 101),
             exposed_address: None,
         },
+        outside: None,
         resolvers: Some(Vec::new()),
         services: vec![profiles.services["galera"].clone(), profiles.services["heat"].clone()],
         containers: vec![
@@ -168,7 +169,8 @@ pub fn secrets() -> BTreeMap<String, SecretString> {
 }
 
 /// An interface beside that of the management network.
-fn interface(network: &str, number: usize) -> Interface {
+/// An interface on a network, with the address of that number.
+pub fn interface(network: &str, number: usize) -> Interface {
     let role = NetworkRole::ALL.into_iter().find(|role| role.name() == network).unwrap();
     let address = Ipv4Addr::new(172, 29, 240, u8::try_from(number).unwrap());
     Interface {
@@ -203,6 +205,7 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
     let user = UserVariables::default();
     let limits = profiles.kinds().map(|(kind, _, it)| (kind.to_owned(), it.memory.limit_mib));
     Cloud {
+        outside: None,
         name: "aio1".to_owned(),
         region: "RegionOne".to_owned(),
         patience: 1,

@@ -6,6 +6,7 @@
 //! - [`applied`]: which secrets changed since they were last brought into the cloud.
 //! - [`mask`]: takes secrets out of texts that leave this host.
 //! - [`store`]: the only part that touches the disk.
+//! - [`tls`]: certificates, their keys and the authority that signs them.
 //!
 //! A value is a [`secrecy::SecretString`] from the moment it is read, and no message of this module
 //! quotes one: errors name the secret, the line and what is wrong with it.
@@ -18,6 +19,7 @@ pub mod generate;
 pub mod mask;
 pub mod spec;
 pub mod store;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::desired::{self, Desired};
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, dev, recorded, require_root};
+use super::{Session, dev, recorded, require_root, tls};
 use crate::config::cloud::CloudOptions;
 use crate::engine::report::Report;
 use crate::engine::step::Step;
@@ -89,6 +89,9 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     steps.extend(leave::steps(&session.shared, &desired.renderer, &gone)?);
     let report = run::run(options, &session, "bootstrap", steps).await?;
     desired.remember_secrets(options).await?;
+    if let Some(sentence) = tls::told(&options.paths, &desired.cloud) {
+        ui::out::note(&sentence);
+    }
     Ok(Some(report))
 }
 

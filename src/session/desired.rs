@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
 use super::run::Options;
+use super::tls::Certificates;
 use super::{Session, recorded, secrets};
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, refuse_fixed};
 use crate::config::load::Profiles;
@@ -19,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::facts::{self, Depth};
 use crate::host::layers;
 use crate::model::build::{self, Inputs};
-use crate::model::cloud::Cloud;
+use crate::model::cloud::{Cloud, Outside};
 use crate::model::facts::HostFacts;
 use crate::model::ranges;
 use crate::model::sizing;
@@ -31,6 +35,7 @@ use crate::render::Renderer;
 use crate::secrets::file::{SecretValues, SecretsFile};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
+use crate::state::paths::Paths;
 use crate::state::swaps;
 use crate::steps::shared::Shared;
 
@@ -51,6 +56,7 @@ pub struct Desired {
     cloud_file: CloudFile,
     secrets_file: SecretsFile,
     secrets: SecretValues,
+    certificates: Certificates,
 }
 
 /// What profiles and files say, before the host is asked.
@@ -129,8 +135,10 @@ async fn desire(
     let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
     let existing = former.is_some();
     let demand = Demand { release: &release, services: &services, members: &members, existing };
+    let certificates = certificates(paths, &mut cloud_file, &networks)?;
     if let Some(address) = networks.exposed_address {
-        sizing::permit(&sizing::taken_ports(facts, &demand, address))?;
+        let tls = certificates.outside.as_ref().is_some_and(Outside::tls);
+        sizing::permit(&sizing::taken_ports(facts, &demand, (address, tls)))?;
     }
     let members_of = |scenario: &Scenario| before.members_with(choices, scenario, &profiles);
     let alternatives = Alternatives { scenarios: &scenarios, members: &members_of };
@@ -181,13 +189,16 @@ async fn desire(
         sources: &sources,
     })?;
     cloud.standby = swaps::standby(paths)?;
+    cloud.outside = certificates.outside.clone();
     let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
+    notes.extend(certificates.notes.iter().cloned());
     if former.is_none() {
         notes.extend(sizing::notes(facts));
     }
     let (secrets_file, values) =
         complete_secrets(options, &specification, &cloud, &mut notes).await?;
-    let renderer = Renderer::new(&cloud, &secrets::plain(&values), &profiles, &overrides)?;
+    let renderer =
+        Renderer::new(&cloud, &with_keys(&values, &certificates), &profiles, &overrides)?;
     cloud.health = plan::build::health(&cloud, &renderer)?;
     Ok(Desired {
         cloud,
@@ -198,6 +209,7 @@ async fn desire(
         cloud_file,
         secrets_file,
         secrets: values,
+        certificates,
     })
 }
 
@@ -269,6 +281,17 @@ fn networks(cloud: &str, file: &mut CloudFile, facts: &HostFacts) -> Result<Netw
     Ok(networks)
 }
 
+fn certificates(paths: &Paths, file: &mut CloudFile, networks: &Networks) -> Result<Certificates> {
+    file.decide(Key::Tls, "exposed", "the default: what is reached from outside speaks TLS")?;
+    Certificates::settle(paths, file, networks.exposed_address, OffsetDateTime::now_utc())
+}
+
+fn with_keys(values: &SecretValues, certificates: &Certificates) -> BTreeMap<String, SecretString> {
+    let mut secrets = secrets::plain(values);
+    certificates.add_keys(&mut secrets);
+    secrets
+}
+
 fn host_address(facts: &HostFacts) -> Result<Ipv4Addr> {
     facts.own_address().ok_or_else(|| {
         Error::new(ErrorKind::Host, "find the address to expose the cloud on")
@@ -323,7 +346,8 @@ async fn complete_secrets(
 impl Desired {
     /// What steps share.
     pub fn shared(&self) -> Arc<Shared> {
-        Arc::new(Shared::new(self.cloud.clone(), secrets::plain(&self.secrets)))
+        let secrets = with_keys(&self.secrets, &self.certificates);
+        Arc::new(Shared::new(self.cloud.clone(), secrets))
     }
 
     /// Writes the files of the configuration directory.
@@ -331,6 +355,7 @@ impl Desired {
         let paths = &options.paths;
         self.cloud_file.write(&paths.cloud_file(), &self.scenario)?;
         store::write(&self.secrets_file, &paths.secrets_file())?;
+        self.certificates.write(paths)?;
         if let Some(warning) = store::tighten(&paths.secrets_file())? {
             crate::ui::out::note(&warning);
         }

@@ -39,6 +39,9 @@ pub struct ListedFile {
     pub template: Option<String>,
     /// Files of `overrides/` that are merged into it, the most particular last.
     pub overrides: Vec<String>,
+    /// Whether what is rendered follows what the image has of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub extends_image: bool,
 }
 
 impl Files {
@@ -50,8 +53,7 @@ impl Files {
         let mut cloud = recorded::load(paths)?;
         let profiles = Profiles::load(&paths.config_dir)?;
         let origins = variables(paths, &profiles, &mut cloud)?;
-        let (_, values) = secrets::written(paths, &cloud)?;
-        let secrets = secrets::plain(&values);
+        let secrets = secrets::known(paths, &cloud)?;
         let overrides = Overrides::load(&paths.overrides_dir())?;
         let renderer =
             Renderer::new(&cloud, &secrets, &profiles, &overrides)?.with_origins(origins);
@@ -64,7 +66,7 @@ impl Files {
     /// When there is no such cloud, or its secrets are not known.
     pub fn open_without_mistakes(paths: &Paths) -> Result<(Self, Vec<Error>)> {
         let mut cloud = recorded::load(paths)?;
-        let (_, values) = secrets::written(paths, &cloud)?;
+        let secrets = secrets::known(paths, &cloud)?;
         let mut mistakes = Vec::new();
         let profiles = match Profiles::load(&paths.config_dir) {
             Ok(profiles) => profiles,
@@ -79,7 +81,7 @@ impl Files {
             mistakes.push(mistake);
             Overrides::default()
         });
-        let renderer = Renderer::new(&cloud, &secrets::plain(&values), &profiles, &overrides)?;
+        let renderer = Renderer::new(&cloud, &secrets, &profiles, &overrides)?;
         Ok((Self { cloud, renderer }, mistakes))
     }
 
@@ -91,6 +93,7 @@ impl Files {
             mode: "0644".to_owned(),
             template: None,
             overrides: Vec::new(),
+            extends_image: false,
         });
         let mut listed: Vec<ListedFile> = own.collect();
         for file in self.files(container) {
@@ -100,6 +103,7 @@ impl Files {
                 mode: file.mode.clone(),
                 template: Some(self.renderer.template_place(file)),
                 overrides: self.renderer.overrides_of(container, file),
+                extends_image: file.extends_image,
             });
         }
         listed.sort_by(|one, other| one.path.cmp(&other.path));

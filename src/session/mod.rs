@@ -18,6 +18,7 @@ pub mod run;
 pub mod secrets;
 pub mod suite;
 pub mod support;
+pub mod tls;
 pub mod verify;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 
+use super::tls;
 use crate::error::Result;
 use crate::host::Records as _;
 use crate::model::cloud::Cloud;
@@ -47,7 +48,23 @@ pub async fn recorded(paths: &Paths, cloud: &Cloud) -> Result<Recorded> {
         unapplied.extend(changes.apply);
         unapplied.extend(changes.refused.into_iter().map(|(name, _)| name));
     }
-    Ok(Recorded { values: plain(&values), unapplied })
+    Ok(Recorded { values: with_keys(paths, cloud, &values)?, unapplied })
+}
+
+/// Every secret that a cloud which is there needs, by name.
+pub fn known(paths: &Paths, cloud: &Cloud) -> Result<BTreeMap<String, SecretString>> {
+    let (_, values) = written(paths, cloud)?;
+    with_keys(paths, cloud, &values)
+}
+
+fn with_keys(
+    paths: &Paths,
+    cloud: &Cloud,
+    values: &SecretValues,
+) -> Result<BTreeMap<String, SecretString>> {
+    let mut secrets = plain(values);
+    tls::add_recorded(paths, cloud, &mut secrets)?;
+    Ok(secrets)
 }
 
 /// Values by name, for rendering and logins.

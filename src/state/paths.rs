@@ -78,6 +78,11 @@ impl Paths {
         self.config_dir.join("user_secrets.yml")
     }
 
+    /// Certificates and their keys.
+    pub fn tls_dir(&self) -> PathBuf {
+        self.config_dir.join("tls")
+    }
+
     /// The user's `user_variables.yml`.
     pub fn variables_file(&self) -> PathBuf {
         self.config_dir.join("user_variables.yml")

@@ -98,15 +98,11 @@ impl Catalog {
                 .ok_or_else(|| {
                     Error::failed(format!("find the frontend `{}`", service.frontend))
                 })?;
-            let internal = cloud.networks.virtual_address;
-            let public = match cloud.networks.exposed_address {
-                Some(address) if frontend.expose => address,
-                _ => internal,
-            };
-            for (interface, address) in
-                [("public", public), ("internal", internal), ("admin", internal)]
+            let (public, internal) = (cloud.outside_url(frontend), cloud.url(frontend));
+            for (interface, place) in
+                [("public", &public), ("internal", &internal), ("admin", &internal)]
             {
-                let url = format!("http://{address}:{}{}", frontend.port, service.path);
+                let url = format!("{place}{}", service.path);
                 endpoints.push(Endpoint { service: service.name.clone(), interface, url });
             }
         }

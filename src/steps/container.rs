@@ -1,5 +1,6 @@
 //! Steps on one container: definition, files, start, stop, and throwing it away.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,22 @@ pub struct DesiredFile {
     pub restarts: Vec<String>,
     /// What to run instead of a restart.
     pub apply: Option<String>,
+    /// Whether its content follows that of the image's file.
+    pub extends_image: bool,
+}
+
+impl DesiredFile {
+    /// With what the container's image has of it.
+    async fn whole(&self, context: &StepContext, container: &str) -> Result<Cow<'_, Self>> {
+        if !self.extends_image {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut whole = self.clone();
+        let mut content = context.host.containers.image_file(container, &self.file.path).await?;
+        content.append(&mut whole.file.content);
+        whole.file.content = content;
+        Ok(Cow::Owned(whole))
+    }
 }
 
 /// Every rendered file of one container.
@@ -70,13 +87,17 @@ pub struct Files {
     pub files: Vec<DesiredFile>,
 }
 
+/// A file with what the image has of it.
+type Whole<'a> = Cow<'a, DesiredFile>;
+
 impl Files {
     /// The files that are not as they should be, and those that somebody edited while a checkout
     /// uses them.
-    async fn wrong(&self, context: &StepContext) -> Result<(Vec<&DesiredFile>, Vec<&DesiredFile>)> {
+    async fn wrong(&self, context: &StepContext) -> Result<(Vec<Whole<'_>>, Vec<Whole<'_>>)> {
         let swapped = SwappedFiles::load(context, &self.container).await?;
         let (mut wrong, mut edited) = (Vec::new(), Vec::new());
         for desired in &self.files {
+            let desired = desired.whole(context, &self.container).await?;
             let path = &desired.file.path;
             let found = context.host.containers.read_file(&self.container, path).await?;
             match &found {

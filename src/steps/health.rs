@@ -14,6 +14,7 @@ use super::shared::Shared;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::ContainerState;
+use crate::model::cloud::Outside;
 use crate::model::topology::Container;
 
 /// How well something is.
@@ -92,6 +93,9 @@ pub struct CloudHealth {
     pub clusters: BTreeMap<String, ClusterHealth>,
     /// Servers as the load balancer sees them.
     pub backends: Vec<ServerState>,
+    /// Where it is reached from outside, if at all: the address with the scheme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
     /// Secrets that were edited and that the cloud does not use yet.
     pub unapplied_secrets: BTreeSet<String>,
 }
@@ -125,6 +129,7 @@ pub async fn observe(context: &StepContext, shared: &Arc<Shared>) -> Result<Clou
         containers,
         clusters,
         backends,
+        outside: shared.cloud.outside.as_ref().map(Outside::url),
         unapplied_secrets: shared.unapplied.clone(),
     })
 }

@@ -36,13 +36,13 @@ impl<'a> Session<'a> {
                 Error::failed("find the identity service")
                     .because("no deployed profile has `identity_server`")
             })?;
-        let port = shared
+        let frontend = shared
             .cloud
             .frontends()
             .find(|(_, frontend)| frontend.name == definition.frontend)
-            .map(|(_, frontend)| frontend.port)
+            .map(|(_, frontend)| frontend)
             .ok_or_else(|| Error::failed(format!("find the frontend `{}`", definition.frontend)))?;
-        let url = format!("http://{}:{port}/v3", shared.cloud.networks.virtual_address);
+        let url = format!("{}/v3", shared.cloud.url(frontend));
         let mut known = shared.admin_token.lock().await;
         let token = match known.as_ref() {
             Some(token) => token.clone(),

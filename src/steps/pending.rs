@@ -83,6 +83,7 @@ mod tests {
             },
             restarts: vec!["a.service".to_owned(), "b.service".to_owned()],
             apply: apply.map(str::to_owned),
+            extends_image: false,
         }
     }
 

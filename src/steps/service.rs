@@ -96,7 +96,7 @@ impl Verify {
             else {
                 continue;
             };
-            let url = format!("http://{}:{}/", cloud.networks.virtual_address, frontend.port);
+            let url = format!("{}/", cloud.url(frontend));
             let request = Request { method: "GET".to_owned(), url, ..Request::default() };
             match context.host.http.send(request).await {
                 Ok(response) if response.status < 500 => {}

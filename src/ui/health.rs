@@ -35,7 +35,9 @@ fn remark(container: &ContainerHealth) -> String {
 
 /// Containers with their units, then clusters, then what the load balancer sees.
 pub fn status(cloud: &CloudHealth) -> String {
-    let mut text = format!("cloud {}: {}\n\n", cloud.cloud, health(cloud.state));
+    let outside = cloud.outside.as_ref().map(|url| format!(", from outside at {url}"));
+    let outside = outside.unwrap_or_default();
+    let mut text = format!("cloud {}: {}{outside}\n\n", cloud.cloud, health(cloud.state));
     let mut table = Table::new(["container", "state", "health", "address", "units", "reason"]);
     for container in &cloud.containers {
         let active = container.units.values().filter(|active| **active).count();

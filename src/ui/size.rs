@@ -113,6 +113,7 @@ fn cloud(survey: &Survey) -> String {
     pairs(&[
         ("cloud", format!("{}, OpenStack {}", survey.cloud, survey.release)),
         ("scenario", scenario),
+        ("reached", survey.reached.clone()),
         ("containers", containers.to_string()),
         ("memory", format!("{} MiB when idle", sizing.predicted_memory_mib)),
         ("disk", format!("{} MiB", sizing.predicted_disk_mib)),

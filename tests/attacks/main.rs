@@ -1,4 +1,4 @@
-//! Attacks on a cloud of three light containers, by those against whom its borders stand: root in a
+//! Attacks on a cloud of a few light containers, by those against whom its borders stand: root in a
 //! container, a tenant's server, a checkout, a user of the host. One file a border.
 //!
 //! `AIO_TEST_KEEP_IMAGES=1`, `AIO_TEST_KEEP=1` and `AIO_TEST_ONLY=word` are as in `tests/cloud`;
@@ -23,6 +23,7 @@ mod row_04_checkout;
 mod row_05_guests;
 mod row_06_roots;
 mod row_07_neighbours;
+mod row_08_outside;
 mod row_09_host;
 mod row_10_exhaustion;
 mod row_12_ids;
@@ -33,6 +34,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use row_08_outside::Outside;
 use support::checks::Checks;
 use support::cloud::Cloud;
 use support::host::Snapshot;
@@ -49,11 +51,14 @@ fn borders_hold() {
     let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), &name);
     cloud.remove_leftovers();
     let before = Snapshot::take();
+    let outside = Outside::new(&name);
+    outside.make();
     let mut checks = Checks::new();
-    if checks.needed("a cloud to attack", || bootstrap(&cloud)) {
+    if checks.needed("a cloud to attack", || bootstrap(&cloud, &outside)) {
         row_06_roots::checks(&cloud, &mut checks);
         row_12_ids::checks(&cloud, &mut checks);
         row_02_terminal::checks(&cloud, &mut checks);
+        row_08_outside::checks(&cloud, &outside, &mut checks);
         row_10_exhaustion::checks(&cloud, &mut checks);
         row_15_said::checks(&cloud, &mut checks);
         row_01_requirements::checks(&cloud, &mut checks);
@@ -68,16 +73,19 @@ fn borders_hold() {
         });
     }
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
-        checks.needed("destroy leaves the host as it was", || destroy(&cloud, &before));
+        checks.needed("destroy leaves the host as it was", || {
+            outside.remove();
+            destroy(&cloud, &before);
+        });
     }
     checks.finish();
 }
 
-fn bootstrap(cloud: &Cloud) {
+fn bootstrap(cloud: &Cloud, outside: &Outside) {
     fs::create_dir_all(&cloud.config_dir).unwrap();
     let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks/profiles");
     shell(&format!("cp -r '{}' '{}'", profiles.display(), cloud.config_dir.display()));
-    cloud.bootstrap(&["--scenario", "attacked"]);
+    cloud.bootstrap(&["--scenario", "attacked", "--expose", &outside.address]);
     cloud.healthy_within(Duration::from_secs(1));
 }
 

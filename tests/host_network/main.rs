@@ -18,7 +18,7 @@ use aio::host::facts::{self, Depth};
 use aio::host::network::RealNetwork;
 use aio::host::settings::RealSettings;
 use aio::host::subids;
-use aio::host::{HostNetwork, HostNetworkSpec, Port, Settings};
+use aio::host::{Exposed, HostNetwork, HostNetworkSpec, Port, Settings};
 use aio::model::facts::{Ability, HostAddress, NetworkFacts, Presence};
 use aio::model::network::NetworkRole;
 use aio::model::ranges;
@@ -462,19 +462,22 @@ fn exposed_ports_and_nothing_else_lead_inside() {
     let before = snapshot();
     let closed = spec("aio1", &[]);
     let mut open = closed.clone();
-    open.exposed = vec![("198.51.100.1".parse().unwrap(), 15000, 5000)];
+    let nat = closed.networks.iter().find(|network| network.role == NetworkRole::Nat).unwrap();
+    let door = nat.range.address(20);
+    open.exposed = vec![Exposed { address: "198.51.100.1".parse().unwrap(), port: 15000, door }];
     world.apply(&open);
     world.route_from_outside(&open);
     let (balancer, virtual_address) = container(&open, 20, 101);
     assert_eq!(virtual_address, open.virtual_address.to_string());
     let (other, _) = container(&open, 21, 121);
-    let server = balancer.serve("0.0.0.0:5000");
+    let server = balancer.serve("0.0.0.0:15000");
 
-    // Whoever comes through is seen under the host's address, so that answers find back.
-    assert_eq!(world.outside.connect("198.51.100.1:15000").unwrap(), "172.29.236.100");
-    assert_eq!(connect_here("198.51.100.1:15000").unwrap(), "172.29.236.100");
-    assert_eq!(other.connect("198.51.100.1:15000").unwrap(), "172.29.236.100");
-    assert!(world.outside.connect(&format!("{virtual_address}:5000")).is_err());
+    // Whoever comes through is seen as who he is, but for those whom the answer would reach directly.
+    assert_eq!(world.outside.connect("198.51.100.1:15000").unwrap(), "198.51.100.2");
+    assert_eq!(connect_here("198.51.100.1:15000").unwrap(), "198.51.100.1");
+    assert_eq!(other.connect("198.51.100.1:15000").unwrap(), nat.host_address.to_string());
+    assert!(world.outside.connect(&format!("{virtual_address}:15000")).is_err());
+    assert!(world.outside.connect(&format!("{door}:15000")).is_err());
 
     assert!(world.differs(&closed).is_some());
     block_on(world.network.apply(&closed)).unwrap();

@@ -1,5 +1,20 @@
-# HAProxy is in front of it; what the user calls it is a name, an address or the end of a tunnel.
-ALLOWED_HOSTS = ["*"]
+# HAProxy is in front of it, and says by what. What the user calls it is an address, a name that leads to
+# it, or the end of a tunnel.
+ALLOWED_HOSTS = [
+    "{{ cloud.virtual_address }}",
+    "{{ container.address }}",
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+{% if cloud.outside %}
+{% for name in cloud.outside.names %}
+    {{ name | replace("*.", ".") | tojson }},
+{% endfor %}
+{% endif %}
+{% for name in variables.horizon_allowed_hosts %}
+    {{ name | tojson }},
+{% endfor %}
+]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # Whoever signed in with one member is signed in with all: the same key and the same sessions.

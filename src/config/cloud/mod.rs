@@ -36,7 +36,7 @@ use super::yaml::{self, scalar};
 
 pub use members::{MemberChange, member_changes, refuse_fixed};
 pub use options::CloudOptions;
-pub use values::{Expose, Key, Patience};
+pub use values::{Expose, Key, Patience, Tls};
 
 const NEW: &str = "\
 # What this cloud is: what its first run chose, with the reasons. Edit it, or pass an option that
@@ -57,6 +57,11 @@ virtual_address:
 
 # Where the cloud is reached from outside: off, host (this host's own address) or an address.
 expose:
+
+# What speaks TLS: exposed (what is reached from outside does, by an authority of the cloud's own, whose
+# certificate is tls/ca.crt beside this file) or off. A certificate of your own for the outside, and its
+# key, are files in PEM: tls_certificate, tls_key.
+tls:
 
 # What every time limit is multiplied by: 1, or more where the host is far slower than most.
 patience:
@@ -139,6 +144,29 @@ impl CloudFile {
     /// Where the cloud is reached from outside.
     pub fn expose(&self) -> Expose {
         self.written.expose.unwrap_or_default()
+    }
+
+    /// What speaks TLS.
+    pub fn tls(&self) -> Tls {
+        self.written.tls.unwrap_or_default()
+    }
+
+    /// The files of the user's own certificate and key for the outside address.
+    ///
+    /// # Errors
+    /// When only one of them is named.
+    pub fn own_certificate(&self) -> Result<Option<(&Path, &Path)>> {
+        match (&self.written.tls_certificate, &self.written.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            (certificate, _) => {
+                let missing = if certificate.is_some() { Key::TlsKey } else { Key::TlsCertificate };
+                let name = missing.name();
+                Err(Error::new(ErrorKind::Config, format!("read `{}`", self.shown))
+                    .because(format!("`{name}` is missing: a certificate is of use with its key"))
+                    .hint(format!("Name its file: --set {name}=FILE.")))
+            }
+        }
     }
 
     /// What every time limit is multiplied by.
@@ -235,6 +263,9 @@ impl CloudFile {
             Key::Network(role) => self.networks().contains_key(&role),
             Key::VirtualAddress => self.written.virtual_address.is_some(),
             Key::Expose => self.written.expose.is_some(),
+            Key::Tls => self.written.tls.is_some(),
+            Key::TlsCertificate => self.written.tls_certificate.is_some(),
+            Key::TlsKey => self.written.tls_key.is_some(),
             Key::Patience => self.written.patience.is_some(),
         }
     }

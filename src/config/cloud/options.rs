@@ -1,5 +1,7 @@
 //! Options of the command line that change `cloud.yml`.
 
+use std::path::Path;
+
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
 use crate::config::variables;
@@ -7,7 +9,7 @@ use crate::config::yaml::scalar;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::network::{NetworkRole, Range};
 
-use super::{CloudFile, Expose, Key, Patience};
+use super::{CloudFile, Expose, Key, Patience, Tls};
 
 /// What a user passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +29,15 @@ pub struct CloudOptions {
 }
 
 /// Keys of `--set` that are those of `cloud.yml` itself.
-const SINGLE: [(&str, Key); 6] = [
+const SINGLE: [(&str, Key); 9] = [
     ("region", Key::Region),
     ("release", Key::Release),
     ("scenario", Key::Scenario),
     ("virtual_address", Key::VirtualAddress),
     ("expose", Key::Expose),
+    ("tls", Key::Tls),
+    ("tls_certificate", Key::TlsCertificate),
+    ("tls_key", Key::TlsKey),
     ("patience", Key::Patience),
 ];
 
@@ -142,6 +147,9 @@ impl CloudFile {
             Key::Scenario => self.scenario().map(str::to_owned),
             Key::VirtualAddress => self.virtual_address().map(|address| address.to_string()),
             Key::Expose => self.written.expose.map(|expose| expose.to_string()),
+            Key::Tls => self.written.tls.map(|tls| tls.to_string()),
+            Key::TlsCertificate => shown(self.written.tls_certificate.as_deref()),
+            Key::TlsKey => shown(self.written.tls_key.as_deref()),
             Key::Patience => self.written.patience.map(|patience| patience.to_string()),
             Key::Name | Key::Network(_) => None,
         };
@@ -163,6 +171,15 @@ impl CloudFile {
                     value.parse().map_err(|why: String| wrong(option, &why))?;
                 patience.to_string()
             }
+            Key::Tls => {
+                let tls: Tls = value.parse().map_err(|why: String| wrong(option, &why))?;
+                tls.to_string()
+            }
+            // Said in one directory, it is read in another.
+            Key::TlsCertificate | Key::TlsKey => {
+                let path = std::path::absolute(value);
+                path.map_err(|why| wrong(option, &why.to_string()))?.display().to_string()
+            }
             Key::VirtualAddress => {
                 let address = value.parse::<std::net::Ipv4Addr>();
                 address.map_err(|_| wrong(option, "this is not an IPv4 address"))?.to_string()
@@ -174,6 +191,10 @@ impl CloudFile {
         }
         self.put(key, &value, option)
     }
+}
+
+fn shown(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
 }
 
 fn known<'a>(

@@ -60,6 +60,7 @@ fn first_run() -> CloudFile {
     file.decide(Key::Network(NetworkRole::Management), "172.29.236.0/22", "").unwrap();
     file.decide(Key::VirtualAddress, "172.29.236.101", "").unwrap();
     file.decide(Key::Expose, "off", "").unwrap();
+    file.decide(Key::Tls, "exposed", "").unwrap();
     file.decide(Key::Patience, "1", "").unwrap();
     file
 }
@@ -93,6 +94,8 @@ networks:
 virtual_address: 172.29.236.101
 
 expose: off
+
+tls: exposed
 
 patience: 1
 
@@ -175,6 +178,26 @@ fn patience_is_a_number_of_times() {
         let refused = file.apply(&options(&[("patience", wrong)]), &profiles()).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::Usage, "{wrong}");
     }
+}
+
+#[test]
+fn tls_takes_its_words_and_two_files() {
+    let mut file = first_run();
+    assert_eq!(file.own_certificate().unwrap(), None);
+    file.apply(&options(&[("tls", "off"), ("tls_certificate", "/a/b.crt")]), &profiles()).unwrap();
+    assert_eq!(file.tls(), Tls::Off);
+    assert!(text(&file).contains("tls: off  # --set tls=off\n"), "{}", text(&file));
+    let error = file.own_certificate().unwrap_err();
+    assert!(error.to_string().contains("`tls_key` is missing"), "{error}");
+    file.apply(&options(&[("tls", "exposed"), ("tls_key", "b.key")]), &profiles()).unwrap();
+    assert_eq!(file.tls(), Tls::Exposed);
+    let (certificate, key) = file.own_certificate().unwrap().unwrap();
+    assert_eq!(certificate, Path::new("/a/b.crt"));
+    assert!(key.is_absolute() && key.ends_with("b.key"), "{}", key.display());
+    let error = file.apply(&options(&[("tls", "sometimes")]), &profiles()).unwrap_err();
+    assert!(error.to_string().contains("neither `exposed` nor `off`"), "{error}");
+    // A file of before has no such line.
+    assert_eq!(CloudFile::parse("expose: host\n", "x").unwrap().tls(), Tls::Exposed);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What may stand in `cloud.yml`.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use indexmap::IndexMap;
@@ -22,6 +23,9 @@ pub(super) struct Written {
     pub(super) networks: Option<WrittenNetworks>,
     pub(super) virtual_address: Option<Ipv4Addr>,
     pub(super) expose: Option<Expose>,
+    pub(super) tls: Option<Tls>,
+    pub(super) tls_certificate: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
     pub(super) patience: Option<Patience>,
     pub(super) variables: Option<IndexMap<String, Value>>,
 }
@@ -101,6 +105,43 @@ impl<'de> Deserialize<'de> for Expose {
     }
 }
 
+/// What speaks TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// What is reached from outside.
+    #[default]
+    Exposed,
+    /// Nothing.
+    Off,
+}
+
+impl FromStr for Tls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "exposed" => Ok(Self::Exposed),
+            "off" | "no" | "none" | "false" => Ok(Self::Off),
+            _ => Err(format!("`{text}` is neither `exposed` nor `off`")),
+        }
+    }
+}
+
+impl std::fmt::Display for Tls {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Exposed => "exposed",
+            Self::Off => "off",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Tls {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar(&Value::deserialize(deserializer)?).parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// What every time limit is multiplied by: 1 unless said, 100 at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience(pub u32);
@@ -151,6 +192,12 @@ pub enum Key {
     VirtualAddress,
     /// Where the cloud is reached from outside.
     Expose,
+    /// What speaks TLS.
+    Tls,
+    /// The user's own certificate for the outside address.
+    TlsCertificate,
+    /// Its key.
+    TlsKey,
     /// What time limits are multiplied by.
     Patience,
 }
@@ -165,6 +212,9 @@ impl Key {
             Self::Network(role) => role.name(),
             Self::VirtualAddress => "virtual_address",
             Self::Expose => "expose",
+            Self::Tls => "tls",
+            Self::TlsCertificate => "tls_certificate",
+            Self::TlsKey => "tls_key",
             Self::Patience => "patience",
         }
     }

@@ -16,6 +16,9 @@ pub struct File {
     /// Octal: `"0640"`. A file that holds a secret must not be readable by others.
     #[serde(default = "mode_0644")]
     pub mode: String,
+    /// Whether it goes on where the image's file of that path ends: what is rendered is added to it.
+    #[serde(default)]
+    pub extends_image: bool,
     /// How files of `overrides/` are merged into it.
     #[serde(default)]
     pub merge: Merge,

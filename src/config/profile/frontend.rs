@@ -63,6 +63,16 @@ pub struct Frontend {
     /// Whether `--expose` also serves it on the host's own address.
     #[serde(default)]
     pub expose: bool,
+    /// The port outside when that speaks TLS; the frontend's when absent.
+    #[serde(default)]
+    pub tls_port: Option<u16>,
+}
+
+impl Frontend {
+    /// The port at which it is reached from outside.
+    pub fn outside_port(&self, tls: bool) -> u16 {
+        self.tls_port.filter(|_| tls).unwrap_or(self.port)
+    }
 }
 
 /// What HAProxy understands of the traffic.

@@ -30,8 +30,21 @@ enum Found {
 /// The path on the host of the topmost thing at `path`; with `follow`, of what a symbolic link there
 /// leads to. `None` when there is nothing.
 pub(super) fn find(root: &Root, path: &Path, follow: bool) -> io::Result<Option<PathBuf>> {
-    let mut parts = vec![root.upper()];
-    parts.extend(root.layers.iter().cloned());
+    let parts = std::iter::once(root.upper()).chain(root.layers.iter().cloned());
+    find_among(root, parts.collect(), path, follow)
+}
+
+/// The same without the upper directory: what the image has, whatever the container made of it.
+pub(super) fn find_in_layers(root: &Root, path: &Path) -> io::Result<Option<PathBuf>> {
+    find_among(root, root.layers.clone(), path, true)
+}
+
+fn find_among(
+    root: &Root,
+    parts: Vec<PathBuf>,
+    path: &Path,
+    follow: bool,
+) -> io::Result<Option<PathBuf>> {
     let mut above = vec![Directory { inside: PathBuf::from("/"), parts }];
     let mut ahead = names(path);
     let mut links = 0;

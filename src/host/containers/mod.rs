@@ -252,6 +252,11 @@ impl Containers for RealContainers {
         self.blocking(move |inner| inner.read_file(&name, &path)).await
     }
 
+    async fn image_file(&self, name: &str, path: &str) -> Result<Vec<u8>> {
+        let (name, path) = (name.to_owned(), path.to_owned());
+        self.blocking(move |inner| inner.image_file(&name, &path)).await
+    }
+
     async fn write_files(&self, name: &str, files: &[ContainerFile]) -> Result<()> {
         if files.is_empty() {
             return Ok(());

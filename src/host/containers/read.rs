@@ -87,6 +87,15 @@ impl Inner {
         };
         view.read(path).doing(doing)
     }
+
+    pub(super) fn image_file(&self, name: &str, path: &str) -> Result<Vec<u8>> {
+        let doing = || format!("read `{path}` of the image of container `{name}`");
+        let root = self.known(name)?.root;
+        match lookup::find_in_layers(&root, Path::new(path)).doing(doing)? {
+            Some(place) => std::fs::read(place).doing(doing),
+            None => Ok(Vec::new()),
+        }
+    }
 }
 
 fn open_root(init_pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {

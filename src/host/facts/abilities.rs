@@ -10,7 +10,7 @@ use std::path::Path;
 use super::drivers::Drivers;
 use crate::host::network::{pins, rules};
 use crate::host::tool::run;
-use crate::host::{HostNetworkSpec, Port};
+use crate::host::{Exposed, HostNetworkSpec, Port};
 use crate::model::facts::{
     Ability, Answer, CgroupLayout, KernelFacts, NetworkFacts, Presence, StorageFacts,
 };
@@ -93,7 +93,11 @@ fn sample_network() -> Option<HostNetworkSpec> {
         pool: switch.then(|| ([192, 0, 2, 2].into(), [192, 0, 2, 3].into())),
     };
     Some(HostNetworkSpec {
-        exposed: vec![([192, 0, 2, 1].into(), 1, 1)],
+        exposed: vec![Exposed {
+            address: [192, 0, 2, 1].into(),
+            port: 1,
+            door: [192, 0, 2, 2].into(),
+        }],
         guest_ports: BTreeSet::from([1]),
         resolvers: Some(vec![[192, 0, 2, 1].into()]),
         ports: vec![port("a", false), port("b", true)],

@@ -77,6 +77,9 @@ impl Containers for Absent {
     async fn read_file(&self, _: &str, _: &str) -> Result<Option<ContainerFile>> {
         no("containers")
     }
+    async fn image_file(&self, _: &str, _: &str) -> Result<Vec<u8>> {
+        no("containers")
+    }
     async fn write_files(&self, _: &str, _: &[ContainerFile]) -> Result<()> {
         no("containers")
     }

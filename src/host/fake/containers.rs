@@ -332,6 +332,12 @@ impl Containers for FakeContainers {
         })
     }
 
+    async fn image_file(&self, name: &str, _path: &str) -> Result<Vec<u8>> {
+        let mut inner = self.inner.lock().unwrap();
+        inner.enter("image_file", name)?;
+        Ok(Vec::new())
+    }
+
     async fn write_files(&self, name: &str, files: &[ContainerFile]) -> Result<()> {
         let mut inner = self.inner.lock().unwrap();
         inner.enter("write_files", name)?;

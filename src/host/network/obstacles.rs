@@ -37,19 +37,14 @@ pub fn closed<'a>(
     exposed: bool,
     chains: &'a [ForwardChain],
 ) -> Vec<&'a ForwardChain> {
-    let bridge_of = |wanted| {
-        let network = networks.iter().find(move |network| network.role == wanted);
-        network.map(|network| network.bridge.as_str())
-    };
-    let nat = bridge_of(NetworkRole::Nat).unwrap_or_default();
-    let management = bridge_of(NetworkRole::Management).unwrap_or_default();
+    let nat = networks.iter().find(|network| network.role == NetworkRole::Nat);
+    let nat = nat.map(|network| network.bridge.as_str()).unwrap_or_default();
     let rejecting = chains.iter().filter(|chain| chain.otherwise != "accept");
     rejecting
         .filter(|chain| {
             let out = accepted(&chain.accepts_from, nat);
             let back = chain.accepts_answers || accepted(&chain.accepts_to, nat);
-            let inward =
-                !exposed || chain.accepts_translated || accepted(&chain.accepts_to, management);
+            let inward = !exposed || chain.accepts_translated || accepted(&chain.accepts_to, nat);
             !(out && back && inward)
         })
         .collect()

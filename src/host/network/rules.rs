@@ -3,9 +3,11 @@
 //! One table, replaced as a whole in one transaction: there is no moment without it. It holds no
 //! policy of its own: packets that are none of the cloud's pass it untouched.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
-use super::super::HostNetworkSpec;
+use super::super::{Exposed, HostNetworkSpec};
 use crate::model::network::{Network, NetworkRole};
 
 /// The table's name: `aio_aio1`.
@@ -129,12 +131,16 @@ fn forwarded(spec: &HostNetworkSpec) -> String {
             set(&spec.guest_ports)
         );
     }
+    for door in doors(spec) {
+        let _ = writeln!(text, "\t\tiifname {guests} ct status dnat ip daddr {door} accept");
+    }
     let _ = writeln!(text, "\t\tiifname {guests} oifname {others} drop\n\t}}");
     text
 }
 
-/// Outgoing connections get the host's address. So do those to exposed ports: the load balancer
-/// answers by its default route, and the answer must come back through the same translation.
+/// Outgoing connections get the host's address. Those to exposed ports keep their own, which is in the
+/// logs then: who answers them does so by its default route, back through the same translation. Not so
+/// what would be answered directly: containers on the same bridge, and the host at its loopback.
 fn translated(spec: &HostNetworkSpec) -> String {
     let bridges = bridges(spec);
     let mut text = format!(
@@ -143,24 +149,26 @@ fn translated(spec: &HostNetworkSpec) -> String {
          \t\tip saddr {} oifname != {bridges} masquerade\n",
         ranges(spec, &OUTWARD)
     );
-    if !spec.exposed.is_empty() {
-        let _ = writeln!(text, "\t\tct status dnat ip daddr {} masquerade", spec.virtual_address);
+    let near = ranges(spec, &[NetworkRole::Nat]).replace("{ ", "{ 127.0.0.0/8, ");
+    for door in doors(spec) {
+        let _ = writeln!(text, "\t\tct status dnat ip daddr {door} ip saddr {near} masquerade");
     }
     text.push_str("\t}\n");
     text
 }
 
-/// Exposed ports of the host lead to the virtual address.
+/// Who answers at exposed ports.
+fn doors(spec: &HostNetworkSpec) -> BTreeSet<Ipv4Addr> {
+    spec.exposed.iter().map(|exposed| exposed.door).collect()
+}
+
+/// Exposed ports of the host lead to who answers there.
 fn exposed(spec: &HostNetworkSpec, name: &str, hook: &str) -> String {
     // The name `dstnat` for this priority is only known at the prerouting hook.
     let mut text =
         format!("\tchain {name} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n");
-    for (address, port, target) in &spec.exposed {
-        let _ = writeln!(
-            text,
-            "\t\tip daddr {address} tcp dport {port} dnat ip to {}:{target}",
-            spec.virtual_address
-        );
+    for Exposed { address, port, door } in &spec.exposed {
+        let _ = writeln!(text, "\t\tip daddr {address} tcp dport {port} dnat ip to {door}:{port}");
     }
     text.push_str("\t}\n");
     text
@@ -176,7 +184,11 @@ mod tests {
     fn the_table_as_text() {
         let choice = ranges::choose("aio1", &[].into(), &NetworkFacts::default()).unwrap();
         let spec = HostNetworkSpec {
-            exposed: vec![([192, 0, 2, 7].into(), 80, 80)],
+            exposed: vec![Exposed {
+                address: [192, 0, 2, 7].into(),
+                port: 80,
+                door: [10, 0, 3, 7].into(),
+            }],
             guest_ports: [5000, 80].into(),
             resolvers: Some(vec![[192, 0, 2, 7].into()]),
             ..HostNetworkSpec::closed("aio1", &choice.networks)

@@ -121,19 +121,27 @@ pub fn permit(refusals: &[Refusal]) -> Result<()> {
 
 /// Ports of the host that are to lead into the cloud and that a program of the host has: its
 /// clients would reach the cloud instead.
-pub fn taken_ports(facts: &HostFacts, demand: &Demand<'_>, address: Ipv4Addr) -> Vec<Refusal> {
+pub fn taken_ports(
+    facts: &HostFacts,
+    demand: &Demand<'_>,
+    (address, tls): (Ipv4Addr, bool),
+) -> Vec<Refusal> {
     let deployed = |kind: &String| demand.members.get(kind).is_some_and(|members| *members > 0);
     let frontends = demand.services.iter().flat_map(|service| &service.frontends);
     let exposed = frontends.filter(|frontend| frontend.expose && deployed(&frontend.backend));
     let taken = exposed.filter(|frontend| {
         facts.network.listening.iter().any(|listener| {
             let meant = listener.address.is_unspecified() || listener.address == address;
-            listener.port == frontend.port && meant
+            listener.port == frontend.outside_port(tls) && meant
         })
     });
     taken
         .map(|frontend| Refusal {
-            what: format!("port {} of {address}, for {}", frontend.port, frontend.name),
+            what: format!(
+                "port {} of {address}, for {}",
+                frontend.outside_port(tls),
+                frontend.name
+            ),
             found: "a program that listens".to_owned(),
             needed: "a free port".to_owned(),
             advice: "Expose the cloud on another address of this host: --expose ADDRESS."

@@ -143,7 +143,7 @@ impl Builder<'_> {
             Some(script) => Some(self.text(container, script)?),
             None => None,
         };
-        Ok(DesiredFile { file: rendered, restarts, apply })
+        Ok(DesiredFile { file: rendered, restarts, apply, extends_image: file.extends_image })
     }
 
     /// What a kind's units wait for: its service's set-up and the services that this needs, kinds that

@@ -92,6 +92,10 @@ fn listeners(cloud: &Cloud, kind: &str) -> BTreeMap<(Client, Protocol), BTreeSet
             let public = for_guests.contains(&frontend.port);
             let client = if public { Client::Anybody } else { everyone };
             add(client, Protocol::Tcp, Ports::one(frontend.port));
+            if let Some(outside) = cloud.outside.as_ref().filter(|_| frontend.expose) {
+                let port = frontend.outside_port(outside.tls());
+                add(Client::Anybody, Protocol::Tcp, Ports::one(port));
+            }
         }
     }
     for service in &cloud.services {

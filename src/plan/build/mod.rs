@@ -32,8 +32,8 @@ use crate::config::profile::Probe;
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::error::Result;
-use crate::host::{HostNetworkSpec, Port};
-use crate::model::cloud::Cloud;
+use crate::host::{Exposed, HostNetworkSpec, Port};
+use crate::model::cloud::{Cloud, Outside};
 use crate::model::ranges;
 use crate::model::topology::{Container, Interface};
 use crate::render::Renderer;
@@ -110,13 +110,15 @@ pub fn health(cloud: &Cloud, renderer: &Renderer) -> Result<BTreeMap<String, Vec
 /// What the host's network should be for a cloud.
 pub fn network_spec(shared: &Shared) -> HostNetworkSpec {
     let cloud = &shared.cloud;
-    let exposed = match cloud.networks.exposed_address {
-        None => Vec::new(),
-        Some(address) => cloud
+    let tls = cloud.outside.as_ref().is_some_and(Outside::tls);
+    let exposed = match (cloud.networks.exposed_address, cloud.outside_door()) {
+        (Some(address), Some(door)) => cloud
             .frontends()
             .filter(|(_, frontend)| frontend.expose)
-            .map(|(_, frontend)| (address, frontend.port, frontend.port))
+            .map(|(_, frontend)| frontend.outside_port(tls))
+            .map(|port| Exposed { address, port, door })
             .collect(),
+        _ => Vec::new(),
     };
     HostNetworkSpec {
         exposed,

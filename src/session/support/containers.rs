@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::host::{Command, ContainerState};
 use crate::model::journal::Entry;
 use crate::model::topology::Container;
-use crate::session::files::Files;
+use crate::session::files::{Files, ListedFile};
 use crate::state::paths::Paths;
 
 /// How much of a log is kept, from its end.
@@ -184,7 +184,7 @@ pub async fn rendered(ground: &Ground, context: &StepContext, container: &Contai
         let state = match files.render(container, path) {
             Ok(file) => {
                 ground.findings.add(&name, &file.content);
-                compared(context, container, path, &file.content).await
+                compared(context, container, &listed, &file.content).await
             }
             Err(error) => {
                 ground.findings.missing(&name, error);
@@ -201,9 +201,19 @@ pub async fn rendered(ground: &Ground, context: &StepContext, container: &Contai
 async fn compared(
     context: &StepContext,
     container: &Container,
-    path: &str,
-    wanted: &[u8],
+    listed: &ListedFile,
+    rendered: &[u8],
 ) -> String {
+    let path = &listed.path;
+    let mut wanted = Vec::new();
+    if listed.extends_image {
+        match context.host.containers.image_file(&container.name, path).await {
+            Ok(image) => wanted = image,
+            Err(error) => return format!("the image was not read: {error}"),
+        }
+    }
+    wanted.extend_from_slice(rendered);
+    let wanted = wanted.as_slice();
     let present = match context.host.containers.read_file(&container.name, path).await {
         Ok(Some(file)) => file.content,
         Ok(None) => return "missing".to_owned(),

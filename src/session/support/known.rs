@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::render::derived;
 use crate::secrets::mask::{Known, values_of_settings};
 use crate::secrets::store;
+use crate::secrets::tls::store::key_files;
 use crate::state::paths::Paths;
 
 /// All of it. `expected`: there is, or was, a cloud that has secrets.
@@ -28,6 +29,12 @@ pub fn known(paths: &Paths, expected: bool) -> Result<Vec<Known>> {
         Known { name, value, derived }
     });
     let mut known: Vec<Known> = secrets.collect();
+    for path in key_files(&paths.tls_dir()) {
+        if let Ok(key) = std::fs::read_to_string(&path) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            known.push(Known { name, value: key.into(), derived: Vec::new() });
+        }
+    }
     for path in settings(paths) {
         // What cannot be read here cannot be collected either.
         let text = std::fs::read(path).unwrap_or_default();

@@ -1,0 +1,125 @@
+//! Which certificate the outside address shows. Pure: what is on the disk is given, the time too.
+
+use secrecy::SecretString;
+use time::{Duration, OffsetDateTime};
+
+use super::authority;
+use super::pair::Pair;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A user's certificate that ends sooner than this is spoken of.
+const SOON: Duration = Duration::days(30);
+
+/// What the configuration directory holds of it.
+#[derive(Clone, Default)]
+pub struct Held {
+    /// The cloud's authority.
+    pub authority: Option<Pair>,
+    /// What the outside address shows.
+    pub shown: Option<Pair>,
+}
+
+/// A certificate and a key that a user brings.
+pub struct Brought {
+    /// What the certificate's file is called.
+    pub certificate_file: String,
+    /// The certificate.
+    pub certificate: String,
+    /// What the key's file is called.
+    pub key_file: String,
+    /// The key.
+    pub key: SecretString,
+}
+
+/// What should be held, and what a user should know of it.
+pub struct Settled {
+    /// As it should be.
+    pub held: Held,
+    /// By what name or address clients reach the cloud.
+    pub host: String,
+    /// Sentences.
+    pub notes: Vec<String>,
+}
+
+/// By the cloud's own authority, for `address`: what is held stays while it can.
+///
+/// # Errors
+/// When a key cannot be made or used.
+pub fn by_authority(
+    cloud: &str,
+    address: &str,
+    held: Held,
+    now: OffsetDateTime,
+) -> Result<Settled> {
+    let mut notes = Vec::new();
+    let authority = match held.authority {
+        None => authority::new(cloud, now)?,
+        Some(present) if present.is_due(now) => {
+            notes.push(
+                "The cloud's authority was renewed: give its new certificate to clients before \
+                 the former one ends."
+                    .to_owned(),
+            );
+            authority::renewed(&present, now)?
+        }
+        Some(present) => present,
+    };
+    let names = [address.to_owned()];
+    let fits = |pair: &Pair| {
+        pair.names == names && !pair.is_due(now) && pair.is_signed_by(&authority.certificate)
+    };
+    let shown = match held.shown.filter(fits) {
+        Some(present) => present,
+        None => authority::issue(&authority, &names, now)?,
+    };
+    let held = Held { authority: Some(authority), shown: Some(shown) };
+    Ok(Settled { held, host: address.to_owned(), notes })
+}
+
+/// By what the user brings. Where that does not name the address, but a name, clients are told that.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn by_user(
+    brought: &Brought,
+    address: &str,
+    held: Held,
+    now: OffsetDateTime,
+) -> Result<Settled> {
+    let Brought { certificate_file, key_file, .. } = brought;
+    let wrong = |why: String| {
+        Error::new(ErrorKind::Config, format!("use the certificate {certificate_file}"))
+            .because(why)
+            .hint(format!("Its key is read from {key_file}. Put in others, or leave both out."))
+    };
+    let pair = Pair::read(&brought.certificate, &brought.key).map_err(wrong)?;
+    if now >= pair.ends {
+        return Err(wrong(format!("it ended on {}", pair.ends.date())));
+    }
+    if now < pair.begins {
+        return Err(wrong(format!("it counts only from {} on", pair.begins.date())));
+    }
+    let mut notes = Vec::new();
+    if pair.ends - now < SOON {
+        notes.push(format!("The certificate {certificate_file} ends on {}.", pair.ends.date()));
+    }
+    let named = pair.names.iter().find(|name| !name.contains('*'));
+    let host = match named {
+        _ if pair.is_for(address) => address.to_owned(),
+        Some(name) => {
+            notes.push(format!(
+                "The certificate {certificate_file} is not for {address}: the catalog sends clients \
+                 to `{name}`, which must lead there."
+            ));
+            name.clone()
+        }
+        None => {
+            notes.push(format!(
+                "The certificate {certificate_file} is not for {address}, where the cloud is exposed: \
+                 clients will refuse it."
+            ));
+            address.to_owned()
+        }
+    };
+    Ok(Settled { held: Held { shown: Some(pair), ..held }, host, notes })
+}

@@ -1,0 +1,122 @@
+//! `tls/` in the configuration directory: the authority, and what the outside address shows. Keys are
+//! readable by their owner alone from their first byte.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind as IoErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::outside::{Brought, Held};
+use super::pair::Pair;
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::state::files::write_atomic;
+
+/// No certificate or key is longer than this many bytes.
+const LONGEST: u64 = 1 << 20;
+
+const AUTHORITY: &str = "ca";
+const SHOWN: &str = "outside";
+
+/// The certificate that clients are to trust.
+pub fn authority_file(directory: &Path) -> PathBuf {
+    directory.join(format!("{AUTHORITY}.crt"))
+}
+
+/// Every private key that may stand there.
+pub fn key_files(directory: &Path) -> [PathBuf; 2] {
+    [AUTHORITY, SHOWN].map(|name| directory.join(format!("{name}.key")))
+}
+
+/// Reads what is there.
+///
+/// # Errors
+/// When a file is there and of no use.
+pub fn read(directory: &Path) -> Result<Held> {
+    Ok(Held { authority: pair(directory, AUTHORITY)?, shown: pair(directory, SHOWN)? })
+}
+
+/// Writes what differs.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(directory: &Path, held: &Held) -> Result<()> {
+    if held.authority.is_none() && held.shown.is_none() {
+        return Ok(());
+    }
+    // Whoever may look into the configuration directory may copy the certificates.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(directory)
+        .doing(|| format!("make the directory {}", directory.display()))?;
+    for (name, pair) in [(AUTHORITY, &held.authority), (SHOWN, &held.shown)] {
+        let Some(pair) = pair else { continue };
+        let certificate = directory.join(format!("{name}.crt"));
+        let key = directory.join(format!("{name}.key"));
+        // The key first: a certificate without its key would be of no use.
+        for (path, mode, text) in
+            [(key, 0o600, pair.key.expose_secret()), (certificate, 0o644, &pair.certificate)]
+        {
+            let present = text_of(&path)?;
+            if present.is_none_or(|present| present.as_str() != text) {
+                write_atomic(&path, mode, text.as_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads the files that a user names.
+///
+/// # Errors
+/// When one is missing.
+pub fn brought(certificate: &Path, key: &Path) -> Result<Brought> {
+    let read = |path: &Path| {
+        text_of(path)?.ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("read {}", path.display()))
+                .because("there is no such file")
+                .hint("`tls_certificate` and `tls_key` in cloud.yml name a file each.")
+        })
+    };
+    Ok(Brought {
+        certificate_file: certificate.display().to_string(),
+        certificate: read(certificate)?.as_str().to_owned(),
+        key_file: key.display().to_string(),
+        key: read(key)?.as_str().into(),
+    })
+}
+
+fn pair(directory: &Path, name: &str) -> Result<Option<Pair>> {
+    let path = directory.join(format!("{name}.crt"));
+    let (Some(certificate), Some(key)) =
+        (text_of(&path)?, text_of(&directory.join(format!("{name}.key")))?)
+    else {
+        return Ok(None);
+    };
+    let key = SecretString::from(key.as_str());
+    Pair::read(&certificate, &key).map(Some).map_err(|why| {
+        Error::new(ErrorKind::Config, format!("use {} with its key", path.display()))
+            .because(why)
+            .hint(format!(
+                "Remove {name}.crt and {name}.key in {}: `aio bootstrap` makes new ones.",
+                directory.display()
+            ))
+    })
+}
+
+fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
+    let doing = || format!("read {}", path.display());
+    match fs::metadata(path) {
+        Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).doing(doing),
+        Ok(found) if !found.is_file() || found.len() > LONGEST => {
+            return Err(Error::new(ErrorKind::Config, doing())
+                .because("it is not a file of the size that certificates and keys have"));
+        }
+        Ok(_) => {}
+    }
+    fs::read_to_string(path).map(|text| Some(Zeroizing::new(text))).doing(doing)
+}

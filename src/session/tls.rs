@@ -1,0 +1,125 @@
+//! Certificates of a cloud: what its configuration directory holds and what it should hold.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use crate::config::cloud::{CloudFile, Tls};
+use crate::error::Result;
+use crate::model::cloud::{Cloud, Outside};
+use crate::secrets::tls::OUTSIDE_PEM;
+use crate::secrets::tls::outside::{self, Held, Settled};
+use crate::secrets::tls::store;
+use crate::state::paths::Paths;
+
+/// How the cloud is reached from outside, with what is written for it.
+#[derive(Default)]
+pub struct Certificates {
+    /// What the cloud is told of it.
+    pub outside: Option<Outside>,
+    /// What a user should know before anything changes.
+    pub notes: Vec<String>,
+    held: Held,
+}
+
+impl Certificates {
+    /// What they should be at `address`, if the cloud is exposed at all. Nothing is written.
+    ///
+    /// # Errors
+    /// When the user's own are of no use, or those that are there.
+    pub fn settle(
+        paths: &Paths,
+        file: &CloudFile,
+        address: Option<Ipv4Addr>,
+        now: OffsetDateTime,
+    ) -> Result<Self> {
+        let own = file.own_certificate()?;
+        let Some(address) = address.map(|address| address.to_string()) else {
+            return Ok(Self::default());
+        };
+        if file.tls() == Tls::Off {
+            let outside = Outside {
+                names: vec![address.clone()],
+                host: address,
+                certificate: None,
+                authority: None,
+            };
+            return Ok(Self { outside: Some(outside), ..Self::default() });
+        }
+        let held = store::read(&paths.tls_dir())?;
+        let by_user = own.is_some();
+        let Settled { held, host, notes } = match own {
+            Some((certificate, key)) => {
+                let at = |path| paths.config_dir.join(path);
+                let brought = store::brought(&at(certificate), &at(key))?;
+                outside::by_user(&brought, &address, held, now)?
+            }
+            None => outside::by_authority(&paths.cloud, &address, held, now)?,
+        };
+        let shown = held.shown.as_ref();
+        let mut names = shown.map(|pair| pair.names.clone()).unwrap_or_default();
+        if !names.contains(&address) {
+            names.push(address);
+        }
+        let authority = held.authority.as_ref().filter(|_| !by_user);
+        let outside = Outside {
+            host,
+            names,
+            certificate: shown.map(|pair| pair.certificate.clone()),
+            authority: authority.map(|pair| pair.certificate.clone()),
+        };
+        Ok(Self { outside: Some(outside), notes, held })
+    }
+
+    /// Adds the keys that templates need to the cloud's secrets.
+    pub fn add_keys(&self, secrets: &mut BTreeMap<String, SecretString>) {
+        add_keys(&self.held, secrets);
+    }
+
+    /// Writes what differs.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, paths: &Paths) -> Result<()> {
+        store::write(&paths.tls_dir(), &self.held)
+    }
+}
+
+/// Adds the keys that a cloud which is there uses to its secrets.
+///
+/// # Errors
+/// When they are of no use.
+pub fn add_recorded(
+    paths: &Paths,
+    cloud: &Cloud,
+    secrets: &mut BTreeMap<String, SecretString>,
+) -> Result<()> {
+    if cloud.outside.as_ref().is_some_and(Outside::tls) {
+        add_keys(&store::read(&paths.tls_dir())?, secrets);
+    }
+    Ok(())
+}
+
+fn add_keys(held: &Held, secrets: &mut BTreeMap<String, SecretString>) {
+    if let Some(shown) = &held.shown {
+        secrets.insert(OUTSIDE_PEM.to_owned(), shown.together());
+    }
+}
+
+/// What a user is told at the end of a run: where the cloud is reached, and what to trust.
+pub fn told(paths: &Paths, cloud: &Cloud) -> Option<String> {
+    let outside = cloud.outside.as_ref()?;
+    let identity = cloud.services.iter().find_map(|service| service.identity_server.as_ref())?;
+    let (_, frontend) = cloud.frontends().find(|(_, it)| it.name == identity.frontend)?;
+    let url = cloud.outside_url(frontend);
+    let trust = match (outside.tls(), &outside.authority) {
+        (false, _) => "in clear: passwords can be read on the way there".to_owned(),
+        (true, Some(_)) => {
+            format!("clients trust {}", store::authority_file(&paths.tls_dir()).display())
+        }
+        (true, None) => "with your certificate".to_owned(),
+    };
+    Some(format!("From outside the cloud is at {url}/v3, {trust}."))
+}
