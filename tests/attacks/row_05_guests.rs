@@ -31,10 +31,11 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
 
 /// The second address of the balancer's management interface.
 pub fn virtual_address(cloud: &Cloud) -> String {
-    let frontends = cloud.inside("haproxy", "ss -Hltn sport = :11212").ok().stdout;
-    let listens = frontends.split_whitespace().nth(3).unwrap().to_owned();
+    // It also listens where those outside come in.
+    let listens = cloud.inside("haproxy", "ss -Hltn sport = :11212 | awk '{ print $4 }'").ok();
     let bridge = bridge(cloud, NetworkRole::Management);
-    let address = listens.rsplit_once(':').unwrap().0.to_owned();
-    shell(&format!("ip -4 route get {address} | grep -q 'dev {bridge}'"));
-    address
+    let addresses = listens.stdout.lines().map(|line| line.rsplit_once(':').unwrap().0);
+    let mut managed =
+        addresses.filter(|address| shell(&format!("ip -4 route get {address}")).contains(&bridge));
+    managed.next().expect("the virtual address is served").to_owned()
 }

@@ -7,7 +7,7 @@ containers:
   balancer: {summary: x, memory: {idle_mib: 1, limit_mib: 2}}
 load_balancer: {kind: balancer, socket: /x, server_defaults: {http: a, tcp: b}}
 frontends:
-  - {name: base, port: 80, mode: http, backend: balancer, server_options: check}
+  - {name: base, port: 80, mode: http, backend: balancer, server_options: check, expose: true}
 ";
 
 const GOOD: &str = r#"
@@ -334,6 +334,8 @@ fn names_are_unique_among_services() {
         None,
     );
     heat("port: 8004", "port: 80", "the frontend port `80` is already one of service `base`", None);
+    let outside = "port: 8004, expose: true, tls_port: 80";
+    heat("port: 8004", outside, "the port outside `80` is already one of service `base`", None);
 }
 
 #[test]
