@@ -38,7 +38,7 @@ pub const LIGHT: Use = Use {
     light: true,
     online: false,
     memory_mib: 3072,
-    limit: Duration::from_secs(1500),
+    limit: Duration::from_secs(2700),
     boots_with_checks: 2,
 };
 
