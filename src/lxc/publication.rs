@@ -196,6 +196,10 @@ impl Place {
         if let Some(wrong) = names.chain(publication.files.keys()).find(|name| !stays_below(name)) {
             return Err(Error::failed(doing()).because(format!("`{wrong}` leads elsewhere")));
         }
+        if let Some(wrong) = into_a_directory(publication) {
+            return Err(Error::failed(doing())
+                .because(format!("`{wrong}` would be written into what others own")));
+        }
         let shared = self.shared();
         if !is_mount_point(&shared) {
             return Err(Error::failed(doing()).because(format!(
@@ -205,6 +209,10 @@ impl Place {
         }
         let own = shared.join(unit);
         make_directory(&own, 0o755).doing(doing)?;
+        // Before anything of others is there.
+        for (path, content) in &publication.files {
+            write(&own.join(path), content).doing(doing)?;
+        }
         for (name, directory) in &publication.directories {
             let target = own.join(name);
             make_directory(&target, 0o755).doing(doing)?;
@@ -212,9 +220,6 @@ impl Place {
             let target = rooted::open_root(&target).doing(doing)?;
             syscall::attach_mount(mount.as_fd(), target.as_fd())
                 .doing(|| format!("attach `{}`", directory.source.display()))?;
-        }
-        for (path, content) in &publication.files {
-            write(&own.join(path), content).doing(doing)?;
         }
         write(&self.drop_in(unit), publication.drop_in.as_bytes()).doing(doing)
     }
@@ -289,6 +294,13 @@ fn outside_id(range: Option<(u32, u32)>, inside: u32) -> io::Result<u32> {
 fn stays_below(path: &str) -> bool {
     let mut parts = Path::new(path).components();
     !path.is_empty() && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
+}
+
+/// A file that would stand in a directory which comes from elsewhere: its owner decides by links where
+/// root writes.
+fn into_a_directory(publication: &Publication) -> Option<&String> {
+    let directories = || publication.directories.keys();
+    publication.files.keys().find(|file| directories().any(|it| Path::new(file).starts_with(it)))
 }
 
 /// Between the look at a checkout and its mount, or until a later start of the container, its owner
@@ -397,6 +409,20 @@ mod tests {
             b"1 0 0:1 / /s/shared rw - tmpfs a rw\n2 1 0:1 / /s/shared/u/a\\040b rw - ext4 b rw\n\
                       3 0 0:1 / /s/shared-too rw - tmpfs c rw\n";
         assert_eq!(points_below(table, Path::new("/s/shared")), [Path::new("/s/shared/u/a b")]);
+    }
+
+    #[test]
+    fn root_writes_into_no_directory_of_others() {
+        let of_a_stranger = Directory { source: "/home/me/lib".into(), access: Access::Write };
+        let publication = |directory: &str| Publication {
+            unit: "heat-engine.service".to_owned(),
+            drop_in: String::new(),
+            directories: BTreeMap::from([(directory.to_owned(), of_a_stranger.clone())]),
+            files: BTreeMap::from([("python/a-1.dist-info/METADATA".to_owned(), Vec::new())]),
+        };
+        assert!(into_a_directory(&publication("python")).is_some());
+        assert!(into_a_directory(&publication("python/a-1.dist-info")).is_some());
+        assert_eq!(into_a_directory(&publication("pytho")), None);
     }
 
     #[test]

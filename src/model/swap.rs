@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::lxc::publication::{Access, Directory, Publication};
 
-/// The directories of a publication, by their names in the container.
+/// The directories of a publication, by their names in the container. Checkouts stand beside them under
+/// the normalized names of their projects, none of which begins so.
 mod name {
-    pub const GENERATED: &str = "python";
-    pub const BYTE_CODE: &str = "bytecode";
-    pub const PACKAGES: &str = "packages";
+    pub const GENERATED: &str = "_python";
+    pub const BYTE_CODE: &str = "_bytecode";
+    pub const PACKAGES: &str = "_packages";
 }
 
 /// One unit of one container that runs from a checkout.
@@ -211,6 +212,7 @@ fn quoted(name: &str, value: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::dev::source::project::normalize;
 
     pub(crate) fn swap() -> Swap {
         Swap {
@@ -257,7 +259,7 @@ pub(crate) mod tests {
         let base = "/dev/.aio/heat-engine.service";
         assert_eq!(
             swap().python_path(),
-            format!("{base}/python:{base}/openstack-heat:{base}/a-lib/src:{base}/packages")
+            format!("{base}/_python:{base}/openstack-heat:{base}/a-lib/src:{base}/_packages")
         );
     }
 
@@ -270,14 +272,21 @@ pub(crate) mod tests {
         assert!(!publication.drop_in.contains("ExecStart"));
         let own = &publication.directories["openstack-heat"];
         assert_eq!(own.access, Access::Read { owner: 1000, reader: 113 });
-        let packages = &publication.directories["packages"];
+        let packages = &publication.directories["_packages"];
         assert_eq!(packages.access, Access::Read { owner: 0, reader: 113 });
+    }
+
+    #[test]
+    fn no_checkout_takes_the_place_of_what_is_generated() {
+        for name in [name::GENERATED, name::BYTE_CODE, name::PACKAGES] {
+            assert_ne!(normalize(name), name);
+        }
     }
 
     #[test]
     fn a_unit_whose_process_is_in_a_terminal_keeps_its_place() {
         let publication = Swap { in_terminal: true, ..swap() }.publication(113, BTreeMap::new());
-        let held = "3</dev/.aio/heat-engine.service/python/sitecustomize.py'";
+        let held = "3</dev/.aio/heat-engine.service/_python/sitecustomize.py'";
         assert!(publication.drop_in.contains(held), "{}", publication.drop_in);
     }
 }

@@ -15,6 +15,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
     checks.check("row 4: what has no end does not hang", || endless(cloud));
     checks.check("row 4: its git settings lead nowhere else", || settings(cloud));
     checks.check("row 4: its name and version are no paths", || names(cloud));
+    checks.check("row 4: no library takes the place of what root writes", || in_place(cloud));
     checks.check("row 4: a kept checkout that was replaced is not published", || kept(cloud));
 }
 
@@ -27,7 +28,7 @@ fn secret(checkout: &Checkout) -> String {
 }
 
 fn nothing_published(cloud: &Cloud) {
-    let found = cloud.inside("web", "cat /dev/.aio/*/python/*/METADATA 2>/dev/null || true");
+    let found = cloud.inside("web", "cat /dev/.aio/*/_python/*/METADATA 2>/dev/null || true");
     assert!(!found.stdout.contains("hunter2"), "{}", found.stdout);
     assert_eq!(page(cloud), "packaged\n");
 }
@@ -38,7 +39,7 @@ fn included(cloud: &Cloud) {
     for line in [format!("-r {secret}"), "-r ../secret.yml".to_owned(), format!("-c{secret}")] {
         checkout.write("requirements.txt", &format!("{line}\n"));
         let swapped = checkout.swap(cloud, &[]);
-        let inside = cloud.inside("web", "cat /dev/.aio/*/python/*/METADATA 2>/dev/null || true");
+        let inside = cloud.inside("web", "cat /dev/.aio/*/_python/*/METADATA 2>/dev/null || true");
         restore(cloud);
         assert!(!inside.stdout.contains("hunter2"), "{line}: {}", inside.stdout);
         assert_ne!(swapped.status, 0, "{}", swapped.all());
@@ -75,6 +76,26 @@ fn linked(cloud: &Cloud) {
     assert_ne!(read.status, 0, "{}", read.all());
     restore(cloud);
     nothing_published(cloud);
+}
+
+/// Named as a directory of a publication once was, with links where metadata is written.
+fn in_place(cloud: &Cloud) {
+    let checkout = Checkout::new(cloud);
+    let target = checkout.beside("target");
+    fs::create_dir(&target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o700)).unwrap();
+    for name in ["python", "bytecode", "packages"] {
+        let library = checkout.sibling(name);
+        for link in ["attacked_web-0.0.0.dist-info", "sitecustomize.py", "x"] {
+            let _ = symlink(&target, library.root.join(link));
+        }
+        let swapped = checkout.swap(cloud, &["--lib", library.root.to_str().unwrap()]);
+        assert_eq!(page(cloud), "from a checkout\n", "{}", swapped.all());
+        restore(cloud);
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "root wrote as {name} led it");
+        let mode = fs::metadata(&target).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "{name}");
+    }
 }
 
 fn endless(cloud: &Cloud) {
