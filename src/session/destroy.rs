@@ -12,6 +12,7 @@ use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway;
 use crate::plan::change;
+use crate::secrets::tls::store::own_files;
 use crate::state::paths::Paths;
 use crate::steps::shared::Shared;
 use crate::ui;
@@ -21,7 +22,7 @@ use crate::ui;
 pub struct Keep {
     /// Image layers and downloaded packages.
     pub images: bool,
-    /// `cloud.yml` and `user_secrets.yml`.
+    /// `cloud.yml`, `user_secrets.yml` and what `aio` wrote in `tls/`.
     pub config: bool,
 }
 
@@ -84,6 +85,7 @@ fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut trees = vec![paths.cloud_dir(), paths.clones_dir()];
     if !keep.config {
         trees.extend([paths.cloud_file(), paths.secrets_file()]);
+        trees.extend(own_files(&paths.tls_dir()));
     }
     if !others {
         trees.extend([paths.state_dir.join("bin"), paths.dev_cache_dir()]);
@@ -98,6 +100,7 @@ fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
         paths.state_dir.join("shared"),
         paths.state_dir.join("clones"),
         paths.state_dir.clone(),
+        paths.tls_dir(),
     ];
     empty.extend(paths.config_dirs());
     (trees, empty)

@@ -93,6 +93,7 @@ fn destroy(cloud: &Cloud, before: &Snapshot) {
     let keep = std::env::var_os("AIO_TEST_KEEP_IMAGES").is_some();
     let images: &[&str] = if keep { &["--keep-images"] } else { &[] };
     cloud.run(&[&["destroy", "--yes"], images].concat()).ok();
+    assert!(!cloud.config_dir.join("tls").exists(), "keys outlive their cloud");
     fs::remove_dir_all(&cloud.config_dir).unwrap();
     if keep {
         return;

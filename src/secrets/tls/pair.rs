@@ -27,7 +27,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Reads the two.
+    /// Reads the two. Of each text its own part alone is kept: people have both in one file, and the
+    /// certificate is for everybody to read.
     ///
     /// # Errors
     /// Says what is wrong with them.
@@ -43,8 +44,8 @@ impl Pair {
         )?;
         let parsed = parse(&first)?;
         Ok(Self {
-            certificate: certificate.to_owned(),
-            key: key.clone(),
+            certificate: blocks(certificate, &CERTIFICATES).concat(),
+            key: blocks(key.expose_secret(), &KEYS).first().cloned().unwrap_or_default().into(),
             names: names(&parsed),
             begins: parsed.validity().not_before.to_datetime(),
             ends: parsed.validity().not_after.to_datetime(),
@@ -86,6 +87,32 @@ impl Pair {
         ));
         text.as_str().into()
     }
+}
+
+/// What a certificate is called in PEM (RFC 7468).
+const CERTIFICATES: [&str; 1] = ["CERTIFICATE"];
+/// What private keys are called there, by themselves and in OpenSSL's own ways.
+const KEYS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
+
+/// The parts of a text in PEM that are called so.
+fn blocks(text: &str, labels: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for line in text.lines().map(str::trim) {
+        let is =
+            |edge: &str| labels.iter().any(|label| line == format!("-----{edge} {label}-----"));
+        if is("BEGIN") {
+            open = Some(String::new());
+        }
+        if let Some(block) = &mut open {
+            block.push_str(line);
+            block.push('\n');
+            if is("END") {
+                found.extend(open.take());
+            }
+        }
+    }
+    found
 }
 
 fn chain(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {

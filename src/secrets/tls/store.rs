@@ -25,6 +25,12 @@ pub fn authority_file(directory: &Path) -> PathBuf {
     directory.join(format!("{AUTHORITY}.crt"))
 }
 
+/// What this program writes there.
+pub fn own_files(directory: &Path) -> Vec<PathBuf> {
+    let endings = |name| ["crt", "key"].map(|ending| directory.join(format!("{name}.{ending}")));
+    [AUTHORITY, SHOWN].into_iter().flat_map(endings).collect()
+}
+
 /// Every private key that may stand there.
 pub fn key_files(directory: &Path) -> [PathBuf; 2] {
     [AUTHORITY, SHOWN].map(|name| directory.join(format!("{name}.key")))

@@ -199,3 +199,12 @@ fn certificate_and_key_together_are_what_a_server_reads() {
     assert!(text.starts_with("-----BEGIN CERTIFICATE-----\n"), "the certificate is first");
     assert!(text.contains("-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"));
 }
+
+#[test]
+fn of_both_in_one_file_the_key_is_in_no_certificate() {
+    let pair = shown(&first()).clone();
+    let both = format!("# mine\n{}", pair.together().expose_secret());
+    let read = Pair::read(&both, &SecretString::from(both.as_str())).unwrap();
+    assert_eq!(read.certificate, pair.certificate);
+    assert_eq!(read.key.expose_secret(), pair.key.expose_secret());
+}
