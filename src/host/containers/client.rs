@@ -91,15 +91,19 @@ async fn exchange(
     let room = Room::new(largest_output_bytes);
     let stdout = Drain::start(stdout, lines(Stream::Out), &room);
     let stderr = Drain::start(stderr, lines(Stream::Err), &room);
-    let reply = tokio::select! {
-        biased;
-        reply = talked => reply,
+    let replied = tokio::select! {
+        reply = talked => Some(reply),
         // The connection is closed with this: the helper ends the command.
-        () = room.exhausted.cancelled() => Err(Error::failed("wait for a command").because(
-            format!("it printed more than {} MiB, and was ended", largest_output_bytes >> 20),
-        )),
+        () = room.exhausted.cancelled() => None,
     };
     let (stdout, stderr) = tokio::join!(stdout.finish(), stderr.finish());
+    // It may have ended by itself, because nobody read on: what is there is not what it printed.
+    let reply = replied.filter(|_| !room.exhausted.is_cancelled()).unwrap_or_else(|| {
+        Err(Error::failed("wait for a command").because(format!(
+            "it printed more than {} MiB, and was ended",
+            largest_output_bytes >> 20
+        )))
+    });
     if reply.is_ok() {
         helper.ended().await;
     }
