@@ -2,11 +2,12 @@
 //! them, and knows how people write times. Works for containers that are stopped. It reads files that
 //! containers write, so it runs without rights ([`crate::lxc::view`]).
 
+use std::collections::VecDeque;
 use std::io::{BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -29,6 +30,41 @@ const LATE_US: u64 = 2_000_000;
 
 /// The longest line of `journalctl`'s that is read.
 const LARGEST_ENTRY_BYTES: usize = 4 << 20;
+
+/// How much of the last entries is kept at once, in bytes: a container may write what it likes.
+const MOST_KEPT_BYTES: usize = 16 << 20;
+
+/// The last entries, as far as there is room for them.
+#[derive(Default)]
+struct Last {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+impl Last {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += size_bytes(&entry);
+        self.entries.push_back(entry);
+        while self.bytes > MOST_KEPT_BYTES && self.entries.len() > 1 {
+            self.drop_first();
+        }
+    }
+
+    /// Those at the beginning that are older go.
+    fn forget_before(&mut self, time_us: u64) {
+        while self.entries.front().is_some_and(|entry| entry.time_us < time_us) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        self.bytes -= self.entries.pop_front().as_ref().map_or(0, size_bytes);
+    }
+}
+
+fn size_bytes(entry: &Entry) -> usize {
+    size_of::<Entry>() + entry.message.len() + entry.unit.len() + entry.hostname.len()
+}
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +132,7 @@ pub fn read(
     let mut newest_us = 0;
     // What was shown last: the next question begins a little earlier again, since a container's
     // entry may arrive after a younger one of another.
-    let mut shown: Vec<Entry> = Vec::new();
+    let mut shown = Last::default();
     let mut wanted = query.clone();
     if wanted.follow && wanted.lines.is_none() && wanted.since.is_none() {
         wanted.lines = Some(TAIL_LINES);
@@ -104,25 +140,27 @@ pub fn read(
     loop {
         let mut goes_on = true;
         let mut give = |entry: Entry| {
-            if shown.contains(&entry) {
+            if shown.entries.contains(&entry) {
                 return Ok(true);
             }
-            newest_us = newest_us.max(entry.time_us);
+            // A container's clock is its own affair: what it says of the future is no reason to wait.
+            newest_us = newest_us.max(entry.time_us.min(now_us()));
             if query.follow {
                 shown.push(entry.clone());
+                shown.forget_before(newest_us.saturating_sub(LATE_US));
             }
             goes_on = each(entry)?;
             Ok(goes_on)
         };
         if wanted.lines.is_some() {
             // With `--lines` and `--grep` journalctl turns the order round.
-            let mut last = Vec::new();
+            let mut last = Last::default();
             read_once(directory, &wanted, |entry| {
                 last.push(entry);
                 Ok(true)
             })?;
-            last.sort_by_key(|entry| entry.time_us);
-            for entry in last {
+            last.entries.make_contiguous().sort_by_key(|entry| entry.time_us);
+            for entry in last.entries {
                 if !give(entry)? {
                     return Ok(());
                 }
@@ -136,12 +174,17 @@ pub fn read(
         std::thread::sleep(FOLLOW_INTERVAL);
         if newest_us > 0 {
             let from_us = newest_us.saturating_sub(LATE_US);
-            shown.retain(|entry| entry.time_us >= from_us);
             let (seconds, micros) = (from_us / 1_000_000, from_us % 1_000_000);
             wanted.since = Some(format!("@{seconds}.{micros:06}"));
             wanted.lines = None;
         }
     }
+}
+
+/// Microseconds since the epoch.
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn read_once(
@@ -260,6 +303,17 @@ mod tests {
             arguments[6..],
             ["--since=-10m", "--grep=err.r", "_MACHINE_ID=ab", "_MACHINE_ID=cd"]
         );
+    }
+
+    #[test]
+    fn of_what_is_long_the_last_is_kept() {
+        let entry = |time_us| Entry { time_us, message: "x".repeat(4 << 20), ..Entry::default() };
+        let mut last = Last::default();
+        (0..300).for_each(|time_us| last.push(entry(time_us)));
+        let times: Vec<u64> = last.entries.iter().map(|entry| entry.time_us).collect();
+        assert_eq!(times, [297, 298, 299]);
+        last.forget_before(299);
+        assert_eq!((last.entries.len(), last.bytes), (1, size_bytes(&entry(299))));
     }
 
     #[test]
