@@ -27,7 +27,9 @@ pub fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
 
 /// Opens `path` (absolute or relative to the root, symbolic links followed inside the root).
 pub fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    Ok(openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), IN_ROOT)?)
+    // A terminal put there does not become this process's own.
+    let terminal = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
+    Ok(openat2(root, path, flags | terminal | OFlags::CLOEXEC, Mode::empty(), IN_ROOT)?)
 }
 
 /// Opens a directory, made with its missing parents (0755) when it is not there.

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::format;
+use super::harmless::harmless;
 use crate::engine::event::{Event, Outcome};
 use crate::engine::listen::Listener;
 use crate::error::{Result, ResultExt};
@@ -66,7 +67,7 @@ impl LogFile {
     /// A log that cannot be written (a full disk) must not stop what it tells about.
     fn line(&self, line: &str) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(file, "{line}");
+        let _ = writeln!(file, "{}", harmless(line));
     }
 }
 
@@ -173,7 +174,7 @@ mod tests {
         }
         let mut log = LogFile::create(&paths, "bootstrap").unwrap();
         log.hear(
-            &Event::Output { key: StepKey::new("layer/base"), line: "unpacking".to_owned() },
+            &Event::Output { key: StepKey::new("layer/base"), line: "unpack\u{7}ing".to_owned() },
             Duration::from_millis(1500),
         );
         log.hear(
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(
             fs::read_to_string(log.path()).unwrap(),
-            "    1.500 layer/base | unpacking\n    \
+            "    1.500 layer/base | unpack\u{fffd}ing\n    \
                  2.000 layer/base | one\n    \
                  2.000 layer/base | two\n    \
                  2.000 layer/base: failed: build it: no disk (2.000 s)\n"

@@ -88,6 +88,11 @@ impl Pip {
             fs::rename(&wheel, &kept).doing(|| format!("keep {}", kept.display()))?;
         }
         let site = staging.join("site");
+        // What ran there could write there: a link would lead whoever tidies it elsewhere.
+        if !fs::symlink_metadata(&unpacked).is_ok_and(|it| it.is_dir()) {
+            return Err(Error::failed(format!("keep {}", site.display()))
+                .because(format!("{} is no directory any more", unpacked.display())));
+        }
         fs::rename(&unpacked, &site).doing(|| format!("keep {}", site.display()))?;
         fs::remove_dir_all(&own).doing(|| format!("remove {}", own.display()))?;
         Ok(site)

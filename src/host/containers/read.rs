@@ -25,7 +25,7 @@ enum View {
 impl View {
     fn open(&self, path: &Path) -> std::io::Result<Option<File>> {
         // Not blocking, so that a pipe put there cannot hang the reader.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let opened = match self {
             Self::Running { root, .. } => rooted::open(root.as_fd(), path, flags),
             Self::Stopped(root) => match lookup::find(root, path, true)? {

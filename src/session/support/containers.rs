@@ -17,6 +17,7 @@ use crate::model::journal::Entry;
 use crate::model::topology::Container;
 use crate::session::files::{Files, ListedFile};
 use crate::state::paths::Paths;
+use crate::ui::harmless::harmless;
 
 /// How much of a log is kept, from its end.
 const LIMIT_BYTES: u64 = 1 << 20;
@@ -150,7 +151,7 @@ fn line(entry: &Entry) -> String {
     let time = time.ok().and_then(|time| time.format(TIME).ok()).unwrap_or_default();
     let pid = entry.pid.map(|pid| format!("[{pid}]")).unwrap_or_default();
     let Entry { priority, unit, message, .. } = entry;
-    format!("{time} {priority} {unit}{pid}: {message}\n")
+    format!("{time} {priority} {}{pid}: {}\n", harmless(unit), harmless(message))
 }
 
 async fn units(context: &StepContext, container: &Container) -> Result<Vec<u8>> {
@@ -254,9 +255,10 @@ mod tests {
             unit: "heat-engine".to_owned(),
             pid: Some(42),
             priority: 3,
-            message: "Traceback".to_owned(),
+            message: "Trace\u{1b}[2Jback".to_owned(),
             ..Entry::default()
         };
-        assert_eq!(line(&entry), "2026-11-21T15:11:59.250000Z 3 heat-engine[42]: Traceback\n");
+        let expected = "2026-11-21T15:11:59.250000Z 3 heat-engine[42]: Trace\u{fffd}[2Jback\n";
+        assert_eq!(line(&entry), expected);
     }
 }
