@@ -38,6 +38,7 @@ fn the_whole_cloud_keeps_its_promises() {
         checks.check("every service does what its users want", || verify(&cloud, &[]));
         checks.check("again, cleaned up after itself", || verify(&cloud, &[]));
         checks.check("the dashboard in a browser", || browser::sees_a_server(&cloud));
+        checks.check("no image is taken while the disk is short", || images_wait(&cloud));
         checks.check("made anew: glance, cinder_volume, nova_conductor", || rebuilt(&cloud));
         checks
             .check("a server, its volume and an object outlive a power cut", || power_cut(&cloud));
@@ -47,6 +48,22 @@ fn the_whole_cloud_keeps_its_promises() {
         checks.needed("destroy leaves the host as it was", || destroy(&cloud, &before));
     }
     checks.finish();
+}
+
+/// As if more were to be left than any disk has.
+fn images_wait(cloud: &Cloud) {
+    let look =
+        |mark: &str| cloud.inside("glance", &format!("/usr/local/sbin/glance-reserve {mark}"));
+    cloud.inside("glance", "systemctl stop glance-reserve.timer").ok();
+    look("999999999").ok();
+    let create =
+        "echo data | openstack image create short --disk-format raw --container-format bare";
+    let refused = || cloud.inside("utility", create).all().contains("403").then_some(());
+    process::eventually(Duration::from_secs(60), refused, "an upload is refused");
+    look("").ok();
+    cloud.inside("glance", "systemctl start glance-reserve.timer").ok();
+    cloud.healthy_within(Duration::from_secs(60));
+    verify(cloud, &["glance"]);
 }
 
 fn bootstrap(cloud: &Cloud) {
