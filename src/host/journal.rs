@@ -250,7 +250,8 @@ fn end(mut child: Child) -> Result<()> {
 }
 
 /// One line of `--output=json`; none for what is no entry.
-fn parse(line: &str) -> Option<Entry> {
+/// An entry, of a line of `journalctl --output=json`.
+pub fn parse(line: &str) -> Option<Entry> {
     let fields: serde_json::Map<String, Value> = serde_json::from_str(line).ok()?;
     let field = |name: &str| fields.get(name).and_then(text);
     let unit = field("UNIT").or_else(|| field("_SYSTEMD_UNIT"));

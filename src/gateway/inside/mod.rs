@@ -6,7 +6,7 @@
 //! away, or the gateway was killed) it ends the child and its process group.
 
 mod connect;
-mod sftp;
+pub mod sftp;
 mod supervise;
 pub mod wire;
 

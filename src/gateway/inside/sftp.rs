@@ -38,6 +38,15 @@ pub fn serve(home: &str) -> i32 {
     }
 }
 
+/// Reads a packet as [`serve`] does, and does nothing of what it asks: for `fuzz/`.
+#[cfg(fuzzing)]
+pub fn read(packet: &[u8]) {
+    let mut packet = bytes::Bytes::copy_from_slice(packet);
+    if let Ok(Packet::Extended(request)) = Packet::try_from(&mut packet) {
+        extensions::read(&request.data);
+    }
+}
+
 async fn serve_streams(home: &str) -> io::Result<()> {
     let own = |stream: io::Result<OwnedFd>| {
         let stream = stream?;

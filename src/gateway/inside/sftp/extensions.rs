@@ -122,6 +122,14 @@ impl Fields<'_> {
     }
 }
 
+/// Reads the fields that requests have.
+#[cfg(fuzzing)]
+pub fn read(data: &[u8]) {
+    let mut data = Fields(data);
+    while data.text().is_ok() {}
+    let _ = data.attributes();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

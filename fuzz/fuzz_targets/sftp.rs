@@ -1,0 +1,6 @@
+//! SFTP packets. They are read and not obeyed: who runs this would not like to have its files renamed.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| aio::gateway::inside::sftp::read(bytes));
