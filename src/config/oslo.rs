@@ -114,6 +114,9 @@ impl Ini {
         let mut sections: IndexMap<&str, IndexMap<&str, Vec<Vec<Line>>>> = IndexMap::new();
         for section in &self.sections {
             let Some(name) = section.name.as_deref() else { continue };
+            // Two that are one to oslo.config add up; the later must not replace the former.
+            let known = sections.keys().copied().find(|known| same_section(known, name));
+            let name = known.unwrap_or(name);
             for entry in &section.entries {
                 if let Entry::Assignment { key, lines } = entry {
                     let keys = sections.entry(name).or_default();

@@ -64,6 +64,12 @@ fn a_section_that_stands_twice_keeps_no_old_value() {
 }
 
 #[test]
+fn sections_of_an_override_that_are_one_add_up() {
+    let over = "[database]\na = 1\n[Database]\na = 2\n";
+    assert_eq!(merged("[database]\na = 0\n", over), "[database]\na = 1\na = 2\n");
+}
+
+#[test]
 fn default_is_not_folded() {
     assert_eq!(
         merged("[DEFAULT]\nk = 1\n", "[default]\nk = 2\n"),

@@ -111,7 +111,7 @@ impl Conditional {
         }
         let marker = cursor.rest().trim();
         marker::check(marker)?;
-        Ok(Self { requirement, marker: Some(marker.to_owned()) })
+        Ok(Self { requirement, marker: Some(marker.replace('\t', " ")) })
     }
 
     /// The same, where one more condition holds.

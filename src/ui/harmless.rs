@@ -53,14 +53,18 @@ fn is_harmless(letter: char) -> bool {
 fn own_style(text: &str) -> Option<usize> {
     let (numbers, _) = text.strip_prefix("\u{1b}[")?.split_once('m')?;
     // Nothing that blinks, is turned round or hidden.
-    let is_known = |number: &&str| match number.parse::<u8>() {
-        Ok(number) => matches!(number, 0..=4 | 22..=24 | 30..=49 | 90..=107),
-        Err(_) => number.is_empty(),
+    // Digits alone: a sign would be another sequence.
+    let value = |number: &str| {
+        number.parse::<u8>().ok().filter(|_| number.bytes().all(|it| it.is_ascii_digit()))
+    };
+    let is_known = |number: &&str| match value(number) {
+        Some(number) => matches!(number, 0..=4 | 22..=24 | 30..=49 | 90..=107),
+        None => number.is_empty(),
     };
     let all: Vec<&str> = numbers.split(';').collect();
     let known = match all[..] {
         // One of 256 colours.
-        ["38" | "48", "5", colour] => colour.parse::<u8>().is_ok(),
+        ["38" | "48", "5", colour] => value(colour).is_some(),
         _ => all.len() <= 4 && all.iter().all(is_known),
     };
     known.then_some("\u{1b}[m".len() + numbers.len())
@@ -89,6 +93,7 @@ mod tests {
             ("a\rb\u{8}c", "a\u{fffd}b\u{fffd}c"),
             ("\u{9b}2J", "\u{fffd}2J"),
             ("\u{1b}[8mhidden\u{1b}[5m", "\u{fffd}[8mhidden\u{fffd}[5m"),
+            ("\u{1b}[+0m\u{1b}[38;5;+1m", "\u{fffd}[+0m\u{fffd}[38;5;+1m"),
             ("\u{1b}[1A\u{1b}[", "\u{fffd}[1A\u{fffd}["),
             ("a\u{202e}b", "a\u{fffd}b"),
         ] {

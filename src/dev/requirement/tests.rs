@@ -99,6 +99,13 @@ fn a_requirement_of_its_own_has_no_marker_and_knows_its_name() {
 }
 
 #[test]
+fn a_marker_is_written_without_tabs() {
+    let text = "a; python_version < \"3.12\" and\textra == 'test'";
+    let written = Conditional::parse(text).unwrap().to_string();
+    assert_eq!(written, "a; python_version < \"3.12\" and extra == 'test'");
+}
+
+#[test]
 fn none_is_read_from_data_unchecked() {
     let error = serde_json::from_str::<Requirement>("\"evil @ file:///x\"").unwrap_err();
     assert!(error.to_string().contains("`evil @ file:///x` is not taken: addresses"), "{error}");
