@@ -1,5 +1,8 @@
-//! A user of the host, helped by root of a container who left a set-user-ID shell there.
+//! A user of the host, helped by root of a container who left a set-user-ID shell there, or alone at
+//! the ports of containers.
 
+use super::network::connection;
+use super::row_05_guests::virtual_address;
 use super::support::checks::Checks;
 use super::support::cloud::Cloud;
 use super::support::process::shell;
@@ -35,5 +38,16 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
              | grep -v -e '{state}/bin' -e '{state}/known_hosts' || :"
         ));
         assert_eq!(open.trim(), "");
+    });
+    checks.check("a user of the host reaches a service through the balancer alone", || {
+        let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+        let opens = |who: &str, address: &str, port: u16| {
+            let script = format!("{who} {} && echo opened || :", connection(address, port));
+            shell(&script).contains("opened")
+        };
+        let server = cloud.address("cache", 1);
+        assert!(!opens(nobody, &server, 11211), "directly");
+        assert!(opens(nobody, &virtual_address(cloud), 11211), "through the balancer");
+        assert!(opens("", &server, 11211), "root");
     });
 }

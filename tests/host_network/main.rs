@@ -12,6 +12,7 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Instant;
 
 use aio::host::facts::{self, Depth};
@@ -287,6 +288,87 @@ fn nothing_inside_opens_a_connection_to_the_host() {
     assert!(container.connect("172.29.236.100:5001").is_ok(), "it was the firewall");
     drop((server, container, guest));
     world.remove(&resolving);
+}
+
+/// Connects from the host as somebody who is not root.
+fn connect_as_nobody(address: &str) -> Result<(), String> {
+    let (host, port) = address.split_once(':').unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "timeout", "4", "bash", "-c"])
+        .arg(format!("exec 3<>/dev/tcp/{host}/{port}"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    output.status.success().then_some(()).ok_or(said)
+}
+
+#[test]
+fn a_user_of_the_host_reaches_what_is_meant_for_users() {
+    if !in_own_namespace("a_user_of_the_host_reaches_what_is_meant_for_users") {
+        return;
+    }
+    let world = World::new();
+    let before = snapshot();
+    let mut spec = spec("aio1", &[]);
+    let (exposed, door) = ("198.51.100.1".parse().unwrap(), "10.0.4.21".parse().unwrap());
+    spec.exposed = vec![Exposed { address: exposed, port: 8080, door }];
+    world.apply(&spec);
+    let (container, own) = container(&spec, 20, 120);
+    let (balancer, virtual_address) = self::container(&spec, 21, 101);
+    let (guest, first) = guest(&spec);
+    let servers = [
+        container.serve("0.0.0.0:5000"),
+        balancer.serve("0.0.0.0:8080"),
+        guest.serve(&format!("{first}:80")),
+    ];
+    serve_here("0.0.0.0:5001");
+    let closed = [format!("{own}:5000"), "10.0.4.20:5000".to_owned(), format!("{door}:8080")];
+    for address in &closed {
+        let began = Instant::now();
+        assert!(connect_as_nobody(address).is_err(), "{address}");
+        assert!(began.elapsed().as_secs() < 3, "nobody waits: {address}");
+        assert!(connect_here(address).is_ok(), "{address}");
+    }
+    let provider = host_address(&spec, NetworkRole::Provider);
+    for address in [
+        format!("{virtual_address}:8080"),
+        "198.51.100.1:8080".to_owned(),
+        format!("{first}:80"),
+        format!("{provider}:5001"),
+        OUTSIDE.to_owned(),
+    ] {
+        assert_eq!(connect_as_nobody(&address), Ok(()), "{address}");
+    }
+
+    // A daemon of the host's that is not root answers whom it may hear.
+    let resolver = "198.51.100.1:53";
+    let resolving = HostNetworkSpec { resolvers: Some(vec![exposed]), ..spec.clone() };
+    world.apply(&resolving);
+    let mut daemon = Command::new("python3")
+        .arg("-c")
+        .arg(
+            "import os, socket
+with socket.create_server((\"198.51.100.1\", 53)) as server:
+    os.setuid(65534)
+    connection, peer = server.accept()
+    connection.sendall(peer[0].encode())
+    connection.close()",
+        )
+        .spawn()
+        .unwrap();
+    let asked = (0..50).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        container.connect(resolver).ok()
+    });
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_eq!(asked.as_deref(), Some("10.0.4.20"));
+
+    sh("nft flush chain inet aio_aio1 outward");
+    assert_eq!(connect_as_nobody(&closed[0]), Ok(()), "it was the firewall");
+    drop((servers, container, balancer, guest));
+    world.remove(&resolving);
+    assert_unchanged(&before);
 }
 
 /// What `container` has plugged in, pinned.

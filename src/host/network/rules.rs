@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 
 use super::super::{Exposed, HostNetworkSpec};
 use crate::model::network::{Network, NetworkRole};
+use crate::model::ranges;
 
 /// The table's name: `aio_aio1`.
 pub fn table_name(cloud: &str) -> String {
@@ -19,7 +20,7 @@ pub fn table_name(cloud: &str) -> String {
 pub fn ruleset(spec: &HostNetworkSpec) -> String {
     let table = table_name(&spec.cloud);
     let mut text = format!("{}table inet {table} {{\n", deletion(&spec.cloud));
-    for chain in [guard(spec), inward(spec), forwarded(spec), translated(spec)] {
+    for chain in [guard(spec), inward(spec), outward(spec), forwarded(spec), translated(spec)] {
         text.push_str(&chain);
     }
     if !spec.exposed.is_empty() {
@@ -52,7 +53,7 @@ fn bridges(spec: &HostNetworkSpec) -> String {
     set(spec.networks.iter().map(|network| quoted(&network.bridge)))
 }
 
-fn ranges(spec: &HostNetworkSpec, roles: &[NetworkRole]) -> String {
+fn network_ranges(spec: &HostNetworkSpec, roles: &[NetworkRole]) -> String {
     let of_them = spec.networks.iter().filter(|network| roles.contains(&network.role));
     set(of_them.map(|network| network.range))
 }
@@ -73,7 +74,7 @@ fn guard(spec: &HostNetworkSpec) -> String {
          \t\tiifname {bridges} meta nfproto ipv6 drop\n\
          \t\tiifname != {ours} ip daddr {} ct state new,invalid,untracked drop\n\
          \t}}\n",
-        ranges(spec, &NetworkRole::ALL)
+        network_ranges(spec, &NetworkRole::ALL)
     )
 }
 
@@ -102,6 +103,32 @@ fn inward(spec: &HostNetworkSpec) -> String {
     text
 }
 
+/// The host is let in by every container, and that is root. Its other users reach what is meant for
+/// users: the virtual address, what is exposed, servers of the cloud's users. Answers are everybody's,
+/// so that a resolver that gave up its rights is heard, and so is a ping.
+fn outward(spec: &HostNetworkSpec) -> String {
+    let pools = spec.networks.iter().filter_map(|it| ranges::pool(it.role, it.range));
+    let pools = pools.map(|(first, last)| format!("{first}-{last}"));
+    let meant = set(std::iter::once(spec.virtual_address.to_string()).chain(pools));
+    let mut text = format!(
+        "\tchain outward {{\n\
+         \t\ttype filter hook output priority filter; policy accept;\n\
+         \t\toifname \"lo\" accept\n\
+         \t\tct state established,related accept\n\
+         \t\tip daddr {meant} accept\n\
+         \t\ticmp type echo-request accept\n"
+    );
+    for door in doors(spec) {
+        let _ = writeln!(text, "\t\tct status dnat ip daddr {door} accept");
+    }
+    let _ = writeln!(
+        text,
+        "\t\tip daddr {} meta skuid != 0 reject with icmpx type admin-prohibited\n\t}}",
+        network_ranges(spec, &NetworkRole::ALL)
+    );
+    text
+}
+
 /// What leaves does so under the host's address or not at all, and in packets that fit. A new
 /// connection comes from an address of the network from which it seems to come, and those of users'
 /// servers reach of the cloud what is meant for them.
@@ -114,7 +141,7 @@ fn forwarded(spec: &HostNetworkSpec) -> String {
          tcp option maxseg size set rt mtu\n\
          \t\tct state established,related accept\n\
          \t\tiifname {bridges} oifname != {bridges} ip saddr != {} drop\n",
-        ranges(spec, &OUTWARD)
+        network_ranges(spec, &OUTWARD)
     );
     for Network { bridge, range, .. } in &spec.networks {
         let _ = writeln!(text, "\t\tiifname \"{bridge}\" ip saddr != {range} drop");
@@ -147,9 +174,9 @@ fn translated(spec: &HostNetworkSpec) -> String {
         "\tchain translated {{\n\
          \t\ttype nat hook postrouting priority srcnat; policy accept;\n\
          \t\tip saddr {} oifname != {bridges} masquerade\n",
-        ranges(spec, &OUTWARD)
+        network_ranges(spec, &OUTWARD)
     );
-    let near = ranges(spec, &[NetworkRole::Nat]).replace("{ ", "{ 127.0.0.0/8, ");
+    let near = network_ranges(spec, &[NetworkRole::Nat]).replace("{ ", "{ 127.0.0.0/8, ");
     for door in doors(spec) {
         let _ = writeln!(text, "\t\tct status dnat ip daddr {door} ip saddr {near} masquerade");
     }
@@ -178,7 +205,6 @@ fn exposed(spec: &HostNetworkSpec, name: &str, hook: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::facts::NetworkFacts;
-    use crate::model::ranges;
 
     #[test]
     fn the_table_as_text() {
