@@ -3,7 +3,8 @@
 //!
 //! Packaged versions are preferred by construction: only what is missing is fetched, without what it
 //! needs in turn; then the container is asked again with the fetched metadata, until nothing is
-//! missing. A delta is kept, named by what made it necessary, so a second swap needs no network.
+//! missing. A delta is kept, named by what made it necessary, so a second swap needs no network. What
+//! is in it was asked for by one container, and no other is given it.
 //!
 //! ```text
 //! CACHE/ID/site/          the directory for PYTHONPATH
@@ -44,6 +45,16 @@ const MAKING: &str = ".making-";
 pub struct Cache {
     directory: PathBuf,
     wheels: PathBuf,
+    whose: Whose,
+}
+
+/// Whom deltas are for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Whose {
+    /// The cloud's name.
+    pub cloud: String,
+    /// The container's full name.
+    pub container: String,
 }
 
 /// A delta that is there.
@@ -75,10 +86,10 @@ pub struct Manifest {
 }
 
 impl Cache {
-    /// The deltas below a directory, and a directory of all wheels that were ever fetched for them.
-    /// Both are made when they are needed.
-    pub fn new(directory: PathBuf, wheels: PathBuf) -> Self {
-        Self { directory, wheels }
+    /// A container's deltas below a directory, and a directory of all wheels that were ever fetched
+    /// for anybody's. Both are made when they are needed.
+    pub fn new(directory: PathBuf, wheels: PathBuf, whose: Whose) -> Self {
+        Self { directory, wheels, whose }
     }
 
     /// The delta for what `found` says is missing for `request`: `None` when nothing is, the kept one
@@ -96,7 +107,7 @@ impl Cache {
         if found.missing.is_empty() {
             return Ok(None);
         }
-        let id = id(request, found)?;
+        let id = id(&self.whose, request, found)?;
         if let Some(delta) = self.kept(&id)? {
             return Ok(Some(delta));
         }
@@ -261,6 +272,8 @@ fn stuck(missing: &[Unmet]) -> Error {
 #[derive(Serialize)]
 struct Key<'a> {
     format: u32,
+    // Later rounds ask the container, which may say what it likes, and the key has the first answer.
+    whose: &'a Whose,
     python: &'a str,
     platforms: &'a [String],
     missing: Vec<Requirement>,
@@ -270,11 +283,12 @@ struct Key<'a> {
     met_by_packages: &'a [String],
 }
 
-fn id(request: &Request, found: &Inspection) -> Result<String> {
+fn id(whose: &Whose, request: &Request, found: &Inspection) -> Result<String> {
     let mut checkouts: Vec<&str> = request.projects.iter().map(|it| it.name.as_str()).collect();
     checkouts.sort_unstable();
     let key = Key {
         format: FORMAT,
+        whose,
         python: &found.python,
         platforms: &found.platforms,
         missing: needed(&found.missing),

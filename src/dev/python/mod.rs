@@ -12,7 +12,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-pub use delta::{Cache, Delta};
+pub use delta::{Cache, Delta, Whose};
 pub use inspect::{Inspect, Inspection, Project, Request};
 pub use pip::{Pip, Places};
 

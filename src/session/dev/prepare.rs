@@ -110,7 +110,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         began: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
         holder: (asked.mode != Mode::Detached).then(holder::own).transpose()?,
         standby,
-        byte_code: Work::byte_code(&session.paths, &own, &target.dev.user),
+        byte_code: Work::byte_code(&session.paths, &own, &target.container.name, &target.dev.user),
         environment: debug_environment(asked.debug, target),
         in_terminal: asked.mode == Mode::Terminal,
         ..packaged(target)

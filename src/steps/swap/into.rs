@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::python::{ContainerPython, described, refuse};
 use super::schema::load_dump;
 use super::{Done, Schema, SwappedFiles, Work};
-use crate::dev::python::{Cache, Delta, Inspect, Inspection, Pip, Request};
+use crate::dev::python::{Cache, Delta, Inspect, Inspection, Pip, Request, Whose};
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::accounts::Accounts;
@@ -69,7 +69,10 @@ impl Into {
                 return Ok(());
             }
             let paths = &self.work.paths;
-            let cache = Cache::new(paths.dev_cache_dir().join("packages"), paths.wheels_dir());
+            let whose =
+                Whose { cloud: paths.cloud.clone(), container: self.work.container.name.clone() };
+            let directory = paths.dev_cache_dir().join("packages");
+            let cache = Cache::new(directory, paths.wheels_dir(), whose);
             let python = self.python(context);
             let delta =
                 cache.provide(&self.request, &inspection, &Pip::of_host(), &python).await.map_err(

@@ -12,7 +12,7 @@ mod python;
 mod schema;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -119,10 +119,28 @@ impl Work {
         Ok(())
     }
 
-    /// Where byte code of a checkout is kept.
-    pub fn byte_code(paths: &Paths, checkout: &std::path::Path, reader: &str) -> PathBuf {
-        let text = format!("{}\n{reader}", checkout.display());
+    /// Where byte code of a checkout is kept: the container writes it, and none reads another's.
+    pub fn byte_code(paths: &Paths, checkout: &Path, container: &str, reader: &str) -> PathBuf {
+        let text = format!("{}\n{}\n{container}\n{reader}", checkout.display(), paths.cloud);
         let name = crate::model::hash::sha256_hex(&text);
         paths.dev_cache_dir().join("bytecode").join(&name[..16])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_code_is_read_by_whom_it_was_written() {
+        let of = |cloud: &str, container: &str| {
+            let paths =
+                Paths { config_dir: "/c".into(), state_dir: "/s".into(), cloud: cloud.to_owned() };
+            Work::byte_code(&paths, Path::new("/home/me/heat"), container, "heat")
+        };
+        let own = of("aio1", "aio1_heat_engine_container-36e270c9");
+        assert_eq!(own, of("aio1", "aio1_heat_engine_container-36e270c9"));
+        assert_ne!(own, of("aio1", "aio1_heat_engine_container-7c0ffee7"));
+        assert_ne!(own, of("two", "aio1_heat_engine_container-36e270c9"));
     }
 }

@@ -50,9 +50,13 @@ impl Place {
         wheel(&wheels, "oslo.service", "4.8.0", "py3-none-any", &["aio-futurist>=3"]);
         wheel(&wheels, "aio_futurist", "3.1", "py3-none-any", &[]);
         wheel(&wheels, "aio_futurist", "4.0", "py3-none-any", &[]);
-        let cache =
-            Cache::new(directory.path().join("state/deltas"), directory.path().join("kept"));
+        let cache = cache(directory.path(), "aio1", "aio1_heat_engine_container-36e270c9");
         Self { cache, pip: Pip::of_directory(&wheels), directory }
+    }
+
+    /// The same directories, for another container.
+    fn become_cache_of(&mut self, cloud: &str, container: &str) {
+        self.cache = cache(self.directory.path(), cloud, container);
     }
 
     async fn provide(&self, missing: &[Unmet], container: &Container) -> Result<Option<Delta>> {
@@ -67,6 +71,15 @@ impl Place {
         names.sort();
         names
     }
+}
+
+fn whose(cloud: &str, container: &str) -> Whose {
+    Whose { cloud: cloud.to_owned(), container: container.to_owned() }
+}
+
+fn cache(directory: &Path, cloud: &str, container: &str) -> Cache {
+    let (deltas, wheels) = (directory.join("state/deltas"), directory.join("kept"));
+    Cache::new(deltas, wheels, whose(cloud, container))
 }
 
 fn request() -> Request {
@@ -134,6 +147,7 @@ async fn rounds_go_on_until_nothing_is_missing_and_the_second_time_it_is_there()
 #[tokio::test]
 async fn other_needs_are_another_delta() {
     let found = Inspection { missing: vec![service(), futurist()], ..inspection() };
+    let id = |request: &Request, found: &Inspection| id(&whose("aio1", "one"), request, found);
     let first = id(&request(), &found).unwrap();
     let turned = Inspection { missing: vec![futurist(), service()], ..inspection() };
     assert_eq!(id(&request(), &turned).unwrap(), first);
@@ -178,6 +192,27 @@ async fn a_requirement_found_later_narrows_an_earlier_one() {
     let container = Container::that_misses([vec![narrow], vec![]]);
     let delta = place.provide(&[unmet("aio-futurist", None)], &container).await.unwrap().unwrap();
     assert_eq!(delta.manifest.distributions[0].version, "3.1");
+}
+
+#[tokio::test]
+async fn no_container_is_given_what_another_asked_for() {
+    let mut place = Place::new();
+    // Says the same as others at first, and then what it wants them to run.
+    let broken_into = Container::that_misses([vec![futurist()], vec![]]);
+    let poisoned = place.provide(&[service()], &broken_into).await.unwrap().unwrap();
+    assert_eq!(poisoned.manifest.distributions.len(), 2);
+    for (cloud, container) in [
+        ("aio1", "aio1_heat_engine_container-7c0ffee7"),
+        ("two", "aio1_heat_engine_container-36e270c9"),
+    ] {
+        place.become_cache_of(cloud, container);
+        let honest = Container::that_misses([vec![]]);
+        let delta = place.provide(&[service()], &honest).await.unwrap().unwrap();
+        assert!(!delta.cached);
+        assert_eq!(delta.manifest.distributions.len(), 1);
+        let again = place.provide(&[service()], &Container::default()).await.unwrap().unwrap();
+        assert!(again.cached);
+    }
 }
 
 #[tokio::test]
