@@ -78,20 +78,26 @@ pub fn main() -> ExitCode {
     let order = read_order().and_then(|order| sandbox::enter(&order.sandbox).map(|()| order.job));
     match order {
         Ok(Job::Run(program)) => match sandbox::run(&program) {
-            Ok(status) => {
-                ExitCode::from(status.code().and_then(|it| u8::try_from(it).ok()).unwrap_or(1))
-            }
+            Ok(status) => exit_code(status.code().unwrap_or(1)),
             Err(error) => not_started(&format!("run it: {error}")),
         },
-        Ok(Job::Look { path, question }) => {
-            super::source::allow_foreign_owners();
-            answer(look::answer(&path, &question))
-        }
+        Ok(Job::Look { path, question }) => match sandbox::go_on_alone() {
+            Ok(None) => {
+                super::source::allow_foreign_owners();
+                answer(look::answer(&path, &question))
+            }
+            Ok(Some(status)) => exit_code(status),
+            Err(error) => answer(Err(error)),
+        },
         Err(error) => {
             let _ = answer(Err(error.clone()));
             not_started(&error.to_string())
         }
     }
+}
+
+fn exit_code(status: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(status).unwrap_or(1))
 }
 
 fn read_order() -> Result<Order> {

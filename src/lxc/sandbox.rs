@@ -1,11 +1,12 @@
 //! A process without rights, with nothing to read but what it is given: for programs and libraries
 //! that work on what strangers wrote. Not a container: it lasts as long as one question.
 //!
-//! It has a mount namespace in which only the given directories and files exist, ids that no account
-//! of the host has or those of the files' owner, if that is not root, no capabilities, no way to get
-//! any, and a session of its own, so that no terminal can be reached. Directories of others than that
-//! are lent through an ID-mapped mount, as checkouts are to containers: what their owner may read it
-//! may read, ids on the disk stay what they are, and what it writes belongs to their owner.
+//! It has a mount namespace in which only the given directories and files exist, a process namespace
+//! in which it sees and signals none of the host's, ids that no account of the host has or those of
+//! the files' owner, if that is not root, no capabilities, no way to get any, and a session of its
+//! own, so that no terminal can be reached. Directories of others than that are lent through an
+//! ID-mapped mount, as checkouts are to containers: what their owner may read it may read, ids on the
+//! disk stay what they are, and what it writes belongs to their owner.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -126,6 +127,16 @@ pub fn run(program: &Program) -> io::Result<ExitStatus> {
     // It is the first process of its namespace: the kernel ends all others with it.
     syscall::die_with_parent(&mut command);
     command.status()
+}
+
+/// After [`enter`], goes on as the first process of the namespace, which sees no other: `None` in
+/// there, and outside, when that has ended, its exit status.
+///
+/// # Errors
+/// When the kernel refuses a process.
+pub fn go_on_alone() -> Result<Option<i32>> {
+    let doing = || "begin a process of its own".to_owned();
+    Ok(syscall::go_on_as_child().doing(doing)?.map(|status| status.unwrap_or(1)))
 }
 
 /// What is put into the new root, opened while the old one is there.

@@ -148,6 +148,24 @@ fn set_filesystem_id(id: u32) -> io::Result<()> {
     }
 }
 
+/// Goes on as a child, which dies with its parent: `None` in there, and in the parent, when it has
+/// ended, its exit status (none when a signal ended it). Only for a process with a single thread.
+pub fn go_on_as_child() -> io::Result<Option<Option<i32>>> {
+    // SAFETY: the process has one thread, so the child may do whatever the parent might have done.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            return Ok(None);
+        }
+        _ => {}
+    }
+    let pid = Pid::from_raw(child);
+    let ended = rustix::io::retry_on_intr(|| rustix::process::waitpid(pid, WaitOptions::empty()))?;
+    Ok(Some(ended.and_then(|(_, status)| status.exit_status())))
+}
+
 /// A user namespace that maps `count` ids from `inside` on to those from `outside` on, and no other.
 /// Only for a process with a single thread.
 pub fn user_namespace(inside: u32, outside: u32, count: u32) -> io::Result<OwnedFd> {

@@ -9,6 +9,7 @@ mod bench;
 mod definition;
 mod files;
 mod ids;
+mod looks;
 mod place;
 mod publications;
 mod roots;
