@@ -10,7 +10,7 @@ use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::board::{Board, clock};
-use super::harmless::harmless;
+use super::harmless::{below_first, harmless, one_line};
 use super::{format, out, plain};
 use crate::engine::event::{Event, Outcome, Phase};
 use crate::engine::listen::Listener;
@@ -48,10 +48,11 @@ impl Bars {
     }
 
     /// A line above the bars.
-    fn say(&self, line: &str) {
+    fn say(&self, text: &str) {
+        let text = below_first(text);
         match &self.drawn {
-            Some(drawn) => drawn.all.suspend(|| out::note(line)),
-            None => out::note(line),
+            Some(drawn) => drawn.all.suspend(|| out::note(&text)),
+            None => out::note(&text),
         }
     }
 
@@ -63,7 +64,7 @@ impl Bars {
         for (phase, bar) in &drawn.phases {
             if let Some(line) = self.board.line(*phase) {
                 bar.set_position(line.ended);
-                bar.set_message(harmless(&line.running).into_owned());
+                bar.set_message(harmless(&one_line(&line.running)).into_owned());
             }
         }
         let end = self.board.end().map_or(0, |end| u64::try_from(end.as_millis()).unwrap_or(0));

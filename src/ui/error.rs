@@ -5,6 +5,7 @@ use std::path::Path;
 
 use console::style;
 
+use super::harmless::below_first;
 use super::out;
 use crate::error::Error;
 
@@ -29,9 +30,9 @@ pub fn report(error: &Error) {
 /// hint: Run `aio logs heat_engine/1`.
 /// ```
 pub fn render(error: &Error, log: Option<&Path>) -> String {
-    let mut text = format!("{} {}\n", label("error:").red(), indent_after_first(&error.message));
+    let mut text = format!("{} {}\n", label("error:").red(), below_first(&error.message));
     for cause in &error.causes {
-        let _ = writeln!(text, "  because {}", indent_after_first(cause));
+        let _ = writeln!(text, "  because {}", below_first(cause));
     }
     if let Some(output) = error.output.as_deref().filter(|output| !output.trim().is_empty()) {
         text.push('\n');
@@ -47,18 +48,13 @@ pub fn render(error: &Error, log: Option<&Path>) -> String {
         let _ = writeln!(text, "{} {}", label("log:"), log.display());
     }
     for hint in &error.hints {
-        let _ = writeln!(text, "{} {}", label("hint:").cyan(), indent_after_first(hint));
+        let _ = writeln!(text, "{} {}", label("hint:").cyan(), below_first(hint));
     }
     text
 }
 
 fn label(text: &str) -> console::StyledObject<&str> {
     style(text).for_stderr().bold()
-}
-
-/// Keeps the further lines of a message under its first.
-fn indent_after_first(text: &str) -> String {
-    text.trim_end().replace('\n', "\n    ")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What anybody may have written, made fit for a terminal: it moves no cursor, writes into no
-//! clipboard and hides nothing. The only sequences that are left are those with which `aio` itself
-//! sets colours.
+//! clipboard and hides nothing. The only sequences that are left are those that set a weight or a
+//! colour of letters, as `aio` itself does. No background and no black: what is written in the
+//! colour of what is behind it cannot be read.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -23,6 +24,20 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
         rest = &rest[letter.len_utf8()..];
     }
     Cow::Owned(safe)
+}
+
+/// Text that is one of several on a line: no line of it can pass for another.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    const BREAKS: [char; 5] = ['\n', '\r', '\t', '\u{b}', '\u{c}'];
+    if text.contains(BREAKS) {
+        return Cow::Owned(text.replace(BREAKS, " "));
+    }
+    Cow::Borrowed(text)
+}
+
+/// Text of several lines, with all but the first further right: none can pass for the next text.
+pub fn below_first(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
 }
 
 /// JSON for a terminal, with the same meaning: what could do harm stands there only within strings.
@@ -58,15 +73,11 @@ fn own_style(text: &str) -> Option<usize> {
         number.parse::<u8>().ok().filter(|_| number.bytes().all(|it| it.is_ascii_digit()))
     };
     let is_known = |number: &&str| match value(number) {
-        Some(number) => matches!(number, 0..=4 | 22..=24 | 30..=49 | 90..=107),
+        Some(number) => matches!(number, 0..=4 | 22..=24 | 31..=37 | 39 | 49 | 91..=96),
         None => number.is_empty(),
     };
     let all: Vec<&str> = numbers.split(';').collect();
-    let known = match all[..] {
-        // One of 256 colours.
-        ["38" | "48", "5", colour] => value(colour).is_some(),
-        _ => all.len() <= 4 && all.iter().all(is_known),
-    };
+    let known = all.len() <= 4 && all.iter().all(is_known);
     known.then_some("\u{1b}[m".len() + numbers.len())
 }
 
@@ -85,7 +96,7 @@ mod tests {
 
     #[test]
     fn colours_stay_and_everything_else_is_shown_as_a_mark() {
-        for own in ["\u{1b}[31mred\u{1b}[0m\n\tx", "\u{1b}[38;5;208mx", "\u{1b}[1;36mü\u{1b}[m"] {
+        for own in ["\u{1b}[31mred\u{1b}[0m\n\tx", "\u{1b}[39;49mx", "\u{1b}[1;36mü\u{1b}[m"] {
             assert_eq!(harmless(own), own);
         }
         for (evil, safe) in [
@@ -94,10 +105,19 @@ mod tests {
             ("\u{9b}2J", "\u{fffd}2J"),
             ("\u{1b}[8mhidden\u{1b}[5m", "\u{fffd}[8mhidden\u{fffd}[5m"),
             ("\u{1b}[+0m\u{1b}[38;5;+1m", "\u{fffd}[+0m\u{fffd}[38;5;+1m"),
+            ("\u{1b}[30;40mblack", "\u{fffd}[30;40mblack"),
+            ("\u{1b}[31;41mred", "\u{fffd}[31;41mred"),
+            ("\u{1b}[38;5;16mblack", "\u{fffd}[38;5;16mblack"),
             ("\u{1b}[1A\u{1b}[", "\u{fffd}[1A\u{fffd}["),
             ("a\u{202e}b", "a\u{fffd}b"),
         ] {
             assert_eq!(harmless(evil), safe);
         }
+    }
+
+    #[test]
+    fn a_part_of_a_line_has_none_of_its_own() {
+        assert_eq!(one_line("down\r\n\u{b}galera/1\tup"), "down   galera/1 up");
+        assert_eq!(below_first("one\ntwo\n"), "one\n    two");
     }
 }

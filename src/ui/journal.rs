@@ -6,6 +6,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
+use super::harmless::{below_first, one_line};
 use crate::model::journal::Entry;
 use crate::model::topology::Container;
 
@@ -56,7 +57,7 @@ impl<'a> Writer<'a> {
         let (name, colour) = match self.container(entry) {
             Some((index, container)) => (label(container), COLOURS[index % COLOURS.len()]),
             // It was removed, its journal is still there.
-            None => (plain(&entry.hostname), Color::White),
+            None => (one_line(&plain(&entry.hostname)).into_owned(), Color::White),
         };
         let name = Style::new().fg(colour).apply_to(format!("{name:<width$}", width = self.width));
         let message = match entry.priority {
@@ -64,8 +65,8 @@ impl<'a> Writer<'a> {
             4 => Style::new().yellow(),
             _ => Style::new(),
         }
-        .apply_to(plain(&entry.message).trim_end().replace('\n', "\n    "));
-        format!("{} {name} {}: {message}", self.time(entry), plain(&entry.unit))
+        .apply_to(below_first(&plain(&entry.message)));
+        format!("{} {name} {}: {message}", self.time(entry), one_line(&plain(&entry.unit)))
     }
 
     fn time(&self, entry: &Entry) -> String {
@@ -133,5 +134,12 @@ mod tests {
         assert_eq!(value["time"], 1_795_273_919.25);
         let removed = Entry { machine_id: "cd".to_owned(), ..entry };
         assert!(writer.line(&removed).contains(" aio1-heat-engine heat-engine: "));
+        let forged = "x: \nNov 21 15:12:00.000 galera/2 mariadb".to_owned();
+        for line in [
+            writer.line(&Entry { unit: forged.clone(), ..removed.clone() }),
+            writer.line(&Entry { hostname: forged, message: "y".to_owned(), ..removed }),
+        ] {
+            assert!(line.lines().skip(1).all(|line| line.starts_with("    ")), "{line}");
+        }
     }
 }

@@ -18,6 +18,9 @@ pub struct Plain<W = std::io::Stderr> {
     to: W,
 }
 
+/// Begins the further lines of a text, right of where the time stands.
+const BELOW_FIRST: &str = "\n               ";
+
 impl Plain {
     /// Lines to standard error. `verbose` as in [`super::Wish`].
     pub fn new(verbose: u8) -> Self {
@@ -77,7 +80,7 @@ impl<W> Plain<W> {
 impl<W: Write + Send> Listener for Plain<W> {
     fn hear(&mut self, event: &Event, at: Duration) {
         let Some(text) = self.text(event) else { return };
-        let text = harmless(&text);
+        let text = harmless(&text).replace('\n', BELOW_FIRST);
         // Standard error that is gone cannot be told so.
         let _ = match event {
             Event::RunFinished(_) => writeln!(self.to, "{text}"),
@@ -123,7 +126,7 @@ mod tests {
             Event::StepActing { key: key("a"), reason: "absent".to_owned() },
             Event::Output { key: key("a"), line: "unpacking".to_owned() },
             finished("a", Outcome::Changed),
-            Event::Warning { message: "a firewall stands in the way".to_owned() },
+            Event::Warning { message: "a firewall stands\nin the way".to_owned() },
             finished("c", Outcome::Failed { error: "no disk".to_owned(), output: None }),
             Event::Cancelling { running: vec![key("a")] },
             Event::RunFinished(Summary { command: "bootstrap".to_owned(), ..Summary::default() }),
@@ -139,7 +142,7 @@ mod tests {
         assert_eq!(
             listen(0),
             "    2.3 s  build layer base (1.2 s)\n    \
-                 2.3 s  warning: a firewall stands in the way\n    \
+                 2.3 s  warning: a firewall stands\n               in the way\n    \
                  2.3 s  failed: c: no disk\n    \
                  2.3 s  interrupted; waiting for: build layer base (Ctrl-C again kills)\n\
              bootstrap: 0 changed, 0 unchanged, in 0.0 s\n"

@@ -2,6 +2,11 @@
 
 use console::{measure_text_width, style};
 
+use super::harmless::one_line;
+
+/// What ends all colours.
+const PLAIN: &str = "\u{1b}[0m";
+
 /// A table under construction.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -27,13 +32,18 @@ impl Table {
         self
     }
 
-    /// Adds a row; an empty cell is shown as `-`. Cells may hold colours.
+    /// Adds a row; an empty cell is shown as `-`. Cells may hold colours, which end with them; what
+    /// was several lines is one.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         let mut cells: Vec<String> = cells.into_iter().map(Into::into).collect();
         cells.resize(self.headers.len(), String::new());
         for cell in &mut cells {
+            *cell = one_line(cell).into_owned();
             if cell.is_empty() {
                 "-".clone_into(cell);
+            }
+            if cell.contains('\u{1b}') && !cell.ends_with(PLAIN) {
+                cell.push_str(PLAIN);
             }
         }
         self.rows.push(cells);
@@ -86,5 +96,16 @@ mod tests {
              aio1_galera  ok        5\n\
              größe        -      1024\n"
         );
+    }
+
+    #[test]
+    fn a_cell_makes_no_row_and_colours_no_other() {
+        let mut table = Table::new(["container", "reason"]);
+        table.row(["galera/1", "\u{1b}[32mwell\ngalera/2\thealthy"]);
+        table.row(["galera/2", "down"]);
+        let text = table.render();
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        let first = "galera/1   \u{1b}[32mwell galera/2 healthy\u{1b}[0m";
+        assert_eq!(lines, [first, "galera/2   down"]);
     }
 }

@@ -17,7 +17,7 @@ use crate::model::journal::Entry;
 use crate::model::topology::Container;
 use crate::session::files::{Files, ListedFile};
 use crate::state::paths::Paths;
-use crate::ui::harmless::harmless;
+use crate::ui::harmless::{below_first, harmless, one_line};
 
 /// How much of a log is kept, from its end.
 const LIMIT_BYTES: u64 = 1 << 20;
@@ -151,7 +151,11 @@ fn line(entry: &Entry) -> String {
     let time = time.ok().and_then(|time| time.format(TIME).ok()).unwrap_or_default();
     let pid = entry.pid.map(|pid| format!("[{pid}]")).unwrap_or_default();
     let Entry { priority, unit, message, .. } = entry;
-    format!("{time} {priority} {}{pid}: {}\n", harmless(unit), harmless(message))
+    format!(
+        "{time} {priority} {}{pid}: {}\n",
+        harmless(&one_line(unit)),
+        below_first(&harmless(message))
+    )
 }
 
 async fn units(context: &StepContext, container: &Container) -> Result<Vec<u8>> {
