@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod attach;
 pub mod bounded;
 pub mod container;
+pub mod descent;
 pub mod files;
 pub mod filter;
 pub mod helper;

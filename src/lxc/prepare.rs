@@ -4,16 +4,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, XattrFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags};
+use rustix::process::{Gid, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
 use super::files::{FileRequest, write_all};
 use super::root::{Bind, Root};
-use super::{rooted, syscall};
+use super::{descent, rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
 
 const UNITS: &str = "/etc/systemd/system";
@@ -119,9 +120,7 @@ fn make_data(merged: &OwnedFd, data: &DataDirectory, accounts: &Accounts) -> Res
     }
     let fresh = data.source.with_extension("new");
     let make = || -> io::Result<()> {
-        if fresh.exists() {
-            std::fs::remove_dir_all(&fresh)?;
-        }
+        descent::remove(&fresh)?;
         std::fs::create_dir_all(&fresh)?;
         if data.from_image {
             copy_image(merged, &data.target, &fresh)?;
@@ -177,29 +176,27 @@ fn follow_owner(directory: &Path, uid: u32, gid: u32) -> io::Result<()> {
 }
 
 fn change_ids(path: &Path, old: (u32, u32), new: (u32, u32)) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = path.symlink_metadata()?;
-    let uid = (metadata.uid() == old.0).then_some(new.0);
-    let gid = (metadata.gid() == old.1).then_some(new.1);
-    if uid.is_some() || gid.is_some() {
-        lchown(path, uid, gid)?;
-        if metadata.is_file() {
-            // A change of owner takes set-user-ID bits away.
-            std::fs::set_permissions(path, metadata.permissions())?;
+    descent::walk(path, |entry| {
+        let found = entry.stat()?;
+        let uid = (found.st_uid == old.0).then(|| Uid::from_raw(new.0));
+        let gid = (found.st_gid == old.1).then(|| Gid::from_raw(new.1));
+        if uid.is_some() || gid.is_some() {
+            let (directory, name) = (entry.directory, entry.name);
+            rustix::fs::chownat(directory, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+            if entry.kind.is_file() {
+                // A change of owner takes set-user-ID bits away.
+                let mode = Mode::from_raw_mode(found.st_mode);
+                rustix::fs::chmodat(directory, name, mode, AtFlags::empty())?;
+            }
         }
-    }
-    if metadata.is_dir() {
-        for entry in std::fs::read_dir(path)? {
-            change_ids(&entry?.path(), old, new)?;
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, lchown};
 
     #[test]
     fn ids_follow_a_changed_image_and_other_owners_stay() {

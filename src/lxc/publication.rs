@@ -20,7 +20,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use serde::{Deserialize, Serialize};
 
 use super::root::is_mount_point;
-use super::{rooted, syscall};
+use super::{descent, rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
 
 /// Where publications appear in a container. `/dev` is LXC's own tmpfs: nothing of it is in the
@@ -270,10 +270,7 @@ impl Place {
         let drop_in = self.drop_in(unit);
         let settings = drop_in.parent().unwrap_or(&drop_in);
         for directory in [settings, &own] {
-            match std::fs::remove_dir_all(directory) {
-                Err(error) if !rooted::is_missing(&error) => return Err(error).doing(doing),
-                _ => {}
-            }
+            descent::remove(directory).doing(doing)?;
         }
         Ok(())
     }

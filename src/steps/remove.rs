@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
 use crate::host::{ContainerState, HostNetworkSpec, Stop};
+use crate::lxc::descent;
 use crate::model::topology::Container;
 
 /// Kills and forgets a container, with its root and data.
@@ -98,7 +99,7 @@ impl Action for RemoveFiles {
         let (trees, empty) = (self.trees.clone(), self.empty.clone());
         let removal = tokio::task::spawn_blocking(move || {
             for path in &trees {
-                remove_tree(path)?;
+                descent::remove(path).doing(|| format!("remove {}", path.display()))?;
             }
             for path in &empty {
                 // A directory that holds something of somebody else stays.
@@ -108,11 +109,4 @@ impl Action for RemoveFiles {
         });
         removal.await.doing(|| "remove files".to_owned())?
     }
-}
-
-fn remove_tree(path: &std::path::Path) -> Result<()> {
-    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
-    let removed =
-        if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    removed.doing(|| format!("remove {}", path.display()))
 }

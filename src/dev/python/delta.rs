@@ -29,6 +29,7 @@ use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
 use super::pip::{Pip, Places, listed};
 use crate::dev::requirement::Requirement;
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::descent;
 use crate::model::hash::sha256_hex;
 use crate::state::files::private_directory;
 
@@ -132,7 +133,7 @@ impl Cache {
         {
             return Ok(Some(Delta { id: id.to_owned(), site, cached: true, manifest }));
         }
-        fs::remove_dir_all(&directory).doing(|| format!("remove {}", directory.display()))?;
+        descent::remove(&directory).doing(|| format!("remove {}", directory.display()))?;
         Ok(None)
     }
 
@@ -208,7 +209,7 @@ impl Cache {
             let process = maker.and_then(|rest| rest.split('-').next());
             if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
                 let path = entry.path();
-                fs::remove_dir_all(&path).doing(|| format!("remove {}", path.display()))?;
+                descent::remove(&path).doing(|| format!("remove {}", path.display()))?;
             }
         }
         Ok(())

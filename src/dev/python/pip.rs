@@ -15,6 +15,7 @@ use super::settings::Settings;
 use crate::dev::confined::{self, Finished};
 use crate::dev::requirement::Requirement;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::descent;
 use crate::lxc::sandbox::{Lent, Program};
 
 /// How much of what pip said is shown.
@@ -94,7 +95,7 @@ impl Pip {
                 .because(format!("{} is no directory any more", unpacked.display())));
         }
         fs::rename(&unpacked, &site).doing(|| format!("keep {}", site.display()))?;
-        fs::remove_dir_all(&own).doing(|| format!("remove {}", own.display()))?;
+        descent::remove(&own).doing(|| format!("remove {}", own.display()))?;
         Ok(site)
     }
 

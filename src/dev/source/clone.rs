@@ -22,6 +22,7 @@ use super::look::{Question, Shared};
 use super::reader::Ground;
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::descent;
 
 mod address;
 mod source;
@@ -116,9 +117,7 @@ impl OwnClone {
     fn make(clones: &Path, source: &Source, watch: &mut Watch) -> Result<Self> {
         let doing = format!("clone {}", source.shown);
         let partial = clones.join(format!("{}{PARTIAL}", source.name));
-        if partial.exists() {
-            fs::remove_dir_all(&partial).doing(|| format!("remove {}", partial.display()))?;
-        }
+        descent::remove(&partial).doing(|| format!("remove {}", partial.display()))?;
         let prepare = || format!("make the directory {}", partial.display());
         if !clones.exists() {
             fs::create_dir_all(clones).doing(prepare)?;
@@ -141,7 +140,7 @@ impl OwnClone {
         args.extend(["--", &source.url, "."]);
         if let Err(error) = git.run(&doing, &args, watch) {
             // What is left is removed before the next attempt, too.
-            let _ = fs::remove_dir_all(&partial);
+            let _ = descent::remove(&partial);
             return Err(error);
         }
         let path = clones.join(&source.name);

@@ -15,6 +15,7 @@ use super::{Inner, config, lookup};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::ContainerState;
 use crate::lxc::LXC_PATH;
+use crate::lxc::descent;
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::{DataDirectory, Preparation};
 use crate::lxc::publication::Place;
@@ -154,7 +155,7 @@ impl Inner {
         let keeps_root = previous.as_ref().is_some_and(|record| record.root.layers == root.layers);
         if !keeps_root {
             root::unmount(&root.merged)?;
-            remove_tree(&root.writable).doing(doing)?;
+            descent::remove(&root.writable).doing(doing)?;
         }
         prepare(&self.paths)?;
         let own = root::own_directory(&root.merged).unwrap_or(&root.merged);
@@ -254,7 +255,7 @@ impl Inner {
             self.paths.container_dir(name),
             root::own_directory(&merged).unwrap_or(&merged).to_owned(),
         ] {
-            remove_tree(&path).doing(doing)?;
+            descent::remove(&path).doing(doing)?;
         }
         Ok(())
     }
@@ -263,7 +264,7 @@ impl Inner {
         let doing = || format!("throw away the data of container `{}`", container.name);
         self.refuse_running(&container.name).map_err(|error| error.context(doing()))?;
         for data in container.data.iter().filter(|data| !data.keep) {
-            remove_tree(Path::new(&data.source)).doing(doing)?;
+            descent::remove(Path::new(&data.source)).doing(doing)?;
         }
         Ok(())
     }
@@ -364,18 +365,5 @@ fn make_missing(path: &Path, mode: u32) -> std::io::Result<()> {
         Err(error) => Err(error),
         // The caller's mask may have taken bits away that containers need.
         Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)),
-    }
-}
-
-/// Removes a file or a directory with all below it; no error when there is none.
-fn remove_tree(path: &Path) -> std::io::Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
-        Ok(_) => std::fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if crate::lxc::rooted::is_missing(&error) => Ok(()),
-        other => other,
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::LayerInfo;
+use crate::lxc::descent;
 
 /// Directories of work begin so; their makers hold a lock on them.
 pub const BUILD: &str = ".build-";
@@ -156,14 +157,7 @@ pub fn unpublish(layers: &Path, id: &str) -> Result<()> {
 
 /// Removes a file or a whole directory; no error when it is missing.
 fn remove_tree(path: &Path) -> Result<()> {
-    let Ok(metadata) = path.symlink_metadata() else { return Ok(()) };
-    let removed = if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).doing(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    descent::remove(path).doing(|| format!("remove {}", path.display()))
 }
 
 #[cfg(test)]

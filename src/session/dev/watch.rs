@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::descent;
 use crate::model::swap::Swap;
 use crate::plan;
 use crate::session::Session;
@@ -142,9 +143,13 @@ pub fn refuse_small_limits(root: &Path) -> Result<()> {
 }
 
 fn directories(root: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(root) else { return 0 };
-    let below = entries.flatten().filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
-    1 + below.map(|entry| directories(&entry.path())).sum::<u64>()
+    let mut count = 0;
+    // One that cannot be read is not watched either, and whoever begins to watch says so.
+    let _ = descent::walk(root, |entry| {
+        count += u64::from(entry.kind.is_dir());
+        Ok(())
+    });
+    count
 }
 
 /// Restarts the unit because a file was saved. A checkout that does not start is told of, and the

@@ -1,12 +1,13 @@
 //! The directory into which pip puts wheels.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 
+use rustix::fs::{AtFlags, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::descent::{self, Entry};
 
 /// The longest METADATA and RECORD: the first may hold a README, the second names every file.
 const LONGEST_TEXT: u64 = 8 << 20;
@@ -26,23 +27,21 @@ pub struct Distribution {
 /// the caller's mask. Refuses what wheels do not hold: links, pipes, devices.
 pub fn tidy(site: &Path) -> Result<()> {
     let commands = site.join("bin");
-    if commands.is_dir() {
-        fs::remove_dir_all(&commands).doing(|| format!("remove {}", commands.display()))?;
-    }
-    walk(site, &mut |path, metadata| {
-        let mode = if metadata.is_dir() { 0o755 } else { 0o644 };
-        fs::set_permissions(path, Permissions::from_mode(mode))
+    descent::remove(&commands).doing(|| format!("remove {}", commands.display()))?;
+    walk(site, |entry| {
+        let mode = Mode::from_raw_mode(if entry.kind.is_dir() { 0o755 } else { 0o644 });
+        Ok(rustix::fs::chmodat(entry.directory, entry.name, mode, AtFlags::empty())?)
     })
     .doing(|| format!("set the modes of {}", site.display()))
 }
 
 /// How many files there are, and their bytes.
 pub fn measure(site: &Path) -> Result<(u64, u64)> {
-    let mut total = (0, 0);
-    walk(site, &mut |_, metadata| {
-        if metadata.is_file() {
+    let mut total = (0_u64, 0_u64);
+    walk(site, |entry| {
+        if entry.kind.is_file() {
             total.0 += 1;
-            total.1 += metadata.len();
+            total.1 = total.1.saturating_add(entry.stat()?.st_size.cast_unsigned());
         }
         Ok(())
     })
@@ -97,20 +96,16 @@ fn distribution(metadata: &str, record: &str, path: &Path) -> Result<Distributio
 
 /// Visits a directory and everything below it.
 fn walk(
-    path: &Path,
-    visit: &mut dyn FnMut(&Path, &fs::Metadata) -> std::io::Result<()>,
+    site: &Path,
+    mut visit: impl FnMut(&Entry<'_>) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
-    let metadata = fs::symlink_metadata(path)?;
-    if !metadata.is_dir() && !metadata.is_file() {
-        let reason =
-            format!("{} is neither file nor directory: wheels hold no other", path.display());
-        return Err(std::io::Error::other(reason));
-    }
-    visit(path, &metadata)?;
-    if metadata.is_dir() {
-        for entry in fs::read_dir(path)? {
-            walk(&entry?.path(), visit)?;
+    descent::walk(site, |entry| {
+        if !entry.kind.is_dir() && !entry.kind.is_file() {
+            return Err(std::io::Error::other(format!(
+                "`{}` in it is neither file nor directory: wheels hold no other",
+                entry.name.to_string_lossy()
+            )));
         }
-    }
-    Ok(())
+        visit(entry)
+    })
 }
