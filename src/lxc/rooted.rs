@@ -54,6 +54,36 @@ pub fn host_path(descriptor: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), descriptor.as_raw_fd()))
 }
 
+/// File systems whose files say what the kernel does (proc(5), sysfs(5), …), or what a process
+/// answers.
+const UNSTORED: [i64; 14] = [
+    0x9fa0,      // proc
+    0x6265_6572, // sysfs
+    0x0027_e0eb, // cgroup
+    0x6367_7270, // cgroup2
+    0x6462_6720, // debugfs
+    0x7472_6163, // tracefs
+    0x7363_6673, // securityfs
+    0x6265_6570, // configfs
+    0x6165_676c, // pstore
+    0xf97c_ff8c, // selinux
+    0xde5e_81e4, // efivars
+    0xcafe_4a11, // bpf
+    0x6e73_6673, // namespaces
+    0x6573_5546, // fuse
+];
+
+/// Refuses what is opened as a container's file and is none that somebody stored: there a link or a
+/// mount to `/proc` or `/sys` would have root of the host read what its own processes may.
+pub fn require_stored(file: BorrowedFd<'_>) -> io::Result<()> {
+    // The type is a number of 32 bits that some architectures sign.
+    let kind = rustix::fs::fstatfs(file)?.f_type & 0xffff_ffff;
+    if UNSTORED.contains(&kind) {
+        return Err(io::Error::other("it is the kernel's, and no stored file"));
+    }
+    Ok(())
+}
+
 /// Reads a file whole; `None` when there is none.
 ///
 /// # Errors
@@ -64,6 +94,7 @@ pub fn read(root: BorrowedFd<'_>, path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) if is_missing(&error) => return Ok(None),
         other => other?,
     };
+    require_stored(descriptor.as_fd())?;
     let file = std::fs::File::from(descriptor);
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -74,4 +105,30 @@ pub fn read(root: BorrowedFd<'_>, path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Whether an error says that nothing stands at a path.
 pub fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_is_no_file_of_a_container() {
+        let place = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::write(place.path().join("stored"), "a").unwrap();
+        for (name, target) in
+            [("version", "/proc/version"), ("uevent", "/sys/kernel/uevent_seqnum")]
+        {
+            symlink(target, place.path().join(name)).unwrap();
+        }
+        let root = open_root(Path::new("/")).unwrap();
+        let read = |name: &str| read(root.as_fd(), &place.path().join(name));
+        assert_eq!(read("stored").unwrap().unwrap(), b"a");
+        for name in ["version", "uevent"] {
+            let error = read(name).unwrap_err();
+            assert!(error.to_string().contains("the kernel's"), "{name}: {error}");
+        }
+        assert_eq!(read("missing").unwrap(), None);
+    }
 }

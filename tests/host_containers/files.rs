@@ -117,6 +117,29 @@ fn links_made_inside_do_not_lead_out() {
 }
 
 #[test]
+fn what_the_kernel_says_is_no_file_of_a_container() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("kernel");
+        bench.up(&container).await;
+        bench
+            .sh(
+                &container,
+                "ln -s /proc/version /etc/linked; touch /etc/mounted; \
+                 mount --bind /proc/1/environ /etc/mounted; ln -s /sys/kernel/mm /etc/mm",
+            )
+            .await;
+        let read = async |path| bench.containers.read_file(&container.name, path).await;
+        for path in ["/etc/linked", "/etc/mounted", "/etc/mm/transparent_hugepage/enabled"] {
+            let error = read(path).await.unwrap_err();
+            assert!(error.causes.join(" ").contains("the kernel's"), "{path}: {error}");
+        }
+        assert!(read("/etc/passwd").await.unwrap().is_some());
+        bench.kill(&container).await;
+    });
+}
+
+#[test]
 fn a_socket_is_the_containers_own_and_a_link_to_the_hosts_is_none() {
     let bench = bench();
     run(async {

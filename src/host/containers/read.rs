@@ -36,7 +36,11 @@ impl View {
         };
         match opened {
             Err(error) if rooted::is_missing(&error) => Ok(None),
-            other => other.map(|descriptor| Some(File::from(descriptor))),
+            opened => {
+                let descriptor = opened?;
+                rooted::require_stored(descriptor.as_fd())?;
+                Ok(Some(File::from(descriptor)))
+            }
         }
     }
 
