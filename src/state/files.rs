@@ -37,6 +37,22 @@ pub fn private_directory(path: &Path) -> Result<()> {
         .doing(|| format!("make the directory {}", path.display()))
 }
 
+/// Makes a directory that everybody can enter, and its missing parents likewise, whatever the mask of
+/// whoever called. Directories that are there keep their mode.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn open_directory(path: &Path) -> Result<()> {
+    let is_missing = |it: &&Path| !it.as_os_str().is_empty() && !it.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    for directory in missing.into_iter().rev() {
+        let doing = || format!("make the directory {}", directory.display());
+        fs::create_dir(directory).doing(doing)?;
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).doing(doing)?;
+    }
+    Ok(())
+}
+
 /// Replaces a file: a reader sees the old content or the new, and nobody sees the new one before it
 /// has its mode. Its directory is made when it is missing.
 ///

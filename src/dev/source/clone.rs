@@ -11,7 +11,6 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -23,6 +22,7 @@ use super::reader::Ground;
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
+use crate::state::files::open_directory;
 
 mod address;
 mod source;
@@ -119,11 +119,8 @@ impl OwnClone {
         let partial = clones.join(format!("{}{PARTIAL}", source.name));
         descent::remove(&partial).doing(|| format!("remove {}", partial.display()))?;
         let prepare = || format!("make the directory {}", partial.display());
-        if !clones.exists() {
-            fs::create_dir_all(clones).doing(prepare)?;
-            // The user must get through, whatever root's mask is.
-            fs::set_permissions(clones, fs::Permissions::from_mode(0o755)).doing(prepare)?;
-        }
+        // The user must get through.
+        open_directory(clones)?;
         fs::create_dir(&partial).doing(prepare)?;
         if source.user.is_another() {
             let (uid, gid) = (source.user.uid, source.user.gid);

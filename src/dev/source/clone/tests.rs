@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 use crate::dev::source::checkout::Checkout;
 use crate::dev::source::testing::{
@@ -322,4 +324,29 @@ fn names_tell_clones_apart() {
     assert!(name("git@git.example:heat").starts_with("heat-"));
     assert!(name("/srv/.hidden").starts_with("hidden-"));
     assert!(name("https://git.example/..").starts_with("clone-"));
+}
+
+#[test]
+fn whoever_called_gets_to_the_clones_whatever_the_mask_of_root() {
+    const MASKED: &str = "AIO_TEST_MASKED";
+    if std::env::var_os(MASKED).is_none() {
+        // The mask is that of a whole process.
+        let name = "whoever_called_gets_to_the_clones_whatever_the_mask_of_root";
+        let again = std::process::Command::new("sh")
+            .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("dev::source::clone::tests::{name}"), "--nocapture"])
+            .env(MASKED, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&again.stdout).into_owned();
+        assert!(again.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let bench = Bench::new();
+    bench.clone(None).unwrap();
+    for directory in [bench.clones(), bench.clones().parent().unwrap().to_owned()] {
+        let mode = fs::metadata(&directory).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o755, "{}", directory.display());
+    }
 }
