@@ -90,8 +90,13 @@ fn distribution(metadata: &str, record: &str, path: &Path) -> Result<Distributio
     };
     // `path,hash,size`; commands were removed.
     let files = record.lines().filter(|line| !line.trim_start_matches("../").starts_with("bin/"));
-    let sizes = files.filter_map(|line| line.rsplit(',').next()?.trim().parse::<u64>().ok());
-    Ok(Distribution { name, version, bytes: sizes.sum() })
+    let mut sizes = files.filter_map(|line| line.rsplit(',').next()?.trim().parse::<u64>().ok());
+    let bytes = sizes.try_fold(0_u64, u64::checked_add).ok_or_else(|| {
+        Error::failed(format!("read {}/RECORD", path.display()))
+            .because("its files have more bytes than there can be")
+            .hint("Choose another version of it in the constraints of pip (PIP_CONSTRAINT).")
+    })?;
+    Ok(Distribution { name, version, bytes })
 }
 
 /// Visits a directory and everything below it.
@@ -108,4 +113,22 @@ fn walk(
         }
         visit(entry)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::python::testing::installed;
+
+    #[test]
+    fn sizes_that_are_none_are_refused() {
+        let site = tempfile::tempdir().unwrap();
+        installed(site.path(), "app", "1.0", &[]);
+        let record = site.path().join("app-1.0.dist-info/RECORD");
+        fs::write(&record, format!("a.py,,{}\nb.py,,\nbin/c,,1\n", u64::MAX)).unwrap();
+        assert_eq!(read(site.path()).unwrap().0[0].bytes, u64::MAX);
+        fs::write(&record, format!("a.py,,{}\nb.py,,1\n", u64::MAX)).unwrap();
+        let error = read(site.path()).unwrap_err();
+        assert!(error.message.ends_with("app-1.0.dist-info/RECORD"), "{error}");
+    }
 }
