@@ -120,7 +120,10 @@ impl Connection {
         let found = keys.find(key).cloned();
         if found.is_none() {
             let fingerprint = key.fingerprint(russh::keys::HashAlg::Sha256);
-            self.log(&format!("refused {user:?} with {fingerprint}"));
+            let refused = format!("refused {user:?} with {fingerprint}");
+            let kind = format!("{} {refused}", self.peer.ip());
+            let text = format!("#{} from {}: {refused}", self.number, self.peer);
+            self.shared.log.stranger(&kind, &text);
         }
         found
     }

@@ -5,12 +5,13 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use crate::error::{Result, ResultExt};
 use crate::state::files;
 use crate::ui;
+use crate::ui::repeats::Repeats;
 
 /// Past this, the log becomes `….1` and a new one begins.
 const MAX_BYTES: u64 = 8 << 20;
@@ -20,6 +21,7 @@ pub struct Log {
     path: PathBuf,
     file: Mutex<File>,
     echo: bool,
+    strangers: Mutex<Repeats>,
 }
 
 impl Log {
@@ -29,7 +31,29 @@ impl Log {
     /// When it cannot be written.
     pub fn open(path: &Path, echo: bool) -> Result<Self> {
         files::private_directory(path.parent().unwrap_or(Path::new("/")))?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(append_to(path)?), echo })
+        let file = Mutex::new(append_to(path)?);
+        Ok(Self { path: path.to_owned(), file, echo, strangers: Mutex::default() })
+    }
+
+    /// Writes what anybody can make happen who reaches the port: once a minute for each kind, with how
+    /// often it was. Nobody fills a terminal with it, or the log until nothing else is left there.
+    pub fn stranger(&self, kind: &str, text: &str) {
+        let said = self.strangers().say(kind, text, Instant::now());
+        if let Some(text) = said {
+            self.line(&text);
+        }
+    }
+
+    /// Writes what was counted and not written yet.
+    pub fn rest(&self) {
+        let rest = self.strangers().rest();
+        for text in rest {
+            self.line(&text);
+        }
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Repeats> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a line. A disk that is full must not shut anybody out.
@@ -91,5 +115,22 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.ends_with(" next\n") && text.lines().count() == 1);
         assert!(directory.path().join("sessions.log.1").exists());
+    }
+
+    #[test]
+    fn strangers_write_a_line_and_a_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gateway/sessions.log");
+        let log = Log::open(&path, false).unwrap();
+        for port in 0..1000 {
+            log.stranger("192.0.2.1 too many", &format!("refused 192.0.2.1:{port}"));
+        }
+        log.rest();
+        log.rest();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let said: Vec<&str> =
+            text.lines().filter_map(|line| line.split_once(' ')).map(|it| it.1).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[1].ends_with("refused 192.0.2.1:0 (and 999 times more)"), "{said:?}");
     }
 }

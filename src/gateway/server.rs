@@ -124,7 +124,8 @@ impl Server {
             let permits = (Arc::clone(&strangers).try_acquire_owned())
                 .and_then(|stranger| Ok((stranger, Arc::clone(&all).try_acquire_owned()?)));
             let Ok((stranger, permit)) = permits else {
-                self.shared.log.line(&format!("refused {peer}: too many connections"));
+                let text = format!("refused {peer}: too many connections");
+                self.shared.log.stranger(&format!("{} too many", peer.ip()), &text);
                 tasks.spawn(turn_away(stream));
                 continue;
             };
@@ -138,6 +139,7 @@ impl Server {
         }
         tasks.close();
         let _ = tokio::time::timeout(FAREWELL, tasks.wait()).await;
+        self.shared.log.rest();
         self.shared.log.line("stopped");
     }
 }
@@ -247,7 +249,10 @@ fn note(shared: &Shared, number: u64, peer: SocketAddr, result: Result<(), russh
     match result {
         // A client that just goes is nothing to tell about; so is one that was refused.
         Ok(()) | Err(russh::Error::IO(_) | russh::Error::HUP | russh::Error::Disconnect) => {}
-        Err(error) => shared.log.line(&format!("#{number} from {peer}: {error}")),
+        Err(error) => {
+            let text = format!("#{number} from {peer}: {error}");
+            shared.log.stranger(&format!("{} {error}", peer.ip()), &text);
+        }
     }
 }
 

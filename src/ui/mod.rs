@@ -14,6 +14,7 @@ pub mod out;
 pub mod plain;
 pub mod plan;
 pub mod prompt;
+pub mod repeats;
 pub mod size;
 pub mod suite;
 pub mod table;

@@ -5,7 +5,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -18,6 +19,7 @@ use crate::gateway::inside::wire::{Destination, Job, Request};
 use crate::model::topology::Container;
 use crate::state::paths::Paths;
 use crate::ui;
+use crate::ui::repeats::Repeats;
 
 /// Connections at once: an editor makes one, and a few more while it looks whether one is there.
 const MOST: usize = 16;
@@ -31,7 +33,14 @@ pub struct Entrance {
 }
 
 /// Ends with this value.
-pub struct Tunnel(JoinHandle<()>);
+pub struct Tunnel {
+    task: JoinHandle<()>,
+    refused: Arc<Refused>,
+}
+
+/// Who did not come through. Any user of the host can knock as often as he likes.
+#[derive(Default)]
+struct Refused(Mutex<Repeats>);
 
 impl Entrance {
     /// Takes the port; nothing is led on yet.
@@ -65,24 +74,44 @@ impl Entrance {
             open_files: None,
         });
         let slots = Arc::new(Semaphore::new(MOST));
-        Ok(Tunnel(tokio::spawn(async move {
+        let refused = Arc::new(Refused::default());
+        let told = Arc::clone(&refused);
+        let task = tokio::spawn(async move {
             while let Ok((stream, peer)) = self.listener.accept().await {
                 let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
                 let request = Arc::clone(&request);
+                let refused = Arc::clone(&told);
                 tokio::spawn(async move {
                     if let Err(error) = carry(stream, peer, user, &request).await {
-                        ui::out::note(&format!("A debugger did not come through: {error}"));
+                        refused.tell(&format!("A debugger did not come through: {error}"));
                     }
                     drop(slot);
                 });
             }
-        })))
+        });
+        Ok(Tunnel { task, refused })
+    }
+}
+
+impl Refused {
+    fn tell(&self, text: &str) {
+        let said = self.repeats().say(text, text, Instant::now());
+        if let Some(text) = said {
+            ui::out::note(&text);
+        }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+        for text in self.refused.repeats().rest() {
+            ui::out::note(&text);
+        }
     }
 }
 
