@@ -105,7 +105,8 @@ fn inward(spec: &HostNetworkSpec) -> String {
 
 /// The host is let in by every container, and that is root. Its other users reach what is meant for
 /// users: the virtual address, what is exposed, servers of the cloud's users. Answers are everybody's,
-/// so that a resolver that gave up its rights is heard, and so is a ping.
+/// so that a resolver that gave up its rights is heard, and so is a ping. A connection whose owner
+/// nobody knows is not root's: some kinds of sockets (SMC) have the kernel open one for anybody.
 fn outward(spec: &HostNetworkSpec) -> String {
     let pools = spec.networks.iter().filter_map(|it| ranges::pool(it.role, it.range));
     let pools = pools.map(|(first, last)| format!("{first}-{last}"));
@@ -115,6 +116,7 @@ fn outward(spec: &HostNetworkSpec) -> String {
          \t\ttype filter hook output priority filter; policy accept;\n\
          \t\toifname \"lo\" accept\n\
          \t\tct state established,related accept\n\
+         \t\tmeta skuid 0 accept\n\
          \t\tip daddr {meant} accept\n\
          \t\ticmp type echo-request accept\n"
     );
@@ -123,7 +125,7 @@ fn outward(spec: &HostNetworkSpec) -> String {
     }
     let _ = writeln!(
         text,
-        "\t\tip daddr {} meta skuid != 0 reject with icmpx type admin-prohibited\n\t}}",
+        "\t\tip daddr {} reject with icmpx type admin-prohibited\n\t}}",
         network_ranges(spec, &NetworkRole::ALL)
     );
     text
