@@ -105,7 +105,9 @@ fn nothing_of_the_build_stays_in_a_layer() {
 #[test]
 fn a_layer_has_its_packages_masked_compiled_and_written_down() {
     let bench = bench();
-    let spec = bench.small("contents");
+    let mut spec = bench.small("contents");
+    // Its script asks for the machine's name and address, as those of nova, cinder and horizon do.
+    spec.packages.push("ssl-cert".to_owned());
     let id = spec.id("test");
     let watcher = Watcher::quiet();
     run(bench.layers.build(&spec, &id, watcher.clone())).unwrap();
@@ -119,6 +121,14 @@ fn a_layer_has_its_packages_masked_compiled_and_written_down() {
     let compiled = root.join("usr/lib/python3/dist-packages/__pycache__");
     assert!(entries(compiled).iter().any(|name| name.starts_with("six.cpython-")));
     assert!(!root.join("usr/bin/py3compile").exists(), "the stand-in is the layer's");
+    let certificate = root.join("etc/ssl/certs/ssl-cert-snakeoil.pem");
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["x509", "-noout", "-subject", "-in"]).arg(certificate);
+    let named = String::from_utf8(openssl.output().unwrap().stdout).unwrap();
+    assert!(
+        named.trim_end().ends_with("CN = localhost"),
+        "the build knew this host's name: {named}"
+    );
 
     let infos = run(bench.layers.list()).unwrap();
     let info = infos.iter().find(|info| info.id == id).unwrap();

@@ -10,6 +10,8 @@
 # JOBS       processes that compile Python
 # arguments  what `apt-get install` is told
 exec 3>&1 1>&2
+# The layer is every host's: packages write this name down.
+echo localhost >/proc/sys/kernel/hostname
 cd "$LAYERS"
 upper=$BUILD/new/root
 root=$BUILD/merged
@@ -62,6 +64,9 @@ mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t tmpfs -o mode=0755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mkdir -m 1777 "$root/run/lock"
+
+# Packages ask for the machine's address by its name, where it has no route.
+echo 127.0.0.1 localhost >"$root/etc/hosts"
 
 # Nothing starts while packages are configured.
 mkdir -p "$root/usr/sbin"

@@ -15,9 +15,10 @@ use super::units;
 
 /// Paths that packages fill in every layer and that no container should share or need: they are
 /// emptied (directories) or removed (files) in the merged root.
-pub const DROPPED: [&str; 12] = [
+pub const DROPPED: [&str; 13] = [
     "/etc/dpkg/dpkg.cfg.d/aio-build",
     "/etc/hostname",
+    "/etc/hosts",
     "/etc/resolv.conf",
     "/usr/sbin/policy-rc.d",
     "/usr/share/doc",

@@ -63,15 +63,25 @@ pub fn tool(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// `sh -euc SCRIPT` in a mount and a process namespace of its own, and without a network: all that a
-/// layer is made of is there before, and no script of a package reaches what listens on the host.
+/// `sh -euc SCRIPT` in a mount and a process namespace of its own, under a name of its own, and without
+/// a network: all that a layer is made of is there before, and no script of a package reaches what
+/// listens on the host.
 ///
 /// `setpriv` and `unshare` (both of util-linux) set the parent-death signal: the standard library
 /// offers no safe way to do so.
 pub fn isolated(script: &str) -> Command {
     let mut command = tool("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--propagation", "private"]);
-    command.args(["--net", "--ipc", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]);
+    command.args([
+        "--net",
+        "--ipc",
+        "--uts",
+        "--pid",
+        "--fork",
+        "--kill-child=KILL",
+        "--mount-proc",
+        "--",
+    ]);
     command.args(["sh", "-euc", script, "aio-layer"]);
     command
 }
