@@ -1,9 +1,13 @@
 //! HTTP to the cloud's services, which are on this host: no proxy of the environment is asked.
-//! Redirects are answers (keystone's list of versions is one).
+//! Redirects are answers (keystone's list of versions is one). Where they speak TLS, the cloud's own
+//! authority is trusted and nobody else.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
 use super::{Http, Request, Response};
@@ -20,14 +24,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct RealHttp {
     agent: Agent,
+    authority: PathBuf,
     patience: u32,
 }
 
 impl RealHttp {
     /// One for all services. Each request has a connection of its own, a fraction of a millisecond
     /// here: one that was kept can be closed by the other side while a request is on its way, and
-    /// what that request made nobody knows. Time limits are multiplied by `patience`.
-    pub fn new(patience: u32) -> Self {
+    /// what that request made nobody knows. Time limits are multiplied by `patience`; the certificate
+    /// of the cloud's authority is read when it is needed.
+    pub fn new(patience: u32, authority: PathBuf) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
@@ -38,12 +44,28 @@ impl RealHttp {
             .allow_non_standard_methods(true)
             .user_agent("aio")
             .build();
-        Self { agent: config.new_agent(), patience }
+        Self { agent: config.new_agent(), authority, patience }
+    }
+
+    /// Whom to trust for a request to that address.
+    fn trust(&self, url: &str) -> Result<TlsConfig> {
+        let mut trusted = Vec::new();
+        if url.starts_with("https:") {
+            let doing = || format!("read {}", self.authority.display());
+            let text = std::fs::read(&self.authority).doing(doing)?;
+            for item in parse_pem(&text) {
+                if let PemItem::Certificate(certificate) = item.doing(doing)? {
+                    trusted.push(certificate);
+                }
+            }
+        }
+        Ok(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(trusted))).build())
     }
 
     fn exchange(&self, request: Request) -> Result<Response> {
         let doing = format!("{} {}", request.method, request.url);
         let limit = request.timeout.unwrap_or(DEFAULT_TIMEOUT) * self.patience;
+        let trust = self.trust(&request.url)?;
         let mut builder = http::Request::builder().method(request.method.as_str()).uri(request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -56,14 +78,15 @@ impl RealHttp {
             None => String::new(),
         };
         // Headers may hold tokens: the reason says which part is wrong, never its value.
+        let agent = &self.agent;
         let sent = if body.is_empty() {
             let request = builder.body(()).doing(|| doing.clone())?;
-            self.agent
-                .run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
+            let request = agent.configure_request(request).timeout_global(Some(limit));
+            agent.run(request.tls_config(trust).build())
         } else {
             let request = builder.body(body).doing(|| doing.clone())?;
-            self.agent
-                .run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
+            let request = agent.configure_request(request).timeout_global(Some(limit));
+            agent.run(request.tls_config(trust).build())
         };
         let response =
             sent.map_err(|error| Error::failed(doing.clone()).because(reason(&error)))?;
@@ -147,7 +170,7 @@ mod tests {
             body: Some(serde_json::json!({"user": "heat"})),
             timeout: None,
         };
-        let response = RealHttp::new(1).send(request).await.unwrap();
+        let response = RealHttp::new(1, PathBuf::new()).send(request).await.unwrap();
         assert_eq!((response.status, response.body.as_str()), (409, "busy"));
         assert!(response.headers.contains(&("x-subject-token".to_owned(), "t".to_owned())));
         let sent = served.join().unwrap();
@@ -162,7 +185,7 @@ mod tests {
             "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n",
         );
         let request = Request { method: "GET".to_owned(), url, ..Request::default() };
-        let response = RealHttp::new(1).send(request).await.unwrap();
+        let response = RealHttp::new(1, PathBuf::new()).send(request).await.unwrap();
         assert_eq!(response.status, 302);
         assert!(served.join().unwrap().starts_with("GET /v3/x"));
     }
@@ -178,7 +201,7 @@ mod tests {
                 stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             }
         });
-        let http = RealHttp::new(1);
+        let http = RealHttp::new(1, PathBuf::new());
         for _ in 0..2 {
             let request =
                 Request { method: "POST".to_owned(), url: url.clone(), ..Request::default() };
@@ -198,7 +221,7 @@ mod tests {
             timeout: Some(Duration::from_millis(200)),
             ..Request::default()
         };
-        let error = RealHttp::new(1).send(request).await.unwrap_err().to_string();
+        let error = RealHttp::new(1, PathBuf::new()).send(request).await.unwrap_err().to_string();
         assert!(error.starts_with("GET http://127.0.0.1:"), "{error}");
         assert!(error.ends_with("no answer in time") && !error.contains("secret"), "{error}");
     }

@@ -472,6 +472,8 @@ pub struct SqlServer {
     pub user: String,
     /// Password.
     pub password: secrecy::SecretString,
+    /// Whether it must speak TLS.
+    pub tls: bool,
 }
 
 /// MariaDB over its wire protocol.
@@ -489,7 +491,7 @@ pub trait Sql: Send + Sync {
 pub struct Request {
     /// `GET`, `POST`, …
     pub method: String,
-    /// Whole address, `http://…`.
+    /// Whole address, `http://…` or `https://…`.
     pub url: String,
     /// Headers.
     pub headers: Vec<(String, String)>,

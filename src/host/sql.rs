@@ -1,10 +1,11 @@
 //! MariaDB over its wire protocol: one connection for each call, closed in order.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder, Row, Value};
+use mysql_async::{Conn, OptsBuilder, Row, SslOpts, Value};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -26,35 +27,43 @@ const LARGEST_PACKET_BYTES: usize = 16 << 20;
 const SYNTAX_ERROR: u16 = 1064;
 
 /// The real thing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RealSql {
+    authority: PathBuf,
     patience: u32,
 }
 
 impl RealSql {
-    /// One for all servers. Time limits are multiplied by `patience`.
-    pub fn new(patience: u32) -> Self {
-        Self { patience }
+    /// One for all servers. Time limits are multiplied by `patience`; those that speak TLS are trusted
+    /// by the certificate of the cloud's authority.
+    pub fn new(patience: u32, authority: PathBuf) -> Self {
+        Self { authority, patience }
     }
 
-    async fn connect(self, server: &SqlServer) -> Result<Conn> {
+    async fn connect(&self, server: &SqlServer) -> Result<Conn> {
         let doing = || {
             let SqlServer { address, port, user, .. } = server;
             format!("connect to the database at {address}:{port} as {user}")
         };
+        let trust = server.tls.then(|| {
+            SslOpts::default()
+                .with_root_certs(vec![self.authority.clone().into()])
+                .with_disable_built_in_roots(true)
+        });
         let options = OptsBuilder::default()
             .ip_or_hostname(server.address.to_string())
             .tcp_port(server.port)
             .user(Some(server.user.clone()))
             .pass(Some(server.password.expose_secret()))
             .prefer_socket(false)
+            .ssl_opts(trust)
             .max_allowed_packet(Some(LARGEST_PACKET_BYTES))
             .wait_timeout(Some(28_800));
         self.limited(CONNECT_TIMEOUT, doing, Conn::new(options)).await
     }
 
     async fn statement<T>(
-        self,
+        &self,
         server: &SqlServer,
         statement: &str,
         work: impl Future<Output = mysql_async::Result<T>>,
@@ -64,12 +73,12 @@ impl RealSql {
     }
 
     /// The work is done: a goodbye that fails changes nothing.
-    async fn close(self, connection: Conn) {
+    async fn close(&self, connection: Conn) {
         let _ = timeout(CONNECT_TIMEOUT * self.patience, connection.disconnect()).await;
     }
 
     async fn limited<T>(
-        self,
+        &self,
         limit: Duration,
         doing: impl Fn() -> String,
         work: impl Future<Output = mysql_async::Result<T>>,
@@ -168,6 +177,7 @@ mod tests {
             port,
             user: "root".to_owned(),
             password: "hunter2".to_owned().into(),
+            tls: false,
         }
     }
 
@@ -189,7 +199,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = RealSql::new(1).query(&server(port), "SELECT 1").await.unwrap_err();
+        let error =
+            RealSql::new(1, PathBuf::new()).query(&server(port), "SELECT 1").await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&format!("127.0.0.1:{port} as root")), "{text}");
         assert!(text.contains("refused") && !text.contains("hunter2"), "{text}");
@@ -200,7 +211,8 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
         let start = std::time::Instant::now();
-        let error = RealSql::new(1).query(&server(port), "SELECT 1").await.unwrap_err();
+        let error =
+            RealSql::new(1, PathBuf::new()).query(&server(port), "SELECT 1").await.unwrap_err();
         assert!(error.to_string().ends_with("no answer within 2 s"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(4));
     }

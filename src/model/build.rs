@@ -106,6 +106,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         scenario: inputs.scenario.to_owned(),
         networks: inputs.networks.clone(),
         outside: None,
+        inside: None,
         resolvers: Some(own_resolvers(inputs.facts)),
         services,
         containers,

@@ -1,11 +1,12 @@
 //! The whole desired cloud as one value: what `plan` compares with the host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::profile::{ContainerKind, Frontend, Probe, ServiceProfile};
+use crate::config::profile::{ContainerKind, Frontend, FrontendMode, Probe, ServiceProfile};
 use crate::config::release::Release;
 
 use super::layer::LayerSpec;
@@ -32,6 +33,9 @@ pub struct Cloud {
     /// How it is reached from outside, if at all.
     #[serde(default)]
     pub outside: Option<Outside>,
+    /// With what it proves within who it is; none where it speaks in clear there.
+    #[serde(default)]
+    pub inside: Option<Inside>,
     /// Addresses of the host itself at which containers ask for names. Absent in what an `aio` of
     /// before recorded, which let everybody in everywhere: its profiles do not say who listens to
     /// whom, so nothing is closed until the next `bootstrap`.
@@ -83,6 +87,26 @@ impl Outside {
     pub fn url(&self) -> String {
         format!("{}://{}", if self.tls() { "https" } else { "http" }, self.host)
     }
+}
+
+/// The address of a service. The port that its scheme has by itself is left out, as clients do: some
+/// compare addresses as texts.
+fn service_url(tls: bool, host: impl Display, port: u16) -> String {
+    match (tls, port) {
+        (true, 443) => format!("https://{host}"),
+        (true, _) => format!("https://{host}:{port}"),
+        (false, 80) => format!("http://{host}"),
+        (false, _) => format!("http://{host}:{port}"),
+    }
+}
+
+/// With what the cloud proves within who it is (`--set tls=everywhere`). All in PEM.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Inside {
+    /// What clients are to trust.
+    pub authority: String,
+    /// What each container shows whose kind has a `certificate`, by full name.
+    pub certificates: BTreeMap<String, String>,
 }
 
 const fn one() -> u32 {
@@ -140,10 +164,36 @@ impl Cloud {
             .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
     }
 
+    /// The port of the virtual address at which a frontend is reached.
+    pub fn port(&self, frontend: &Frontend) -> u16 {
+        frontend.port_by(self.inside.is_some())
+    }
+
     /// Where a frontend is reached within the cloud and from its host. Here, and in
     /// [`Self::outside_url`], it is decided what speaks TLS.
     pub fn url(&self, frontend: &Frontend) -> String {
-        format!("http://{}:{}", self.networks.virtual_address, frontend.port)
+        service_url(self.inside.is_some(), self.networks.virtual_address, self.port(frontend))
+    }
+
+    /// The containers that have a certificate where everything speaks TLS, with the addresses that
+    /// each is for: its own, and the virtual one where it answers there itself.
+    pub fn certified(&self) -> BTreeMap<String, Vec<String>> {
+        let mut certified = BTreeMap::new();
+        for container in &self.containers {
+            let Some((_, kind)) = self.kind(&container.kind) else { continue };
+            let Some(own) = container.management_address().filter(|_| kind.certificate) else {
+                continue;
+            };
+            let passed_on = |frontend: &Frontend| {
+                frontend.mode == FrontendMode::Tcp && frontend.backend == container.kind
+            };
+            let mut addresses = vec![own.to_string()];
+            if kind.virtual_address || self.frontends().any(|(_, frontend)| passed_on(frontend)) {
+                addresses.push(self.networks.virtual_address.to_string());
+            }
+            certified.insert(container.name.clone(), addresses);
+        }
+        certified
     }
 
     /// Where a frontend is reached from outside; as [`Self::url`] for what is not exposed.
@@ -151,7 +201,7 @@ impl Cloud {
         match self.outside.as_ref().filter(|_| frontend.expose) {
             None => self.url(frontend),
             Some(outside) => {
-                format!("{}:{}", outside.url(), frontend.outside_port(outside.tls()))
+                service_url(outside.tls(), &outside.host, frontend.port_by(outside.tls()))
             }
         }
     }

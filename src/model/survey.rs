@@ -105,7 +105,7 @@ pub fn survey(
         first.advice.extend(fewer.map(|sentence| format!(" {sentence}")));
     }
     if let Some(address) = exposed {
-        let tls = cloud.tls() == Tls::Exposed;
+        let tls = cloud.tls() != Tls::Off;
         refusals.extend(sizing::taken_ports(facts, &demand, (address, tls)));
     }
     Ok(Survey {
@@ -128,8 +128,9 @@ pub fn survey(
 /// Where a cloud is reached from outside, in words.
 fn reached(exposed: Option<Ipv4Addr>, tls: Tls) -> String {
     match (exposed, tls) {
+        (None, Tls::Everywhere) => "from this host alone, by TLS".to_owned(),
         (None, _) => "from this host alone".to_owned(),
-        (Some(address), Tls::Exposed) => format!("at {address}, by TLS"),
+        (Some(address), Tls::Exposed | Tls::Everywhere) => format!("at {address}, by TLS"),
         (Some(address), Tls::Off) => {
             format!("at {address}, in clear: passwords can be read on the way")
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Renderer;
-use super::builtin_tests::{changed_scenario, each_scenario, exposed, files, secret_value};
+use super::builtin_tests::{
+    changed_scenario, each_everywhere, each_scenario, exposed, files, secret_value,
+};
 use crate::config::oslo::Ini;
 use crate::config::profile::Merge;
 use crate::config::scenario::Scenario;
@@ -290,6 +292,68 @@ fn one_database_member_serves_and_the_virtual_address_alone_is_bound() {
             let (_, rest) = text.split_once(&section).unwrap();
             let bind = rest.lines().nth(1).unwrap().trim();
             assert_eq!(bind, format!("bind {address}:{}", frontend.port));
+        }
+    });
+}
+
+#[test]
+fn where_everything_speaks_tls_nothing_is_asked_in_clear() {
+    each_everywhere(|cloud, renderer| {
+        let clear = format!("http://{}", cloud.networks.virtual_address);
+        for container in &cloud.containers {
+            for file in files(cloud, container) {
+                let rendered = renderer.render_file(container, file).unwrap();
+                let text = String::from_utf8(rendered.content).unwrap();
+                let path = &rendered.path;
+                assert!(!text.contains(&clear), "{path}: {text}");
+                for line in text.lines().filter(|line| line.contains("mysql+pymysql://")) {
+                    assert!(line.contains("&ssl_ca="), "{path}: {line}");
+                }
+                // Trove's guests are their owner's: whom they trust, he decides.
+                if text.contains("rabbit://") && file.merge == Merge::Ini {
+                    let tls =
+                        |key: &str| Ini::parse(&text).unwrap().values("oslo_messaging_rabbit", key);
+                    assert_eq!(tls("ssl"), ["true"], "{path}");
+                    assert_eq!(tls("ssl_ca_file").len(), 1, "{path}");
+                }
+                if text.contains("certificate of ") {
+                    assert!(
+                        text.contains(&format!("certificate of {}\n", container.name)),
+                        "{path}"
+                    );
+                    assert!(text.contains(&secret_value(&container.name)), "{path}");
+                    assert_eq!(rendered.mode & 0o007, 0, "{path} has mode {:o}", rendered.mode);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn every_frontend_shows_a_certificate_where_everything_speaks_tls() {
+    each_everywhere(|cloud, renderer| {
+        let text = text_of(cloud, renderer, "haproxy", "/etc/haproxy/haproxy.cfg");
+        let address = cloud.networks.virtual_address;
+        let binds = text.lines().map(str::trim).filter(|line| line.starts_with("bind "));
+        let open: Vec<&str> = binds
+            .filter(|line| line.contains(&format!(" {address}:")) && !line.contains(" ssl crt "))
+            .collect();
+        // Their members speak it themselves.
+        assert_eq!(open, [format!("bind {address}:3306"), format!("bind {address}:5672")]);
+        let balancer = cloud.members("haproxy").next().unwrap();
+        let mut certified = cloud.certified();
+        let names = certified.remove(&balancer.name).unwrap();
+        assert_eq!(
+            names,
+            [balancer.management_address().unwrap(), address].map(|it| it.to_string())
+        );
+        for (name, names) in certified {
+            let container = cloud.container(&name).unwrap();
+            assert!(["galera", "rabbit_mq"].contains(&container.kind.as_str()), "{name}");
+            assert!(names.contains(&address.to_string()), "{name} answers at the virtual address");
+        }
+        if let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.name == "horizon") {
+            assert_eq!(cloud.url(frontend), format!("https://{address}"));
         }
     });
 }

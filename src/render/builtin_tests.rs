@@ -11,12 +11,12 @@ use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{Done, File, Merge, Probe, ServiceProfile};
 use crate::config::scenario::Scenario;
-use crate::model::cloud::{Cloud, Outside};
+use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::departed::Departed;
 use crate::model::topology::Container;
 use crate::plan;
 use crate::secrets::spec::SecretSpec;
-use crate::secrets::tls::OUTSIDE_PEM;
+use crate::secrets::tls::{OUTSIDE_PEM, key_name};
 
 fn profiles() -> Profiles {
     Profiles::load(Path::new("/nonexistent")).unwrap()
@@ -64,6 +64,23 @@ pub fn exposed(outside: Option<Outside>, test: impl FnOnce(&Cloud, &Renderer)) {
     secrets.insert(OUTSIDE_PEM.to_owned(), "the certificate with its key".into());
     let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default());
     test(&cloud, &renderer.unwrap());
+}
+
+/// Calls `test` with the cloud of every scenario, where everything speaks TLS.
+pub fn each_everywhere(mut test: impl FnMut(&Cloud, &Renderer)) {
+    let profiles = profiles();
+    for scenario in profiles.scenarios.values() {
+        let mut cloud = builtin_cloud(&profiles, scenario);
+        let mut secrets = secrets(&cloud);
+        let mut certificates = BTreeMap::new();
+        for name in cloud.certified().into_keys() {
+            secrets.insert(key_name(&name), secret_value(&name).into());
+            certificates.insert(name.clone(), format!("certificate of {name}"));
+        }
+        cloud.inside = Some(Inside { authority: "the authority".to_owned(), certificates });
+        let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default());
+        test(&cloud, &renderer.unwrap());
+    }
 }
 
 /// Calls `test` with the cloud of the scenario `control` as `change` makes it.

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::config::load::Profiles;
-use crate::model::cloud::{Cloud, Outside};
+use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::network::NetworkRole;
 use crate::model::ranges::pool;
 use crate::model::topology::Container;
@@ -44,6 +44,7 @@ struct CloudValue<'a> {
     virtual_address: String,
     exposed_address: Option<String>,
     outside: Option<&'a Outside>,
+    inside: Option<&'a Inside>,
     host_address: Option<String>,
     unified_cgroups: bool,
 }
@@ -151,6 +152,7 @@ fn cloud_value(cloud: &Cloud) -> CloudValue<'_> {
         virtual_address: cloud.networks.virtual_address.to_string(),
         exposed_address: cloud.networks.exposed_address.map(|address| address.to_string()),
         outside: cloud.outside.as_ref(),
+        inside: cloud.inside.as_ref(),
         host_address: cloud
             .networks
             .get(NetworkRole::Management)
@@ -225,10 +227,10 @@ fn frontends(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Option<Valu
     for (_, frontend) in cloud.frontends() {
         let served = FrontendValue {
             address: address.clone(),
-            port: frontend.port,
+            port: cloud.port(frontend),
             url: cloud.url(frontend),
             outside_url: cloud.outside_url(frontend),
-            outside_port: frontend.outside_port(tls),
+            outside_port: frontend.port_by(tls),
         };
         frontends.insert(frontend.name.clone(), Some(value(served)));
     }

@@ -82,6 +82,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
             exposed_address: None,
         },
         outside: None,
+        inside: None,
         resolvers: Some(Vec::new()),
         services: vec![profiles.services["galera"].clone(), profiles.services["heat"].clone()],
         containers: vec![
@@ -206,6 +207,7 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
     let limits = profiles.kinds().map(|(kind, _, it)| (kind.to_owned(), it.memory.limit_mib));
     Cloud {
         outside: None,
+        inside: None,
         name: "aio1".to_owned(),
         region: "RegionOne".to_owned(),
         patience: 1,

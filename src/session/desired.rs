@@ -35,7 +35,6 @@ use crate::render::Renderer;
 use crate::secrets::file::{SecretValues, SecretsFile};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
-use crate::state::paths::Paths;
 use crate::state::swaps;
 use crate::steps::shared::Shared;
 
@@ -135,7 +134,13 @@ async fn desire(
     let scenarios: Vec<&Scenario> = profiles.scenarios.values().collect();
     let existing = former.is_some();
     let demand = Demand { release: &release, services: &services, members: &members, existing };
-    let certificates = certificates(paths, &mut cloud_file, &networks)?;
+    let now = OffsetDateTime::now_utc();
+    cloud_file.decide(
+        Key::Tls,
+        "exposed",
+        "the default: what is reached from outside speaks TLS",
+    )?;
+    let mut certificates = Certificates::settle(paths, &cloud_file, networks.exposed_address, now)?;
     if let Some(address) = networks.exposed_address {
         let tls = certificates.outside.as_ref().is_some_and(Outside::tls);
         sizing::permit(&sizing::taken_ports(facts, &demand, (address, tls)))?;
@@ -190,6 +195,7 @@ async fn desire(
     })?;
     cloud.standby = swaps::standby(paths)?;
     cloud.outside = certificates.outside.clone();
+    certificates.settle_inside(&cloud_file, &mut cloud, now)?;
     let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
     notes.extend(certificates.notes.iter().cloned());
     if former.is_none() {
@@ -279,11 +285,6 @@ fn networks(cloud: &str, file: &mut CloudFile, facts: &HostFacts) -> Result<Netw
         Expose::Host => Some(host_address(facts)?),
     };
     Ok(networks)
-}
-
-fn certificates(paths: &Paths, file: &mut CloudFile, networks: &Networks) -> Result<Certificates> {
-    file.decide(Key::Tls, "exposed", "the default: what is reached from outside speaks TLS")?;
-    Certificates::settle(paths, file, networks.exposed_address, OffsetDateTime::now_utc())
 }
 
 fn with_keys(values: &SecretValues, certificates: &Certificates) -> BTreeMap<String, SecretString> {

@@ -17,6 +17,7 @@ use crate::host::sql::RealSql;
 use crate::host::subids::IdRanges;
 use crate::host::{Records, Settings};
 use crate::model::cloud::Cloud;
+use crate::secrets::tls::store::authority_file;
 use crate::state::paths::{Paths, RUN_DIR};
 use crate::state::records::RealRecords;
 
@@ -101,13 +102,14 @@ fn assemble(
     let installation = RealInstallation::new(paths.clone(), systemd())?;
     let helper = installation.source().to_owned();
     let patience = features.patience;
+    let authority = authority_file(&paths.tls_dir());
     Ok(Host {
         containers: Arc::new(RealContainers::new(paths.clone(), ids, features, helper)),
         layers: Arc::new(RealLayers::new(paths.clone())),
         network: Arc::new(RealNetwork::new(Path::new(RUN_DIR))),
         settings: Arc::new(settings),
-        sql: Arc::new(RealSql::new(patience)),
-        http: Arc::new(RealHttp::new(patience)),
+        sql: Arc::new(RealSql::new(patience, authority.clone())),
+        http: Arc::new(RealHttp::new(patience, authority)),
         records: records(paths),
         installation: Arc::new(installation),
         patience,

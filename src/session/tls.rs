@@ -8,10 +8,9 @@ use time::OffsetDateTime;
 
 use crate::config::cloud::{CloudFile, Tls};
 use crate::error::Result;
-use crate::model::cloud::{Cloud, Outside};
-use crate::secrets::tls::OUTSIDE_PEM;
+use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::secrets::tls::outside::{self, Held, Settled};
-use crate::secrets::tls::store;
+use crate::secrets::tls::{OUTSIDE_PEM, authority, inside, key_name, store};
 use crate::state::paths::Paths;
 
 /// How the cloud is reached from outside, with what is written for it.
@@ -37,7 +36,11 @@ impl Certificates {
     ) -> Result<Self> {
         let own = file.own_certificate()?;
         let Some(address) = address.map(|address| address.to_string()) else {
-            return Ok(Self::default());
+            let held = match file.tls() {
+                Tls::Everywhere => store::read(&paths.tls_dir())?,
+                Tls::Exposed | Tls::Off => Held::default(),
+            };
+            return Ok(Self { held, ..Self::default() });
         };
         if file.tls() == Tls::Off {
             let outside = Outside {
@@ -73,6 +76,34 @@ impl Certificates {
         Ok(Self { outside: Some(outside), notes, held })
     }
 
+    /// What containers show each other, once it is known which there are; the cloud is told of it.
+    ///
+    /// # Errors
+    /// When a key cannot be made or used.
+    pub fn settle_inside(
+        &mut self,
+        file: &CloudFile,
+        cloud: &mut Cloud,
+        now: OffsetDateTime,
+    ) -> Result<()> {
+        let held = std::mem::take(&mut self.held.containers);
+        if file.tls() != Tls::Everywhere {
+            return Ok(());
+        }
+        let (authority, note) = authority::settle(&cloud.name, self.held.authority.take(), now)?;
+        self.notes.extend(note);
+        self.held.containers = inside::settle(&authority, &cloud.certified(), held, now)?;
+        let shown = self.held.containers.iter();
+        cloud.inside = Some(Inside {
+            authority: authority.certificate.clone(),
+            certificates: shown
+                .map(|(name, pair)| (name.clone(), pair.certificate.clone()))
+                .collect(),
+        });
+        self.held.authority = Some(authority);
+        Ok(())
+    }
+
     /// Adds the keys that templates need to the cloud's secrets.
     pub fn add_keys(&self, secrets: &mut BTreeMap<String, SecretString>) {
         add_keys(&self.held, secrets);
@@ -96,7 +127,7 @@ pub fn add_recorded(
     cloud: &Cloud,
     secrets: &mut BTreeMap<String, SecretString>,
 ) -> Result<()> {
-    if cloud.outside.as_ref().is_some_and(Outside::tls) {
+    if cloud.inside.is_some() || cloud.outside.as_ref().is_some_and(Outside::tls) {
         add_keys(&store::read(&paths.tls_dir())?, secrets);
     }
     Ok(())
@@ -106,11 +137,18 @@ fn add_keys(held: &Held, secrets: &mut BTreeMap<String, SecretString>) {
     if let Some(shown) = &held.shown {
         secrets.insert(OUTSIDE_PEM.to_owned(), shown.together());
     }
+    let theirs = held.containers.iter().map(|(name, pair)| (key_name(name), pair.key.clone()));
+    secrets.extend(theirs);
 }
 
 /// What a user is told at the end of a run: where the cloud is reached, and what to trust.
 pub fn told(paths: &Paths, cloud: &Cloud) -> Option<String> {
-    let outside = cloud.outside.as_ref()?;
+    let Some(outside) = cloud.outside.as_ref() else {
+        let authority = store::authority_file(&paths.tls_dir());
+        return cloud.inside.as_ref().map(|_| {
+            format!("The cloud speaks TLS: clients on this host trust {}.", authority.display())
+        });
+    };
     let identity = cloud.services.iter().find_map(|service| service.identity_server.as_ref())?;
     let (_, frontend) = cloud.frontends().find(|(_, it)| it.name == identity.frontend)?;
     let url = cloud.outside_url(frontend);

@@ -74,9 +74,10 @@ impl Balancer {
                 drain: frontend.drain,
                 port: frontend.backend_port.unwrap_or(frontend.port),
                 options: format!(
-                    "{} {}",
+                    "{} {} {}",
                     definition.server_defaults.of(frontend.mode),
-                    frontend.server_options
+                    frontend.server_options,
+                    if cloud.inside.is_some() { &*frontend.tls_server_options } else { "" }
                 ),
             })
             .collect();

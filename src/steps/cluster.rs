@@ -26,6 +26,10 @@ use crate::model::topology::Container;
 /// How often the size of a forming cluster is looked at.
 const POLL: Duration = Duration::from_millis(200);
 
+/// How members speak to one another, as it is recorded. Where nothing is, they do so in clear.
+const CLEAR: &str = "clear";
+const TLS: &str = "tls";
+
 /// Files that only a cluster which never ran gets.
 pub struct Seed {
     /// Full names of the members with the files of each.
@@ -272,7 +276,7 @@ impl Form {
     /// Restarts members whose files changed, one at a time, out of service meanwhile.
     async fn restart_pending(&self, context: &StepContext) -> Result<()> {
         for member in &self.members {
-            let mut pending = Pending::load(context, &member.name).await?;
+            let pending = Pending::load(context, &member.name).await?;
             if !pending.restarts.contains(&self.cluster.unit) {
                 continue;
             }
@@ -281,8 +285,34 @@ impl Form {
             start_units(context, &member.name, "restart", &self.unit_list(), &[]).await?;
             self.expect_complete(context).await?;
             balancer.put_back(context, member).await?;
-            pending.restarts.retain(|unit| *unit != self.cluster.unit);
-            pending.save(context, &member.name).await?;
+            self.forget_restart(context, member).await?;
+        }
+        Ok(())
+    }
+
+    /// The unit of that member has read its files.
+    async fn forget_restart(&self, context: &StepContext, member: &Container) -> Result<()> {
+        let mut pending = Pending::load(context, &member.name).await?;
+        pending.restarts.retain(|unit| *unit != self.cluster.unit);
+        pending.save(context, &member.name).await
+    }
+
+    /// How its members should speak to one another.
+    fn speech(&self) -> &'static str {
+        if self.cluster.tls && self.shared.cloud.inside.is_some() { TLS } else { CLEAR }
+    }
+
+    fn speech_record(&self) -> String {
+        format!("cluster/{}/speech", self.unit.name)
+    }
+
+    /// Stops all members where they are to speak otherwise than they did: one that did would find nobody
+    /// who understands it.
+    async fn stop_to_speak_otherwise(&self, context: &StepContext) -> Result<()> {
+        context.output("its members are stopped together, to speak to one another in another way");
+        self.stop_all(context).await?;
+        for member in &self.members {
+            self.forget_restart(context, member).await?;
         }
         Ok(())
     }
@@ -324,11 +354,21 @@ impl Action for Form {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        let inactive = self.inactive(context).await?;
+        let mut inactive = self.inactive(context).await?;
+        let spoken = context.host.records.get(&self.speech_record()).await?;
+        let speaks_otherwise = spoken.as_deref().unwrap_or(CLEAR) != self.speech();
+        let stop = speaks_otherwise && inactive.len() < self.members.len();
+        if stop {
+            self.stop_to_speak_otherwise(context).await?;
+            inactive.clone_from(&self.members);
+        }
         if inactive.len() == self.members.len() {
             let usual = Duration::from_secs(self.cluster.form_timeout_secs);
             let limit = context.host.patiently(usual);
-            let formed = self.were_together(context).await?
+            // Whoever was stopped in order waits for the one that stopped last, which is none of them.
+            let alone = stop && self.cluster.promote.is_some();
+            let formed = !alone
+                && self.were_together(context).await?
                 && matches!(
                     tokio::time::timeout(limit, self.start(context, &inactive)).await,
                     Ok(Ok(()))
@@ -341,6 +381,9 @@ impl Action for Form {
             self.start(context, &inactive).await?;
         }
         self.expect_complete(context).await?;
+        if speaks_otherwise {
+            context.host.records.set(&self.speech_record(), self.speech()).await?;
+        }
         self.restart_pending(context).await
     }
 
@@ -389,3 +432,6 @@ pub async fn size(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,17 +71,22 @@ pub struct Database {
 }
 
 impl Database {
+    fn needs_tls(&self) -> bool {
+        self.shared.cloud.inside.is_some()
+    }
+
     /// MariaDB's own hash of the password, as `mysql.global_priv` holds it.
     fn password_hash(&self) -> Result<String> {
         let password = self.shared.secret(&self.definition.secret)?.expose_secret();
         Ok(native_hash(password))
     }
 
-    /// The user's rows: host, hash, whether it owns the database.
-    async fn rows(&self, context: &StepContext) -> Result<Vec<(String, String, bool)>> {
+    /// The user's rows.
+    async fn rows(&self, context: &StepContext) -> Result<Vec<Account>> {
         let Definition { name, user, .. } = &self.definition;
         let query = format!(
-            "SELECT p.Host, JSON_VALUE(p.Priv, '$.authentication_string'), d.Db IS NOT NULL \
+            "SELECT p.Host, JSON_VALUE(p.Priv, '$.authentication_string'), d.Db IS NOT NULL, \
+             COALESCE(JSON_VALUE(p.Priv, '$.ssl_type'), 0) > 0 \
              FROM mysql.global_priv p LEFT JOIN mysql.db d \
              ON d.User = p.User AND d.Host = p.Host AND d.Db = '{name}' \
              AND d.Create_priv = 'Y' AND d.Drop_priv = 'Y' WHERE p.User = '{user}'"
@@ -93,11 +98,21 @@ impl Database {
                 let mut columns = row.into_iter();
                 let host = columns.next()??;
                 let hash = columns.next()?.unwrap_or_default();
-                let owns = columns.next()?.as_deref() == Some("1");
-                Some((host, hash, owns))
+                let mut is_set = || Some(columns.next()?.as_deref() == Some("1"));
+                Some(Account { host, hash, owns: is_set()?, needs_tls: is_set()? })
             })
             .collect())
     }
+}
+
+/// A user from one address, as the server has it.
+struct Account {
+    host: String,
+    hash: String,
+    /// Whether it owns the database.
+    owns: bool,
+    /// Whether it must speak TLS.
+    needs_tls: bool,
 }
 
 /// `mysql_native_password`: `*` and the hex digits of SHA-1 of SHA-1.
@@ -122,15 +137,19 @@ impl Action for Database {
         }
         let rows = self.rows(context).await?;
         let hash = self.password_hash()?;
-        let found: BTreeSet<String> = rows.iter().map(|(host, _, _)| host.clone()).collect();
+        let found: BTreeSet<String> = rows.iter().map(|account| account.host.clone()).collect();
         if found != self.hosts {
             return Ok(Observation::Wrong(format!("user {user} may log in from other addresses")));
         }
-        if rows.iter().any(|(_, found, _)| *found != hash) {
+        if rows.iter().any(|account| account.hash != hash) {
             return Ok(Observation::Wrong(format!("user {user} has another password")));
         }
-        if rows.iter().any(|(_, _, owns)| !owns) {
+        if rows.iter().any(|account| !account.owns) {
             return Ok(Observation::Wrong(format!("user {user} lacks its grants")));
+        }
+        if rows.iter().any(|account| account.needs_tls != self.needs_tls()) {
+            let how = if self.needs_tls() { "in clear" } else { "by TLS alone" };
+            return Ok(Observation::Wrong(format!("user {user} may log in {how}")));
         }
         Ok(Observation::Right)
     }
@@ -139,7 +158,8 @@ impl Action for Database {
         let Definition { name, user, .. } = &self.definition;
         let hash = self.password_hash()?;
         let mut statements = vec![format!("CREATE DATABASE IF NOT EXISTS `{name}`")];
-        for (host, _, _) in self.rows(context).await? {
+        let require = if self.needs_tls() { "SSL" } else { "NONE" };
+        for Account { host, .. } in self.rows(context).await? {
             if !self.hosts.contains(&host) {
                 statements.push(format!("DROP USER IF EXISTS '{user}'@'{host}'"));
             }
@@ -149,7 +169,9 @@ impl Action for Database {
             statements.push(format!(
                 "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY PASSWORD '{hash}'"
             ));
-            statements.push(format!("ALTER USER {account} IDENTIFIED BY PASSWORD '{hash}'"));
+            statements.push(format!(
+                "ALTER USER {account} IDENTIFIED BY PASSWORD '{hash}' REQUIRE {require}"
+            ));
             statements.push(format!("GRANT ALL PRIVILEGES ON `{name}`.* TO {account}"));
         }
         let making = || format!("make the database `{name}`");

@@ -64,6 +64,7 @@ impl Shared {
             port: definition.port,
             user: definition.user.clone(),
             password: self.secret(&definition.secret)?.clone(),
+            tls: self.cloud.inside.is_some(),
         })
     }
 

@@ -13,9 +13,8 @@ pub fn check(check: &mut Check<'_>) {
     unique(check, "frontend port", |service| {
         service.frontends.iter().map(|frontend| frontend.port.to_string()).collect()
     });
-    unique(check, "port outside", |service| {
-        let exposed = service.frontends.iter().filter(|frontend| frontend.expose);
-        exposed.map(|frontend| frontend.outside_port(true).to_string()).collect()
+    unique(check, "port for TLS", |service| {
+        service.frontends.iter().map(|frontend| frontend.port_by(true).to_string()).collect()
     });
     unique(check, "database", |service| names(service.databases.iter().map(|it| &it.name)));
     unique(check, "virtual host", |service| names(service.queues.iter().map(|it| &it.vhost)));

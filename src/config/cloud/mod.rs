@@ -59,8 +59,9 @@ virtual_address:
 expose:
 
 # What speaks TLS: exposed (what is reached from outside does, by an authority of the cloud's own, whose
-# certificate is tls/ca.crt beside this file) or off. A certificate of your own for the outside, and its
-# key, are files in PEM: tls_certificate, tls_key.
+# certificate is tls/ca.crt beside this file), everywhere (what is reached at the virtual address, the
+# databases and the message queue too) or off. A certificate of your own for the outside, and its key, are
+# files in PEM: tls_certificate, tls_key.
 tls:
 
 # What every time limit is multiplied by: 1, or more where the host is far slower than most.

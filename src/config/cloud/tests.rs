@@ -195,7 +195,7 @@ fn tls_takes_its_words_and_two_files() {
     assert_eq!(certificate, Path::new("/a/b.crt"));
     assert!(key.is_absolute() && key.ends_with("b.key"), "{}", key.display());
     let error = file.apply(&options(&[("tls", "sometimes")]), &profiles()).unwrap_err();
-    assert!(error.to_string().contains("neither `exposed` nor `off`"), "{error}");
+    assert!(error.to_string().contains("none of `exposed`"), "{error}");
     // A file of before has no such line.
     assert_eq!(CloudFile::parse("expose: host\n", "x").unwrap().tls(), Tls::Exposed);
 }

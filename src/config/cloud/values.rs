@@ -111,6 +111,8 @@ pub enum Tls {
     /// What is reached from outside.
     #[default]
     Exposed,
+    /// That, and whatever is reached at the virtual address, the databases and the message queue.
+    Everywhere,
     /// Nothing.
     Off,
 }
@@ -121,8 +123,9 @@ impl FromStr for Tls {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "exposed" => Ok(Self::Exposed),
+            "everywhere" => Ok(Self::Everywhere),
             "off" | "no" | "none" | "false" => Ok(Self::Off),
-            _ => Err(format!("`{text}` is neither `exposed` nor `off`")),
+            _ => Err(format!("`{text}` is none of `exposed`, `everywhere`, `off`")),
         }
     }
 }
@@ -131,6 +134,7 @@ impl std::fmt::Display for Tls {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Exposed => "exposed",
+            Self::Everywhere => "everywhere",
             Self::Off => "off",
         })
     }

@@ -34,6 +34,10 @@ pub struct Cluster {
     /// Script, run in the member that came back forgotten, that gives it its share again.
     #[serde(default)]
     pub grow: Option<String>,
+    /// Whether its members speak TLS to one another where everything does. Those that do and those that do
+    /// not cannot understand each other: where that changes they are restarted together.
+    #[serde(default)]
+    pub tls: bool,
     /// How the number of members in the cluster is observed from one member.
     pub size: ClusterSize,
 }

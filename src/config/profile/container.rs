@@ -48,6 +48,10 @@ pub struct ContainerKind {
     /// Whether the internal virtual address stands on this kind's management interface.
     #[serde(default)]
     pub virtual_address: bool,
+    /// Whether its daemons speak TLS themselves where everything does: each member then has a
+    /// certificate, for its management address and, where it answers at the virtual address, for that.
+    #[serde(default)]
+    pub certificate: bool,
     /// Why the container must be privileged; absent for an unprivileged one.
     #[serde(default)]
     pub privileged: Option<String>,

@@ -57,20 +57,23 @@ pub struct Frontend {
     pub options: String,
     /// What follows `server NAME ADDRESS:PORT` on every server's line, `check` included.
     pub server_options: String,
+    /// What follows that where everything speaks TLS, and the members do so themselves.
+    #[serde(default)]
+    pub tls_server_options: String,
     /// How a member is taken out before its units are touched.
     #[serde(default)]
     pub drain: Drain,
     /// Whether `--expose` also serves it on the host's own address.
     #[serde(default)]
     pub expose: bool,
-    /// The port outside when that speaks TLS; the frontend's when absent.
+    /// The port where it speaks TLS, outside or everywhere; the frontend's when absent.
     #[serde(default)]
     pub tls_port: Option<u16>,
 }
 
 impl Frontend {
-    /// The port at which it is reached from outside.
-    pub fn outside_port(&self, tls: bool) -> u16 {
+    /// The port at which it is reached, in TLS or in clear.
+    pub fn port_by(&self, tls: bool) -> u16 {
         self.tls_port.filter(|_| tls).unwrap_or(self.port)
     }
 }

@@ -132,16 +132,12 @@ pub fn taken_ports(
     let taken = exposed.filter(|frontend| {
         facts.network.listening.iter().any(|listener| {
             let meant = listener.address.is_unspecified() || listener.address == address;
-            listener.port == frontend.outside_port(tls) && meant
+            listener.port == frontend.port_by(tls) && meant
         })
     });
     taken
         .map(|frontend| Refusal {
-            what: format!(
-                "port {} of {address}, for {}",
-                frontend.outside_port(tls),
-                frontend.name
-            ),
+            what: format!("port {} of {address}, for {}", frontend.port_by(tls), frontend.name),
             found: "a program that listens".to_owned(),
             needed: "a free port".to_owned(),
             advice: "Expose the cloud on another address of this host: --expose ADDRESS."

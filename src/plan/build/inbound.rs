@@ -89,11 +89,12 @@ fn listeners(cloud: &Cloud, kind: &str) -> BTreeMap<(Client, Protocol), BTreeSet
         }
         if balancers().any(|balancer| balancer.kind == kind) {
             let everyone = Client::Kind(EVERYONE.to_owned());
-            let public = for_guests.contains(&frontend.port);
+            let port = cloud.port(frontend);
+            let public = for_guests.contains(&port);
             let client = if public { Client::Anybody } else { everyone };
-            add(client, Protocol::Tcp, Ports::one(frontend.port));
+            add(client, Protocol::Tcp, Ports::one(port));
             if let Some(outside) = cloud.outside.as_ref().filter(|_| frontend.expose) {
-                let port = frontend.outside_port(outside.tls());
+                let port = frontend.port_by(outside.tls());
                 add(Client::Anybody, Protocol::Tcp, Ports::one(port));
             }
         }

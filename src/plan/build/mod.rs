@@ -115,7 +115,7 @@ pub fn network_spec(shared: &Shared) -> HostNetworkSpec {
         (Some(address), Some(door)) => cloud
             .frontends()
             .filter(|(_, frontend)| frontend.expose)
-            .map(|(_, frontend)| frontend.outside_port(tls))
+            .map(|(_, frontend)| frontend.port_by(tls))
             .map(|port| Exposed { address, port, door })
             .collect(),
         _ => Vec::new(),
@@ -159,7 +159,7 @@ fn guest_ports(cloud: &Cloud) -> BTreeSet<u16> {
         .frontends()
         .filter(|(_, frontend)| frontend.expose || needed(&frontend.name))
         .filter(|(_, frontend)| cloud.members(&frontend.backend).next().is_some())
-        .map(|(_, frontend)| frontend.port)
+        .map(|(_, frontend)| cloud.port(frontend))
         .collect()
 }
 

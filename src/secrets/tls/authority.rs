@@ -19,21 +19,35 @@ const CERTIFICATE_DAYS: i64 = 397;
 /// A client's clock may be behind.
 const EARLIER: Duration = Duration::days(1);
 
-/// A new authority. Its name tells it from that of a cloud which had the same name before.
+/// The authority to use from now on, and what a user should know of it: what is held stays while it can.
 ///
 /// # Errors
-/// When no key can be made.
-pub fn new(cloud: &str, now: OffsetDateTime) -> Result<Pair> {
+/// When a key cannot be made or used.
+pub fn settle(
+    cloud: &str,
+    held: Option<Pair>,
+    now: OffsetDateTime,
+) -> Result<(Pair, Option<String>)> {
+    match held {
+        None => Ok((new(cloud, now)?, None)),
+        Some(present) if present.is_due(now) => {
+            let note = "The cloud's authority was renewed: give its new certificate to clients \
+                        before the former one ends.";
+            Ok((renewed(&present, now)?, Some(note.to_owned())))
+        }
+        Some(present) => Ok((present, None)),
+    }
+}
+
+/// A new authority. Its name tells it from that of a cloud which had the same name before.
+fn new(cloud: &str, now: OffsetDateTime) -> Result<Pair> {
     let name = format!("aio cloud {cloud}, {}", now.date());
     let key = KeyPair::generate().doing(|| "make a key".to_owned())?;
     signed_by_itself(name, &key, now)
 }
 
 /// The same authority, for longer: what it signed is still believed, by old clients and new.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn renewed(authority: &Pair, now: OffsetDateTime) -> Result<Pair> {
+fn renewed(authority: &Pair, now: OffsetDateTime) -> Result<Pair> {
     let doing = || "renew the cloud's authority".to_owned();
     let key = KeyPair::from_pem(authority.key.expose_secret()).doing(doing)?;
     signed_by_itself(subject(&authority.certificate).unwrap_or_default(), &key, now)
@@ -49,11 +63,25 @@ fn signed_by_itself(name: String, key: &KeyPair, now: OffsetDateTime) -> Result<
     pair(made.pem(), key)
 }
 
+/// What a certificate is shown for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// By a server to its clients.
+    Server,
+    /// That, and by a member of a cluster to the members it connects to.
+    Peer,
+}
+
 /// A certificate for these names and addresses, signed by `authority`.
 ///
 /// # Errors
 /// When the authority cannot sign, or a name is none.
-pub fn issue(authority: &Pair, names: &[String], now: OffsetDateTime) -> Result<Pair> {
+pub fn issue(
+    authority: &Pair,
+    names: &[String],
+    purpose: Purpose,
+    now: OffsetDateTime,
+) -> Result<Pair> {
     let doing = || format!("make a certificate for {}", names.join(", "));
     let signing = KeyPair::from_pem(authority.key.expose_secret()).doing(doing)?;
     let issuer = Issuer::from_ca_cert_pem(&authority.certificate, signing).doing(doing)?;
@@ -62,6 +90,9 @@ pub fn issue(authority: &Pair, names: &[String], now: OffsetDateTime) -> Result<
     params.distinguished_name = common_name(names.first().cloned().unwrap_or_default());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    if purpose == Purpose::Peer {
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    }
     params.use_authority_key_identifier_extension = true;
     let ends = (now + Duration::days(CERTIFICATE_DAYS)).min(authority.ends);
     (params.not_before, params.not_after) = (now - EARLIER, ends);

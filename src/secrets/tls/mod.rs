@@ -2,18 +2,25 @@
 //!
 //! - [`pair`]: a certificate with its key: whether they fit, what it names, when it ends.
 //! - [`authority`]: what signs the cloud's certificates.
+//! - [`inside`]: which certificates containers show where everything speaks TLS.
 //! - [`outside`]: which certificate the outside address shows, and whether it must be made anew.
 //! - [`store`]: the only part that touches the disk.
 //!
 //! No message of this module quotes a key.
 
 pub mod authority;
+pub mod inside;
 pub mod outside;
 pub mod pair;
 pub mod store;
 
 /// What templates call, among the secrets, the certificate of the outside address with its key.
 pub const OUTSIDE_PEM: &str = "tls_outside_pem";
+
+/// What templates call, among the secrets, the key of a container's own certificate.
+pub fn key_name(container: &str) -> String {
+    format!("tls_key {container}")
+}
 
 #[cfg(test)]
 mod tests;

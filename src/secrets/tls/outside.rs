@@ -1,9 +1,11 @@
 //! Which certificate the outside address shows. Pure: what is on the disk is given, the time too.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
-use super::authority;
+use super::authority::{self, Purpose};
 use super::pair::Pair;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,6 +19,8 @@ pub struct Held {
     pub authority: Option<Pair>,
     /// What the outside address shows.
     pub shown: Option<Pair>,
+    /// What containers show where everything speaks TLS, by full name.
+    pub containers: BTreeMap<String, Pair>,
 }
 
 /// A certificate and a key that a user brings.
@@ -51,29 +55,14 @@ pub fn by_authority(
     held: Held,
     now: OffsetDateTime,
 ) -> Result<Settled> {
-    let mut notes = Vec::new();
-    let authority = match held.authority {
-        None => authority::new(cloud, now)?,
-        Some(present) if present.is_due(now) => {
-            notes.push(
-                "The cloud's authority was renewed: give its new certificate to clients before \
-                 the former one ends."
-                    .to_owned(),
-            );
-            authority::renewed(&present, now)?
-        }
-        Some(present) => present,
-    };
+    let (authority, note) = authority::settle(cloud, held.authority, now)?;
     let names = [address.to_owned()];
-    let fits = |pair: &Pair| {
-        pair.names == names && !pair.is_due(now) && pair.is_signed_by(&authority.certificate)
-    };
-    let shown = match held.shown.filter(fits) {
+    let shown = match held.shown.filter(|pair| pair.serves(&names, &authority, now)) {
         Some(present) => present,
-        None => authority::issue(&authority, &names, now)?,
+        None => authority::issue(&authority, &names, Purpose::Server, now)?,
     };
-    let held = Held { authority: Some(authority), shown: Some(shown) };
-    Ok(Settled { held, host: address.to_owned(), notes })
+    let held = Held { authority: Some(authority), shown: Some(shown), ..held };
+    Ok(Settled { held, host: address.to_owned(), notes: note.into_iter().collect() })
 }
 
 /// By what the user brings. Where that does not name the address, but a name, clients are told that.

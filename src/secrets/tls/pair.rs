@@ -78,6 +78,11 @@ impl Pair {
             && own.verify_signature(Some(authority.public_key())).is_ok()
     }
 
+    /// Whether it goes on being shown for these names: signed by `authority`, and not yet due.
+    pub fn serves(&self, names: &[String], authority: &Self, now: OffsetDateTime) -> bool {
+        self.names == names && !self.is_due(now) && self.is_signed_by(&authority.certificate)
+    }
+
     /// Both in one text, as servers read them.
     pub fn together(&self) -> SecretString {
         let text = Zeroizing::new(format!(

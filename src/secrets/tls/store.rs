@@ -1,6 +1,7 @@
-//! `tls/` in the configuration directory: the authority, and what the outside address shows. Keys are
-//! readable by their owner alone from their first byte.
+//! `tls/` in the configuration directory: the authority, what the outside address shows, and below
+//! `containers/` what each container does. Keys are readable by their owner alone from their first byte.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind as IoErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -20,20 +21,36 @@ const LONGEST: u64 = 1 << 20;
 const AUTHORITY: &str = "ca";
 const SHOWN: &str = "outside";
 
+fn containers(directory: &Path) -> PathBuf {
+    directory.join("containers")
+}
+
 /// The certificate that clients are to trust.
 pub fn authority_file(directory: &Path) -> PathBuf {
     directory.join(format!("{AUTHORITY}.crt"))
 }
 
-/// What this program writes there.
+/// What this program writes there: files, and a directory.
 pub fn own_files(directory: &Path) -> Vec<PathBuf> {
     let endings = |name| ["crt", "key"].map(|ending| directory.join(format!("{name}.{ending}")));
-    [AUTHORITY, SHOWN].into_iter().flat_map(endings).collect()
+    let files = [AUTHORITY, SHOWN].into_iter().flat_map(endings);
+    files.chain([containers(directory)]).collect()
 }
 
 /// Every private key that may stand there.
-pub fn key_files(directory: &Path) -> [PathBuf; 2] {
-    [AUTHORITY, SHOWN].map(|name| directory.join(format!("{name}.key")))
+pub fn key_files(directory: &Path) -> Vec<PathBuf> {
+    let own = [AUTHORITY, SHOWN].map(|name| directory.join(format!("{name}.key")));
+    let containers = containers(directory);
+    let theirs = names(&containers).into_iter().map(|name| containers.join(format!("{name}.key")));
+    own.into_iter().chain(theirs).collect()
+}
+
+/// Of what there is a certificate in a directory.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let certificates = entries
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".crt")?.to_owned()));
+    certificates.collect()
 }
 
 /// Reads what is there.
@@ -41,38 +58,69 @@ pub fn key_files(directory: &Path) -> [PathBuf; 2] {
 /// # Errors
 /// When a file is there and of no use.
 pub fn read(directory: &Path) -> Result<Held> {
-    Ok(Held { authority: pair(directory, AUTHORITY)?, shown: pair(directory, SHOWN)? })
+    let containers = containers(directory);
+    let mut theirs = BTreeMap::new();
+    for name in names(&containers) {
+        if let Some(pair) = pair(&containers, &name)? {
+            theirs.insert(name, pair);
+        }
+    }
+    Ok(Held {
+        authority: pair(directory, AUTHORITY)?,
+        shown: pair(directory, SHOWN)?,
+        containers: theirs,
+    })
 }
 
-/// Writes what differs.
+/// Writes what differs, and removes what containers showed that show nothing any more.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be written or removed.
 pub fn write(directory: &Path, held: &Held) -> Result<()> {
-    if held.authority.is_none() && held.shown.is_none() {
-        return Ok(());
+    let own = [(AUTHORITY, &held.authority), (SHOWN, &held.shown)];
+    for (name, pair) in own.into_iter().filter_map(|(name, pair)| Some((name, pair.as_ref()?))) {
+        write_pair(directory, name, pair)?;
     }
+    let containers = containers(directory);
+    for (name, pair) in &held.containers {
+        write_pair(&containers, name, pair)?;
+    }
+    for gone in names(&containers).into_iter().filter(|name| !held.containers.contains_key(name)) {
+        for path in ["crt", "key"].map(|ending| containers.join(format!("{gone}.{ending}"))) {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_pair(directory: &Path, name: &str, pair: &Pair) -> Result<()> {
     // Whoever may look into the configuration directory may copy the certificates.
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(directory)
         .doing(|| format!("make the directory {}", directory.display()))?;
-    for (name, pair) in [(AUTHORITY, &held.authority), (SHOWN, &held.shown)] {
-        let Some(pair) = pair else { continue };
-        let certificate = directory.join(format!("{name}.crt"));
-        let key = directory.join(format!("{name}.key"));
-        // The key first: a certificate without its key would be of no use.
-        for (path, mode, text) in
-            [(key, 0o600, pair.key.expose_secret()), (certificate, 0o644, &pair.certificate)]
-        {
-            let present = text_of(&path)?;
-            if present.is_none_or(|present| present.as_str() != text) {
-                write_atomic(&path, mode, text.as_bytes())?;
-            }
+    let certificate = directory.join(format!("{name}.crt"));
+    let key = directory.join(format!("{name}.key"));
+    // The key first: a certificate without its key would be of no use.
+    for (path, mode, text) in
+        [(key, 0o600, pair.key.expose_secret()), (certificate, 0o644, &pair.certificate)]
+    {
+        let present = text_of(&path)?;
+        if present.is_none_or(|present| present.as_str() != text) {
+            write_atomic(&path, mode, text.as_bytes())?;
         }
     }
     Ok(())
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != IoErrorKind::NotFound => {
+            Err(error).doing(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the files that a user names.

@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::outside::{Brought, Held, Settled, by_authority, by_user};
 use super::pair::Pair;
-use super::{authority, store};
+use super::{authority, inside, store};
 
 const NOW: OffsetDateTime = datetime!(2026-11-28 12:00 UTC);
 const ADDRESS: &str = "192.0.2.7";
@@ -99,8 +99,8 @@ fn another_address_or_authority_has_another_certificate() {
 /// What a user brings: a certificate for these names.
 fn brought(names: &[&str], made: OffsetDateTime) -> Brought {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let own = authority::new("mine", made).unwrap();
-    let pair = authority::issue(&own, &names, made).unwrap();
+    let own = authority::settle("mine", None, made).unwrap().0;
+    let pair = authority::issue(&own, &names, authority::Purpose::Server, made).unwrap();
     Brought {
         certificate_file: "mine.crt".to_owned(),
         certificate: pair.certificate,
@@ -189,6 +189,49 @@ fn keys_are_their_owners_and_what_is_held_is_read_again() {
     let error = store::read(&tls).err().unwrap();
     assert!(error.to_string().contains("the key is another certificate's"), "{error}");
     assert!(error.hints[0].contains("Remove outside.crt"), "{:?}", error.hints);
+}
+
+#[test]
+fn each_container_has_a_certificate_of_its_own_that_stays_while_others_come_and_go() {
+    let authority = authority::settle("aio1", None, NOW).unwrap().0;
+    let wanted = |names: &[&str]| {
+        let addresses = |name: &str| vec![format!("192.0.2.1{name}"), ADDRESS.to_owned()];
+        names.iter().map(|name| ((*name).to_owned(), addresses(name))).collect()
+    };
+    let first = inside::settle(&authority, &wanted(&["1", "2"]), Default::default(), NOW).unwrap();
+    for name in ["192.0.2.11", ADDRESS] {
+        assert!(client_accepts(&authority, &first["1"], name, NOW), "{name}");
+    }
+    assert!(!client_accepts(&authority, &first["1"], "192.0.2.12", NOW));
+    assert_ne!(first["1"].key.expose_secret(), first["2"].key.expose_secret());
+
+    let then = inside::settle(&authority, &wanted(&["2", "3"]), first.clone(), NOW).unwrap();
+    assert_eq!(then["2"].certificate, first["2"].certificate);
+    assert_eq!(then.keys().collect::<Vec<_>>(), ["2", "3"]);
+
+    let directory = tempfile::tempdir().unwrap();
+    let held = |containers| Held { authority: Some(authority.clone()), shown: None, containers };
+    store::write(directory.path(), &held(first)).unwrap();
+    assert_eq!(store::key_files(directory.path()).len(), 4);
+    store::write(directory.path(), &held(then)).unwrap();
+    let read = store::read(directory.path()).unwrap();
+    assert_eq!(read.containers.keys().collect::<Vec<_>>(), ["2", "3"]);
+    assert!(!directory.path().join("containers/1.key").exists());
+    assert!(store::own_files(directory.path()).contains(&directory.path().join("containers")));
+}
+
+#[test]
+fn members_of_a_cluster_show_theirs_to_one_another_in_both_roles() {
+    let authority = authority::settle("aio1", None, NOW).unwrap().0;
+    let names = [ADDRESS.to_owned()];
+    for (purpose, client) in [(authority::Purpose::Server, false), (authority::Purpose::Peer, true)]
+    {
+        let pair = authority::issue(&authority, &names, purpose, NOW).unwrap();
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).unwrap();
+        let parsed = pem.parse_x509().unwrap();
+        let usage = parsed.extended_key_usage().unwrap().unwrap().value;
+        assert_eq!((usage.server_auth, usage.client_auth), (true, client));
+    }
 }
 
 #[test]

@@ -1,0 +1,33 @@
+//! Which certificates containers show each other where everything speaks TLS. Pure, as
+//! [`outside`](super::outside): one for each container, signed by the cloud's authority, so that one
+//! that is added or made anew changes nothing of the others.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::authority::{self, Purpose};
+use super::pair::Pair;
+use crate::error::Result;
+
+/// One for each of `wanted`, addresses by name. What is held stays while it can.
+///
+/// # Errors
+/// When a key cannot be made or used.
+pub fn settle(
+    authority: &Pair,
+    wanted: &BTreeMap<String, Vec<String>>,
+    mut held: BTreeMap<String, Pair>,
+    now: OffsetDateTime,
+) -> Result<BTreeMap<String, Pair>> {
+    let mut settled = BTreeMap::new();
+    for (name, addresses) in wanted {
+        let present = held.remove(name).filter(|pair| pair.serves(addresses, authority, now));
+        let pair = match present {
+            Some(present) => present,
+            None => authority::issue(authority, addresses, Purpose::Peer, now)?,
+        };
+        settled.insert(name.clone(), pair);
+    }
+    Ok(settled)
+}

@@ -1,0 +1,122 @@
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::engine::event::StepKey;
+use crate::host::fake::absent;
+use crate::host::fake::containers::FakeContainers;
+use crate::host::fake::records::FakeRecords;
+use crate::host::fake::sql::FakeSql;
+use crate::host::{Containers, Host, Output};
+use crate::model::cloud::Inside;
+use crate::render::testing;
+
+const CLUSTER: &str = "
+unit: db.service
+tls: true
+form_timeout_secs: 1
+position: echo position
+promote: systemctl start db.service
+size: {from: sql, query: size}
+";
+
+struct Fixture {
+    containers: Arc<FakeContainers>,
+    context: StepContext,
+    heard: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+/// Three members that run, each of which sees the others, and what is run in them.
+async fn fixture() -> Fixture {
+    let containers = Arc::new(FakeContainers::default());
+    let sql = FakeSql::default();
+    sql.answer("size", &[&["3"]]);
+    let host = Host {
+        containers: Arc::clone(&containers) as Arc<_>,
+        records: Arc::new(FakeRecords::default()),
+        sql: Arc::new(sql),
+        ..absent()
+    };
+    let (events, _) = unbounded_channel();
+    let (host, cancel) = (Arc::new(host), CancellationToken::new());
+    let context = StepContext { host, cancel, key: StepKey::new("x"), events };
+    for member in form(false).members {
+        containers.define(&member).await.unwrap();
+        containers.start(&member.name).await.unwrap();
+        containers.set_active(&member.name, "db.service", true);
+    }
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    containers.answer(move |name, command| {
+        let script = command.argv.last().unwrap();
+        ear.lock().unwrap().push(format!("{name}: {script}"));
+        let position = script.contains("position");
+        position.then(|| Output { stdout: b"7\n".to_vec(), ..Output::default() })
+    });
+    Fixture { containers, context, heard }
+}
+
+/// The cluster, in clear or not.
+fn form(tls: bool) -> Form {
+    let mut cloud = testing::cloud(&testing::profiles(&[]));
+    let inside = Inside { authority: String::new(), certificates: Default::default() };
+    cloud.inside = tls.then_some(inside);
+    for container in &mut cloud.containers {
+        container.units = vec!["db.service".to_owned()];
+    }
+    let cluster: Cluster = serde_yaml::from_str(CLUSTER).unwrap();
+    let unit = serde_yaml::from_str("{name: db.service, start: cluster}").unwrap();
+    Form {
+        members: cloud.members("galera").cloned().collect(),
+        cluster,
+        unit,
+        shared: Arc::new(Shared::new(cloud, testing::secrets())),
+    }
+}
+
+async fn files_changed(context: &StepContext, form: &Form) {
+    for member in &form.members {
+        let pending = Pending { restarts: vec!["db.service".to_owned()], scripts: Vec::new() };
+        pending.save(context, &member.name).await.unwrap();
+    }
+}
+
+impl Fixture {
+    /// What the step ran since the last time this was asked: commands in order.
+    async fn act(&self, form: &Form) -> Vec<&'static str> {
+        self.heard.lock().unwrap().clear();
+        form.act(&self.context).await.unwrap();
+        assert_eq!(form.observe(&self.context).await.unwrap(), Observation::Right);
+        let heard = self.heard.lock().unwrap();
+        let kinds = ["systemctl stop", "position", "systemctl start", "systemctl restart"];
+        let kind = |line: &String| kinds.into_iter().find(|kind| line.contains(kind));
+        heard.iter().filter_map(kind).collect()
+    }
+}
+
+#[tokio::test]
+async fn members_whose_files_changed_are_restarted_one_at_a_time() {
+    let fixture = fixture().await;
+    let form = form(false);
+    files_changed(&fixture.context, &form).await;
+    assert_eq!(fixture.act(&form).await, ["systemctl restart"; 3]);
+}
+
+#[tokio::test]
+async fn members_that_are_to_speak_otherwise_are_stopped_together_and_once() {
+    let fixture = fixture().await;
+    for tls in [true, false] {
+        let form = form(tls);
+        files_changed(&fixture.context, &form).await;
+        let acts = fixture.act(&form).await;
+        assert_eq!(acts[..3], ["systemctl stop"; 3], "{acts:?}");
+        assert!(!acts.contains(&"systemctl restart"), "{acts:?}");
+        for member in &form.members {
+            let units = form.unit_list();
+            let active = fixture.containers.active_units(&member.name, &units).await.unwrap();
+            assert_eq!(active, [true], "{}", member.name);
+        }
+        files_changed(&fixture.context, &form).await;
+        assert_eq!(fixture.act(&form).await, ["systemctl restart"; 3]);
+    }
+}
