@@ -309,7 +309,10 @@ fn where_everything_speaks_tls_nothing_is_asked_in_clear() {
                 for line in text.lines().filter(|line| line.contains("mysql+pymysql://")) {
                     assert!(line.contains("&ssl_ca="), "{path}: {line}");
                 }
-                // Trove's guests are their owner's: whom they trust, he decides.
+                if path.ends_with(".cloudinit") {
+                    let read: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+                    assert_eq!(read["ca_certs"]["trusted"][0], "the authority\nof two lines\n");
+                }
                 if text.contains("rabbit://") && file.merge == Merge::Ini {
                     let tls =
                         |key: &str| Ini::parse(&text).unwrap().values("oslo_messaging_rabbit", key);

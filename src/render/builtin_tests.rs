@@ -77,7 +77,8 @@ pub fn each_everywhere(mut test: impl FnMut(&Cloud, &Renderer)) {
             secrets.insert(key_name(&name), secret_value(&name).into());
             certificates.insert(name.clone(), format!("certificate of {name}"));
         }
-        cloud.inside = Some(Inside { authority: "the authority".to_owned(), certificates });
+        cloud.inside =
+            Some(Inside { authority: "the authority\nof two lines\n".to_owned(), certificates });
         let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default());
         test(&cloud, &renderer.unwrap());
     }

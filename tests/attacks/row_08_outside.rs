@@ -10,13 +10,15 @@ use crate::support::cloud::Cloud;
 use crate::support::process::{self, Finished, shell};
 
 /// What an attacker claims. Two of the names have underscores, which some servers take for dashes.
-const CLAIMS: [&str; 7] = [
+const CLAIMS: [&str; 9] = [
     "X-Forwarded-For: 203.0.113.66",
     "X-Forwarded-Proto: claimed",
     "X-Forwarded-Host: claimed.example.org",
     "X-Forwarded-Prefix: /claimed",
     "X_Forwarded_Host: claimed.example.org",
     "x_FORWARDED-proto: claimed",
+    "X-Real-IP: 203.0.113.66",
+    "x_cluster-client_ip: 203.0.113.66",
     "Forwarded: for=203.0.113.66;host=claimed.example.org;proto=claimed",
 ];
 

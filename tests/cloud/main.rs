@@ -23,6 +23,7 @@ mod interrupted;
 mod refused;
 mod seeing;
 mod support_bundle;
+mod tls;
 
 use std::fs;
 use std::time::Duration;
@@ -52,6 +53,7 @@ fn a_cloud_keeps_its_promises() {
         dev::checks(&cloud, &mut checks);
         faults::checks(&cloud, &mut checks);
         interrupted::checks(&cloud, &mut checks);
+        tls::checks(&cloud, &mut checks);
     }
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
         checks.needed("destroy leaves the host as it was", || destroy(&cloud, &before));

@@ -70,9 +70,12 @@ impl Cloud {
         self.run(arguments).ok().stdout
     }
 
-    /// Builds the cloud, or brings it back, and returns what the run did.
+    /// Builds the cloud, or brings it back, and returns what the run did. `AIO_TEST_TLS=everywhere` makes
+    /// it speak TLS.
     pub fn bootstrap(&self, options: &[&str]) -> Run {
-        let arguments = [&["bootstrap", "--output", "json"], options].concat();
+        let tls = std::env::var("AIO_TEST_TLS").map(|tls| format!("tls={tls}"));
+        let said: Vec<&str> = tls.iter().flat_map(|tls| ["--set", tls]).collect();
+        let arguments = [&["bootstrap", "--output", "json"], &said[..], options].concat();
         Run(process::run(self.command(&arguments), Duration::from_secs(900)).ok())
     }
 
