@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use time::{Date, Duration, OffsetDateTime};
+
 use super::global::Global;
 use super::{block_on, options};
 use crate::error::Result;
@@ -11,6 +13,9 @@ use crate::session::open::Access;
 use crate::session::{Session, power, require_root, secrets};
 use crate::steps::health::{self, CloudHealth};
 use crate::ui;
+
+/// Certificates that end sooner are spoken of.
+const SOON: Duration = Duration::days(30);
 
 /// Arguments of `aio status`.
 #[derive(clap::Args, Clone, Debug)]
@@ -71,6 +76,9 @@ pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     if let Some(note) = secrets::note(&cloud.unapplied_secrets) {
         ui::out::note(&note);
     }
+    if let Some(note) = certificates_note(&cloud, OffsetDateTime::now_utc().date()) {
+        ui::out::note(&note);
+    }
     if let Some(note) = disk_note(&global.paths().state_dir) {
         ui::out::note(&note);
     }
@@ -80,6 +88,15 @@ pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
         ui::out::text(&ui::health::status(&cloud))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about certificates that end soon.
+fn certificates_note(cloud: &CloudHealth, today: Date) -> Option<String> {
+    let end = cloud.certificates_end.filter(|end| *end < today + SOON)?;
+    Some(format!(
+        "warning: a certificate of the cloud ends on {end}. `aio bootstrap` renews its own; one of \
+         yours is in the file that `tls_certificate` in cloud.yml names."
+    ))
 }
 
 /// What to do about a disk that is nearly full.

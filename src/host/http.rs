@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustls::crypto::ring;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
@@ -59,7 +60,10 @@ impl RealHttp {
                 }
             }
         }
-        Ok(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(trusted))).build())
+        Ok(TlsConfig::builder()
+            .root_certs(RootCerts::Specific(Arc::new(trusted)))
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .build())
     }
 
     fn exchange(&self, request: Request) -> Result<Response> {
@@ -131,7 +135,13 @@ mod tests {
     use std::net::TcpListener;
     use std::thread::JoinHandle;
 
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use secrecy::ExposeSecret as _;
+
     use super::*;
+    use crate::secrets::tls::authority::{self, Purpose};
+    use crate::secrets::tls::pair::Pair;
 
     /// Answers one request and returns its head and body.
     fn serve_once(answer: &'static str) -> (String, JoinHandle<String>) {
@@ -224,5 +234,50 @@ mod tests {
         let error = RealHttp::new(1, PathBuf::new()).send(request).await.unwrap_err().to_string();
         assert!(error.starts_with("GET http://127.0.0.1:"), "{error}");
         assert!(error.ends_with("no answer in time") && !error.contains("secret"), "{error}");
+    }
+
+    /// Answers one client by TLS as 127.0.0.1, by that authority; a client may go without an answer.
+    fn serve_by_tls(authority: &Pair) -> String {
+        let names = ["127.0.0.1".to_owned()];
+        let now = time::OffsetDateTime::now_utc();
+        let shown = authority::issue(authority, &names, Purpose::Server, now).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(shown.certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(shown.key.expose_secret().as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream);
+            let mut asked = [0; 4096];
+            if stream.read(&mut asked).is_ok() {
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn where_it_speaks_tls_the_clouds_authority_is_trusted_and_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ca.crt");
+        let get = |url| Request { method: "GET".to_owned(), url, ..Request::default() };
+        let make = || authority::settle("aio1", None, time::OffsetDateTime::now_utc()).unwrap().0;
+        let (own, other) = (make(), make());
+        let http = RealHttp::new(1, file.clone());
+        let error = http.send(get(serve_by_tls(&own))).await.unwrap_err().to_string();
+        assert!(error.contains("ca.crt"), "{error}");
+        std::fs::write(&file, &own.certificate).unwrap();
+        assert_eq!(http.send(get(serve_by_tls(&own))).await.unwrap().status, 204);
+        let error = http.send(get(serve_by_tls(&other))).await.unwrap_err().to_string();
+        assert!(error.contains("certificate"), "{error}");
     }
 }

@@ -164,6 +164,13 @@ impl Cloud {
             .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
     }
 
+    /// Every certificate that is shown, and those of the authorities that signed them, in PEM.
+    pub fn certificates(&self) -> impl Iterator<Item = &String> {
+        let outside = self.outside.iter().flat_map(|it| it.certificate.iter().chain(&it.authority));
+        let inside = self.inside.iter();
+        outside.chain(inside.flat_map(|it| it.certificates.values().chain([&it.authority])))
+    }
+
     /// The port of the virtual address at which a frontend is reached.
     pub fn port(&self, frontend: &Frontend) -> u16 {
         frontend.port_by(self.inside.is_some())

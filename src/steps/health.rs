@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::Serialize;
+use time::Date;
 use tokio::task::JoinSet;
 
 use super::balancer::ServerState;
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::host::ContainerState;
 use crate::model::cloud::Outside;
 use crate::model::topology::Container;
+use crate::secrets::tls::pair::ends;
 
 /// How well something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -96,8 +98,18 @@ pub struct CloudHealth {
     /// Where it is reached from outside, if at all: the address with the scheme.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<String>,
+    /// The day on which the first of its certificates ends, if it has any: `2027-12-31`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
+    pub certificates_end: Option<Date>,
     /// Secrets that were edited and that the cloud does not use yet.
     pub unapplied_secrets: BTreeSet<String>,
+}
+
+fn shown<S: serde::Serializer>(
+    date: &Option<Date>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&date.map(|date| date.to_string()).unwrap_or_default())
 }
 
 /// Looks at everything at once.
@@ -130,6 +142,7 @@ pub async fn observe(context: &StepContext, shared: &Arc<Shared>) -> Result<Clou
         clusters,
         backends,
         outside: shared.cloud.outside.as_ref().map(Outside::url),
+        certificates_end: shared.cloud.certificates().filter_map(|text| ends(text)).min(),
         unapplied_secrets: shared.unapplied.clone(),
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::checks::Checks;
 use crate::support::cloud::{Cloud, containers};
-use crate::support::openstack::Client;
+use crate::support::openstack::{Client, agent};
 use crate::support::process::{run, shell};
 
 pub fn checks(cloud: &Cloud, checks: &mut Checks) {
@@ -184,18 +184,17 @@ fn secrets(cloud: &Cloud) {
 fn statistics(cloud: &Cloud) {
     use base64::Engine as _;
 
-    let balancer = Client::administrator(cloud).virtual_address();
+    let page = Client::administrator(cloud).at(1936);
     let password = &cloud.secrets()["haproxy_stats_password"];
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
-    let page = |credentials: &str| {
+    let agent = agent(Duration::from_secs(10));
+    let status = |credentials: &str| {
         let login = base64::engine::general_purpose::STANDARD.encode(credentials);
-        let request = agent.get(format!("http://{balancer}:1936/"));
+        let request = agent.get(format!("{page}/"));
         let answer = request.header("Authorization", format!("Basic {login}")).call().unwrap();
         answer.status().as_u16()
     };
-    assert_eq!(page(&format!("haproxy:{password}")), 200);
-    assert_eq!(page("haproxy:wrong"), 401);
-    let refused = cloud.inside("utility", &format!("curl -s http://{balancer}:1936/"));
+    assert_eq!(status(&format!("haproxy:{password}")), 200);
+    assert_eq!(status("haproxy:wrong"), 401);
+    let refused = cloud.inside("utility", &format!("curl -s {page}/"));
     assert_eq!(refused.status, 7, "{}", refused.all());
 }

@@ -75,7 +75,7 @@ fn without_a_secret(cloud: &Cloud) {
     let client = Client::administrator(cloud);
     let (token, project) = client.token();
     // A token that a service was given, and one that somebody wrote into the journal.
-    let url = format!("http://{}:8004/v1/{project}/stacks", client.virtual_address());
+    let url = format!("{}/v1/{project}/stacks", client.at(8004));
     assert_eq!(request("GET", &url, Some(&token), None, Duration::from_secs(30)).status, 200);
     let password = &cloud.secrets()["heat_service_password"];
     let log = format!("logger -t leak 'X-Auth-Token: {token} and {token} by {password}'");

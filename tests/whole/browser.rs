@@ -122,8 +122,9 @@ pub fn sees_a_server(cloud: &Cloud) {
                 seen-in-a-browser >/dev/null";
     cloud.inside("utility", make).ok();
     let shown = cloud.ok(&["openstack", "endpoint", "list", "-f", "json", "--service", "keystone"]);
-    let address = shown.split("//").nth(1).and_then(|rest| rest.split(':').next()).unwrap();
-    let dashboard = format!("http://{address}");
+    let (before, after) = shown.split_once("://").unwrap();
+    let scheme = if before.ends_with("https") { "https" } else { "http" };
+    let dashboard = format!("{scheme}://{}", after.split(':').next().unwrap());
     let browser = Browser::start();
     browser.open(&format!("{dashboard}/auth/login/"));
     if browser.element("input[name=domain]").is_some() {

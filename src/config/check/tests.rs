@@ -335,7 +335,7 @@ fn names_are_unique_among_services() {
     );
     heat("port: 8004", "port: 80", "the frontend port `80` is already one of service `base`", None);
     let outside = "port: 8004, expose: true, tls_port: 80";
-    heat("port: 8004", outside, "the port outside `80` is already one of service `base`", None);
+    heat("port: 8004", outside, "the port for TLS `80` is already one of service `base`", None);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::fs::Permissions;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -152,12 +152,15 @@ impl CloudFile {
         self.written.tls.unwrap_or_default()
     }
 
-    /// The files of the user's own certificate and key for the outside address.
+    /// The files of the user's own certificate and key for the outside address. An empty name is none.
     ///
     /// # Errors
     /// When only one of them is named.
     pub fn own_certificate(&self) -> Result<Option<(&Path, &Path)>> {
-        match (&self.written.tls_certificate, &self.written.tls_key) {
+        fn named(path: &Option<PathBuf>) -> Option<&Path> {
+            path.as_deref().filter(|path| !path.as_os_str().is_empty())
+        }
+        match (named(&self.written.tls_certificate), named(&self.written.tls_key)) {
             (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
             (None, None) => Ok(None),
             (certificate, _) => {

@@ -176,7 +176,7 @@ impl CloudFile {
                 tls.to_string()
             }
             // Said in one directory, it is read in another.
-            Key::TlsCertificate | Key::TlsKey => {
+            Key::TlsCertificate | Key::TlsKey if !value.is_empty() => {
                 let path = std::path::absolute(value);
                 path.map_err(|why| wrong(option, &why.to_string()))?.display().to_string()
             }

@@ -194,6 +194,12 @@ fn tls_takes_its_words_and_two_files() {
     let (certificate, key) = file.own_certificate().unwrap().unwrap();
     assert_eq!(certificate, Path::new("/a/b.crt"));
     assert!(key.is_absolute() && key.ends_with("b.key"), "{}", key.display());
+    file.apply(&options(&[("tls_certificate", ""), ("tls_key", "")]), &profiles()).unwrap();
+    assert_eq!(CloudFile::parse(&text(&file), "x").unwrap().own_certificate().unwrap(), None);
+    for address in ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"] {
+        let error = file.apply(&options(&[("expose", address)]), &profiles()).unwrap_err();
+        assert!(error.to_string().contains("by which others reach this host"), "{error}");
+    }
     let error = file.apply(&options(&[("tls", "sometimes")]), &profiles()).unwrap_err();
     assert!(error.to_string().contains("none of `exposed`"), "{error}");
     // A file of before has no such line.

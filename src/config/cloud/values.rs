@@ -71,10 +71,19 @@ impl FromStr for Expose {
         match text {
             "off" | "no" | "none" | "false" => Ok(Self::Off),
             "host" | "auto" | "on" | "yes" | "true" => Ok(Self::Host),
-            _ => text
-                .parse()
-                .map(Self::Address)
-                .map_err(|_| format!("`{text}` is neither an IPv4 address nor `host` nor `off`")),
+            _ => {
+                let address: Ipv4Addr = text.parse().map_err(|_| {
+                    format!("`{text}` is neither an IPv4 address nor `host` nor `off`")
+                })?;
+                if address.is_unspecified()
+                    || address.is_loopback()
+                    || address.is_multicast()
+                    || address.is_broadcast()
+                {
+                    return Err(format!("`{text}` is no address by which others reach this host"));
+                }
+                Ok(Self::Address(address))
+            }
         }
     }
 }

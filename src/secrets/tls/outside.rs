@@ -1,6 +1,7 @@
 //! Which certificate the outside address shows. Pure: what is on the disk is given, the time too.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
@@ -92,7 +93,9 @@ pub fn by_user(
     if pair.ends - now < SOON {
         notes.push(format!("The certificate {certificate_file} ends on {}.", pair.ends.date()));
     }
-    let named = pair.names.iter().find(|name| !name.contains('*'));
+    // No network of a cloud carries IPv6.
+    let leads_here = |name: &&String| !name.contains('*') && name.parse::<Ipv6Addr>().is_err();
+    let named = pair.names.iter().find(leads_here);
     let host = match named {
         _ if pair.is_for(address) => address.to_owned(),
         Some(name) => {

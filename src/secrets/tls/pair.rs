@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// What proves that a server is who it says.
@@ -36,12 +36,18 @@ impl Pair {
         let chain = chain(certificate)?;
         let private = private_key(key)?;
         let first = chain.first().ok_or("there is no certificate in it")?.clone();
-        CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(
-            |why| match why {
-                rustls::Error::InconsistentKeys(_) => "the key is another certificate's".to_owned(),
-                other => format!("the key is of no use: {other}"),
-            },
-        )?;
+        let fits = |chain: Vec<CertificateDer<'static>>| {
+            CertifiedKey::from_der(chain, private.clone_key(), &ring::default_provider())
+        };
+        fits(chain.clone()).map_err(|why| match why {
+            rustls::Error::InconsistentKeys(_)
+                if chain[1..].iter().any(|other| fits(vec![other.clone()]).is_ok()) =>
+            {
+                "the certificate of the key must be the first in its file".to_owned()
+            }
+            rustls::Error::InconsistentKeys(_) => "the key is another certificate's".to_owned(),
+            other => format!("the key is of no use: {other}"),
+        })?;
         let parsed = parse(&first)?;
         Ok(Self {
             certificate: blocks(certificate, &CERTIFICATES).concat(),
@@ -118,6 +124,12 @@ fn blocks(text: &str, labels: &[&str]) -> Vec<String> {
         }
     }
     found
+}
+
+/// On which day the first of a text's certificates ends; none where it has none that can be read.
+pub fn ends(text: &str) -> Option<Date> {
+    let first = chain(text).ok()?.into_iter().next()?;
+    Some(parse(&first).ok()?.validity().not_after.to_datetime().date())
 }
 
 fn chain(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {

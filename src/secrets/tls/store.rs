@@ -172,5 +172,11 @@ fn text_of(path: &Path) -> Result<Option<Zeroizing<String>>> {
         }
         Ok(_) => {}
     }
-    fs::read_to_string(path).map(|text| Some(Zeroizing::new(text))).doing(doing)
+    let bytes = fs::read(path).doing(doing)?;
+    String::from_utf8(bytes).map(|text| Some(Zeroizing::new(text))).map_err(|_| {
+        Error::new(ErrorKind::Config, doing()).because("it is no text, as PEM is").hint(format!(
+            "Write it as PEM: openssl x509 -inform DER -in {0} -out {0}.pem, and a key by openssl pkey.",
+            path.display()
+        ))
+    })
 }

@@ -129,7 +129,7 @@ fn a_users_certificate_for_a_name_sends_clients_to_that_name() {
     let settled = by_user(&named, ADDRESS, Held::default(), NOW).unwrap();
     assert_eq!(settled.host, "cloud.example.org");
     assert!(settled.notes[0].contains("is not for 192.0.2.7"), "{:?}", settled.notes);
-    let unnamed = brought(&["*.example.org"], NOW);
+    let unnamed = brought(&["*.example.org", "2001:db8::1"], NOW);
     let settled = by_user(&unnamed, ADDRESS, Held::default(), NOW).unwrap();
     assert_eq!(settled.host, ADDRESS);
     assert!(settled.notes[0].contains("clients will refuse it"), "{:?}", settled.notes);
@@ -144,6 +144,10 @@ fn a_users_certificate_that_is_of_no_use_is_refused() {
     let other = brought(&[ADDRESS], NOW).key;
     let mixed = Brought { key: other, ..brought(&[ADDRESS], NOW) };
     assert!(refused(&mixed).contains("the key is another certificate's"), "{}", refused(&mixed));
+    let last = brought(&[ADDRESS], NOW);
+    let turned = format!("{}{}", trusted(&first()).certificate, last.certificate);
+    let turned = Brought { certificate: turned, ..last };
+    assert!(refused(&turned).contains("must be the first in its file"), "{}", refused(&turned));
     let none = Brought { certificate: "x".to_owned(), ..brought(&[ADDRESS], NOW) };
     assert!(refused(&none).contains("no certificate"), "{}", refused(&none));
     let locked =
@@ -184,6 +188,10 @@ fn keys_are_their_owners_and_what_is_held_is_read_again() {
     assert_eq!(held.shown.unwrap().certificate, shown(&settled).certificate);
     let again = by_authority("aio1", ADDRESS, store::read(&tls).unwrap(), NOW).unwrap();
     assert_eq!(shown(&again).certificate, shown(&settled).certificate);
+
+    std::fs::write(tls.join("der.crt"), [0x30, 0x82, 0xff]).unwrap();
+    let error = store::brought(&tls.join("der.crt"), &tls.join("ca.key")).err().unwrap();
+    assert!(error.hints[0].contains("openssl x509 -inform DER"), "{error}");
 
     std::fs::copy(tls.join("ca.key"), tls.join("outside.key")).unwrap();
     let error = store::read(&tls).err().unwrap();
@@ -232,6 +240,14 @@ fn members_of_a_cluster_show_theirs_to_one_another_in_both_roles() {
         let usage = parsed.extended_key_usage().unwrap().unwrap().value;
         assert_eq!((usage.server_auth, usage.client_auth), (true, client));
     }
+}
+
+#[test]
+fn when_a_certificate_ends_is_read_without_its_key() {
+    let settled = first();
+    let end = (NOW + Duration::days(397)).date();
+    assert_eq!(super::pair::ends(&shown(&settled).certificate), Some(end));
+    assert_eq!(super::pair::ends("none"), None);
 }
 
 #[test]
