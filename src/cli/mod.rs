@@ -24,6 +24,7 @@ pub mod verify;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::error::{Error, Result};
 use crate::session::run::Options;
@@ -164,6 +165,7 @@ impl Command {
 
 /// Everything that `main` does: parses, runs, reports an error in the one place for errors.
 pub fn main() -> ExitCode {
+    keep_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -181,6 +183,11 @@ pub fn main() -> ExitCode {
         ui::error::report(&error);
         ExitCode::from(error.kind.exit_code())
     })
+}
+
+/// This process comes to hold every secret of a cloud: no core dump has them, and no debugger of a user's.
+fn keep_memory() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// What the command line says about every run.

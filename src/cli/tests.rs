@@ -76,3 +76,10 @@ fn every_exit_code_is_documented() {
         assert!(LONG_NOTES.contains(&code), "{kind:?} is missing in the help");
     }
 }
+
+#[test]
+fn what_is_in_memory_stays_there() {
+    keep_memory();
+    let behaviour = rustix::process::dumpable_behavior().unwrap();
+    assert_eq!(behaviour, DumpableBehavior::NotDumpable);
+}

@@ -100,11 +100,22 @@ fn service_url(tls: bool, host: impl Display, port: u16) -> String {
     }
 }
 
+/// What a container's certificate is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// Where it is reached.
+    pub addresses: Vec<String>,
+    /// Whether it shows it to the members of its cluster too, which it connects to.
+    pub peer: bool,
+}
+
 /// With what the cloud proves within who it is (`--set tls=everywhere`). All in PEM.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Inside {
     /// What clients are to trust.
     pub authority: String,
+    /// SHA-256 of its public key, in hex: a renewed authority has the same.
+    pub authority_key: String,
     /// What each container shows whose kind has a `certificate`, by full name.
     pub certificates: BTreeMap<String, String>,
 }
@@ -184,7 +195,7 @@ impl Cloud {
 
     /// The containers that have a certificate where everything speaks TLS, with the addresses that
     /// each is for: its own, and the virtual one where it answers there itself.
-    pub fn certified(&self) -> BTreeMap<String, Vec<String>> {
+    pub fn certified(&self) -> BTreeMap<String, Certified> {
         let mut certified = BTreeMap::new();
         for container in &self.containers {
             let Some((_, kind)) = self.kind(&container.kind) else { continue };
@@ -198,7 +209,8 @@ impl Cloud {
             if kind.virtual_address || self.frontends().any(|(_, frontend)| passed_on(frontend)) {
                 addresses.push(self.networks.virtual_address.to_string());
             }
-            certified.insert(container.name.clone(), addresses);
+            let peer = kind.cluster.as_ref().is_some_and(|cluster| cluster.speech.is_some());
+            certified.insert(container.name.clone(), Certified { addresses, peer });
         }
         certified
     }

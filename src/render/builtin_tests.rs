@@ -16,7 +16,7 @@ use crate::model::departed::Departed;
 use crate::model::topology::Container;
 use crate::plan;
 use crate::secrets::spec::SecretSpec;
-use crate::secrets::tls::{OUTSIDE_PEM, key_name};
+use crate::secrets::tls::{OUTSIDE_PEM, pem_name};
 
 fn profiles() -> Profiles {
     Profiles::load(Path::new("/nonexistent")).unwrap()
@@ -74,11 +74,14 @@ pub fn each_everywhere(mut test: impl FnMut(&Cloud, &Renderer)) {
         let mut secrets = secrets(&cloud);
         let mut certificates = BTreeMap::new();
         for name in cloud.certified().into_keys() {
-            secrets.insert(key_name(&name), secret_value(&name).into());
-            certificates.insert(name.clone(), format!("certificate of {name}"));
+            secrets.insert(pem_name(&name), secret_value(&format!("pem of {name}")).into());
+            certificates.insert(name, "a certificate".to_owned());
         }
-        cloud.inside =
-            Some(Inside { authority: "the authority\nof two lines\n".to_owned(), certificates });
+        cloud.inside = Some(Inside {
+            authority: "the authority\nof two lines\n".to_owned(),
+            authority_key: "7".to_owned(),
+            certificates,
+        });
         let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default());
         test(&cloud, &renderer.unwrap());
     }

@@ -8,14 +8,16 @@ use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, dev, recorded, require_root, tls};
 use crate::config::cloud::CloudOptions;
+use crate::config::profile::Speech;
 use crate::engine::report::Report;
-use crate::engine::step::Step;
+use crate::engine::step::{Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::departed::{Departed, labels};
 use crate::model::topology::Container;
 use crate::plan::leave::Question;
 use crate::plan::{build, change, leave, rolling};
 use crate::state::files;
+use crate::steps::cluster::Form;
 use crate::steps::departed;
 use crate::steps::health::{self, Health};
 use crate::steps::shared::Shared;
@@ -173,6 +175,24 @@ fn removal(desired: &Desired, surplus: &[Container]) -> Vec<Step> {
     change::remove(&former, surplus)
 }
 
+/// Whether a container's kind is a cluster of which a member runs that speaks to the others otherwise than
+/// is desired: one at a time they would not find one another. What cannot be looked at does not run.
+async fn speaks_otherwise(
+    context: &StepContext,
+    session: &Session,
+    desired: &Desired,
+    container: &Container,
+) -> bool {
+    let Ok(Some(form)) = Form::of(&session.shared, &container.kind) else { return false };
+    let kind = session.shared.cloud.kind(&container.kind);
+    let (Some(speech), Some((_, kind))) = (&form.cluster.speech, kind) else { return false };
+    let file = kind.files.iter().find(|file| file.path == speech.file);
+    let Some(Ok(file)) = file.map(|file| desired.renderer.render_file(container, file)) else {
+        return false;
+    };
+    form.speaks_otherwise(context, speech, &Speech::said(&file.content)).await.unwrap_or(false)
+}
+
 /// Containers that serve and will be defined anew. Whether one serves is asked as the last
 /// `bootstrap` left it: it may lack what is new. What cannot be looked at is not among them: its own
 /// step looks again and says why.
@@ -183,6 +203,9 @@ async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
     let mut replaced = Vec::new();
     for container in &session.shared.cloud.containers {
         let Some(before) = former.cloud.container(&container.name) else { continue };
+        if speaks_otherwise(&context, session, desired, container).await {
+            continue;
+        }
         let differs = context.host.containers.definition_differs(container).await;
         if !matches!(differs, Ok(Some(_))) {
             continue;

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::run::Options;
 use super::tls::Certificates;
-use super::{Session, recorded, secrets};
+use super::{Session, recorded, secrets, tls};
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, refuse_fixed};
 use crate::config::load::Profiles;
 use crate::config::overrides::{Overrides, Target, file_name};
@@ -196,6 +196,7 @@ async fn desire(
     cloud.standby = swaps::standby(paths)?;
     cloud.outside = certificates.outside.clone();
     certificates.settle_inside(&cloud_file, &mut cloud, now)?;
+    certificates.compare(former.as_ref());
     let mut notes = override_warnings(&overrides, &profiles, &cloud)?;
     notes.extend(certificates.notes.iter().cloned());
     if former.is_none() {
@@ -371,7 +372,14 @@ impl Desired {
 
 /// A renderer for a recorded cloud: templates and overrides as they are now.
 pub fn renderer(session: &Session) -> Result<Renderer> {
-    let profiles = Profiles::load(&session.paths.config_dir)?;
-    let overrides = Overrides::load(&session.paths.overrides_dir())?;
-    Renderer::new(&session.shared.cloud, &session.shared.secrets, &profiles, &overrides)
+    renderer_of(session, &session.shared.cloud)
+}
+
+/// As [`renderer`], for the recorded cloud with other members standing by.
+pub fn renderer_of(session: &Session, cloud: &Cloud) -> Result<Renderer> {
+    let Session { paths, shared, .. } = session;
+    tls::check_keys(paths, cloud, &shared.secrets)?;
+    let profiles = Profiles::load(&paths.config_dir)?;
+    let overrides = Overrides::load(&paths.overrides_dir())?;
+    Renderer::new(cloud, &shared.secrets, &profiles, &overrides)
 }

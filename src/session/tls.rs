@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::config::cloud::{CloudFile, Tls};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::secrets::tls::outside::{self, Held, Settled};
-use crate::secrets::tls::{OUTSIDE_PEM, authority, inside, key_name, store};
+use crate::secrets::tls::{OUTSIDE_PEM, authority, inside, pair, pem_name, store};
 use crate::state::paths::Paths;
 
 /// How the cloud is reached from outside, with what is written for it.
@@ -95,6 +95,7 @@ impl Certificates {
         self.held.containers = inside::settle(&authority, &cloud.certified(), held, now)?;
         let shown = self.held.containers.iter();
         cloud.inside = Some(Inside {
+            authority_key: pair::key_hash(&authority.certificate).unwrap_or_default(),
             authority: authority.certificate.clone(),
             certificates: shown
                 .map(|(name, pair)| (name.clone(), pair.certificate.clone()))
@@ -102,6 +103,21 @@ impl Certificates {
         });
         self.held.authority = Some(authority);
         Ok(())
+    }
+
+    /// Tells of an authority that is another than clients of the cloud as it was know.
+    pub fn compare(&mut self, former: Option<&Cloud>) {
+        let (Some(former), Some(authority)) = (former, &self.held.authority) else { return };
+        let outside = former.outside.as_ref().and_then(|outside| outside.authority.as_ref());
+        let inside = former.inside.as_ref().map(|inside| &inside.authority);
+        let known = outside.or(inside).and_then(|text| pair::key_hash(text));
+        if known.is_some() && known != pair::key_hash(&authority.certificate) {
+            self.notes.push(
+                "The cloud has a new authority, because the former one is not in its configuration \
+                 directory any more: give its certificate to clients."
+                    .to_owned(),
+            );
+        }
     }
 
     /// Adds the keys that templates need to the cloud's secrets.
@@ -133,11 +149,31 @@ pub fn add_recorded(
     Ok(())
 }
 
+/// Whether every certificate that a cloud which is there shows within has its key among the secrets.
+///
+/// # Errors
+/// When one has not: somebody removed it from the configuration directory.
+pub fn check_keys(
+    paths: &Paths,
+    cloud: &Cloud,
+    secrets: &BTreeMap<String, SecretString>,
+) -> Result<()> {
+    let mut shown = cloud.inside.iter().flat_map(|inside| inside.certificates.keys());
+    match shown.find(|name| !secrets.contains_key(&pem_name(name))) {
+        None => Ok(()),
+        Some(name) => {
+            Err(Error::new(ErrorKind::NotFound, format!("find the certificate of `{name}`"))
+                .because(format!("it is not, with its key, in {}", paths.tls_dir().display()))
+                .hint("`aio bootstrap` makes both anew."))
+        }
+    }
+}
+
 fn add_keys(held: &Held, secrets: &mut BTreeMap<String, SecretString>) {
     if let Some(shown) = &held.shown {
         secrets.insert(OUTSIDE_PEM.to_owned(), shown.together());
     }
-    let theirs = held.containers.iter().map(|(name, pair)| (key_name(name), pair.key.clone()));
+    let theirs = held.containers.iter().map(|(name, pair)| (pem_name(name), pair.together()));
     secrets.extend(theirs);
 }
 
@@ -152,12 +188,15 @@ pub fn told(paths: &Paths, cloud: &Cloud) -> Option<String> {
     let identity = cloud.services.iter().find_map(|service| service.identity_server.as_ref())?;
     let (_, frontend) = cloud.frontends().find(|(_, it)| it.name == identity.frontend)?;
     let url = cloud.outside_url(frontend);
-    let trust = match (outside.tls(), &outside.authority) {
-        (false, _) => "in clear: passwords can be read on the way there".to_owned(),
-        (true, Some(_)) => {
-            format!("clients trust {}", store::authority_file(&paths.tls_dir()).display())
+    let authority = store::authority_file(&paths.tls_dir());
+    let authority = authority.display();
+    let trust = match (outside.tls(), &outside.authority, &cloud.inside) {
+        (false, ..) => "in clear: passwords can be read on the way there".to_owned(),
+        (true, Some(_), _) => format!("clients trust {authority}"),
+        (true, None, None) => "with your certificate".to_owned(),
+        (true, None, Some(_)) => {
+            format!("with your certificate; clients on this host trust {authority}")
         }
-        (true, None) => "with your certificate".to_owned(),
     };
     Some(format!("From outside the cloud is at {url}/v3, {trust}."))
 }

@@ -5,6 +5,8 @@
 //! together and give them time to find one another; only if that fails, ask each stopped member how
 //! advanced its data is, start the most advanced as the first, and the others after it.
 
+mod speech;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +27,6 @@ use crate::model::topology::Container;
 
 /// How often the size of a forming cluster is looked at.
 const POLL: Duration = Duration::from_millis(200);
-
-/// How members speak to one another, as it is recorded. Where nothing is, they do so in clear.
-const CLEAR: &str = "clear";
-const TLS: &str = "tls";
 
 /// Files that only a cluster which never ran gets.
 pub struct Seed {
@@ -297,17 +295,7 @@ impl Form {
         pending.save(context, &member.name).await
     }
 
-    /// How its members should speak to one another.
-    fn speech(&self) -> &'static str {
-        if self.cluster.tls && self.shared.cloud.inside.is_some() { TLS } else { CLEAR }
-    }
-
-    fn speech_record(&self) -> String {
-        format!("cluster/{}/speech", self.unit.name)
-    }
-
-    /// Stops all members where they are to speak otherwise than they did: one that did would find nobody
-    /// who understands it.
+    /// Stops all members: one that spoke otherwise than the rest would find nobody who understands it.
     async fn stop_to_speak_otherwise(&self, context: &StepContext) -> Result<()> {
         context.output("its members are stopped together, to speak to one another in another way");
         self.stop_all(context).await?;
@@ -350,14 +338,15 @@ impl Action for Form {
                 return Ok(Observation::Wrong(format!("files of {} changed", member.name)));
             }
         }
+        if self.must_speak_otherwise(context).await? {
+            return Ok(Observation::Wrong("its members are to speak otherwise".to_owned()));
+        }
         Ok(self.incomplete(context).await?.map_or(Observation::Right, Observation::Wrong))
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         let mut inactive = self.inactive(context).await?;
-        let spoken = context.host.records.get(&self.speech_record()).await?;
-        let speaks_otherwise = spoken.as_deref().unwrap_or(CLEAR) != self.speech();
-        let stop = speaks_otherwise && inactive.len() < self.members.len();
+        let stop = self.must_speak_otherwise(context).await?;
         if stop {
             self.stop_to_speak_otherwise(context).await?;
             inactive.clone_from(&self.members);
@@ -381,9 +370,6 @@ impl Action for Form {
             self.start(context, &inactive).await?;
         }
         self.expect_complete(context).await?;
-        if speaks_otherwise {
-            context.host.records.set(&self.speech_record(), self.speech()).await?;
-        }
         self.restart_pending(context).await
     }
 

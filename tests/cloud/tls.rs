@@ -1,6 +1,7 @@
 //! A cloud that spoke in clear speaks TLS everywhere.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -28,7 +29,12 @@ fn everywhere(cloud: &Cloud) {
         "who listens hears: {heard:?}"
     );
 
+    // Its containers are defined anew in the same run: one at a time they would not find one another.
+    let variables = cloud.config_dir.join("user_variables.yml");
+    let before = fs::read_to_string(&variables).unwrap_or_default();
+    fs::write(&variables, format!("{before}packages.galera: [tree]\n")).unwrap();
     cloud.bootstrap(&["--set", "tls=everywhere"]);
+    cloud.inside("galera/1", "command -v tree").ok();
     cloud.healthy_within(Duration::from_secs(10));
     assert_eq!(cloud.bootstrap(&[]).changed(), 0);
     let heard = listen(|| {

@@ -196,6 +196,11 @@ fn check_cluster(
     for script in scripts.into_iter().flatten() {
         file.no_secret_in(script, "cluster");
     }
+    if let Some(speech) = &cluster.speech {
+        let files = kind.files.iter().map(|file| file.path.as_str());
+        file.known(&format!("file of `{name}`"), &speech.file, files);
+        absolute(file, &speech.running);
+    }
     if let ClusterSize::Http { secret, .. } = &cluster.size {
         file.known_secret(secret);
     }

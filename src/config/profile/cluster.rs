@@ -34,12 +34,35 @@ pub struct Cluster {
     /// Script, run in the member that came back forgotten, that gives it its share again.
     #[serde(default)]
     pub grow: Option<String>,
-    /// Whether its members speak TLS to one another where everything does. Those that do and those that do
-    /// not cannot understand each other: where that changes they are restarted together.
+    /// What its members speak to one another. Those that differ in it cannot understand each other: where
+    /// it changes they are restarted together.
     #[serde(default)]
-    pub tls: bool,
+    pub speech: Option<Speech>,
     /// How the number of members in the cluster is observed from one member.
     pub size: ClusterSize,
+}
+
+/// Where a member says what it speaks to the others. What stands there is compared, without comments; a
+/// file that is not there says nothing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speech {
+    /// One of the kind's `files`: what it will speak once it is started again.
+    pub file: String,
+    /// What the unit makes of that as it starts: what it speaks while it runs.
+    pub running: String,
+}
+
+impl Speech {
+    /// What a file says.
+    pub fn said(content: &[u8]) -> String {
+        let text = String::from_utf8_lossy(content);
+        let lines = text.lines().map(str::trim);
+        lines
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
 }
 
 /// How a cluster's size is observed.

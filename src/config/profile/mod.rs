@@ -22,7 +22,7 @@ mod verify;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-pub use cluster::{Cluster, ClusterSize};
+pub use cluster::{Cluster, ClusterSize, Speech};
 pub use container::{ContainerKind, DataDirectory, HostDirectory, Memory, Probe, SharedDirectory};
 pub use dev::{SchemaDev, ServiceDev, UnitDev};
 pub use file::{File, Merge};

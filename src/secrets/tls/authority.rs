@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use time::{Duration, OffsetDateTime};
@@ -57,6 +57,8 @@ fn signed_by_itself(name: String, key: &KeyPair, now: OffsetDateTime) -> Result<
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // By default it follows from the key, and some clients refuse two certificates with one number.
+    params.serial_number = Some(SerialNumber::from_slice(&rand::random::<[u8; 16]>()));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = (now - EARLIER, now + Duration::days(AUTHORITY_DAYS));
     let made = params.self_signed(key).doing(|| "make the cloud's authority".to_owned())?;
@@ -68,7 +70,8 @@ fn signed_by_itself(name: String, key: &KeyPair, now: OffsetDateTime) -> Result<
 pub enum Purpose {
     /// By a server to its clients.
     Server,
-    /// That, and by a member of a cluster to the members it connects to.
+    /// That, and by a member of a cluster to the members it connects to: for as long as the authority
+    /// counts. Members that know an ended one are not understood by the first that has a new one.
     Peer,
 }
 
@@ -94,7 +97,10 @@ pub fn issue(
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
     }
     params.use_authority_key_identifier_extension = true;
-    let ends = (now + Duration::days(CERTIFICATE_DAYS)).min(authority.ends);
+    let ends = match purpose {
+        Purpose::Server => (now + Duration::days(CERTIFICATE_DAYS)).min(authority.ends),
+        Purpose::Peer => authority.ends,
+    };
     (params.not_before, params.not_after) = (now - EARLIER, ends);
     let made = params.signed_by(&key, &issuer).doing(doing)?;
     pair(made.pem(), &key)

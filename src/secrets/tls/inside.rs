@@ -9,23 +9,25 @@ use time::OffsetDateTime;
 use super::authority::{self, Purpose};
 use super::pair::Pair;
 use crate::error::Result;
+use crate::model::cloud::Certified;
 
-/// One for each of `wanted`, addresses by name. What is held stays while it can.
+/// One for each of `wanted`, by name. What is held stays while it can.
 ///
 /// # Errors
 /// When a key cannot be made or used.
 pub fn settle(
     authority: &Pair,
-    wanted: &BTreeMap<String, Vec<String>>,
+    wanted: &BTreeMap<String, Certified>,
     mut held: BTreeMap<String, Pair>,
     now: OffsetDateTime,
 ) -> Result<BTreeMap<String, Pair>> {
     let mut settled = BTreeMap::new();
-    for (name, addresses) in wanted {
+    for (name, Certified { addresses, peer }) in wanted {
         let present = held.remove(name).filter(|pair| pair.serves(addresses, authority, now));
+        let purpose = if *peer { Purpose::Peer } else { Purpose::Server };
         let pair = match present {
             Some(present) => present,
-            None => authority::issue(authority, addresses, Purpose::Peer, now)?,
+            None => authority::issue(authority, addresses, purpose, now)?,
         };
         settled.insert(name.clone(), pair);
     }

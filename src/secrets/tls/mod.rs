@@ -17,9 +17,9 @@ pub mod store;
 /// What templates call, among the secrets, the certificate of the outside address with its key.
 pub const OUTSIDE_PEM: &str = "tls_outside_pem";
 
-/// What templates call, among the secrets, the key of a container's own certificate.
-pub fn key_name(container: &str) -> String {
-    format!("tls_key {container}")
+/// What templates call, among the secrets, a container's own certificate with its key.
+pub fn pem_name(container: &str) -> String {
+    format!("tls_pem {container}")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 use time::{Date, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -130,6 +131,13 @@ fn blocks(text: &str, labels: &[&str]) -> Vec<String> {
 pub fn ends(text: &str) -> Option<Date> {
     let first = chain(text).ok()?.into_iter().next()?;
     Some(parse(&first).ok()?.validity().not_after.to_datetime().date())
+}
+
+/// SHA-256 of the public key of the first of a text's certificates, in hex.
+pub fn key_hash(text: &str) -> Option<String> {
+    let first = chain(text).ok()?.into_iter().next()?;
+    let hash = Sha256::digest(parse(&first).ok()?.public_key().raw);
+    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn chain(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -72,23 +72,24 @@ pub fn read(directory: &Path) -> Result<Held> {
     })
 }
 
-/// Writes what differs, and removes what containers showed that show nothing any more.
+/// Writes what differs, and removes what is shown no more; the authority stays.
 ///
 /// # Errors
 /// When a file cannot be written or removed.
 pub fn write(directory: &Path, held: &Held) -> Result<()> {
-    let own = [(AUTHORITY, &held.authority), (SHOWN, &held.shown)];
-    for (name, pair) in own.into_iter().filter_map(|(name, pair)| Some((name, pair.as_ref()?))) {
-        write_pair(directory, name, pair)?;
+    if let Some(authority) = &held.authority {
+        write_pair(directory, AUTHORITY, authority)?;
+    }
+    match &held.shown {
+        Some(shown) => write_pair(directory, SHOWN, shown)?,
+        None => remove_pair(directory, SHOWN)?,
     }
     let containers = containers(directory);
     for (name, pair) in &held.containers {
         write_pair(&containers, name, pair)?;
     }
     for gone in names(&containers).into_iter().filter(|name| !held.containers.contains_key(name)) {
-        for path in ["crt", "key"].map(|ending| containers.join(format!("{gone}.{ending}"))) {
-            remove_file(&path)?;
-        }
+        remove_pair(&containers, &gone)?;
     }
     Ok(())
 }
@@ -114,13 +115,17 @@ fn write_pair(directory: &Path, name: &str, pair: &Pair) -> Result<()> {
     Ok(())
 }
 
-fn remove_file(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != IoErrorKind::NotFound => {
-            Err(error).doing(|| format!("remove {}", path.display()))
+/// The certificate last: while it is there, so is what says that a key is missing.
+fn remove_pair(directory: &Path, name: &str) -> Result<()> {
+    for path in ["key", "crt"].map(|ending| directory.join(format!("{name}.{ending}"))) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != IoErrorKind::NotFound => {
+                return Err(error).doing(|| format!("remove {}", path.display()));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Reads the files that a user names.
@@ -145,10 +150,16 @@ pub fn brought(certificate: &Path, key: &Path) -> Result<Brought> {
 
 fn pair(directory: &Path, name: &str) -> Result<Option<Pair>> {
     let path = directory.join(format!("{name}.crt"));
-    let (Some(certificate), Some(key)) =
-        (text_of(&path)?, text_of(&directory.join(format!("{name}.key")))?)
-    else {
-        return Ok(None);
+    let key_path = directory.join(format!("{name}.key"));
+    let (certificate, key) = match (text_of(&path)?, text_of(&key_path)?) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        // Clients have it.
+        (Some(_), None) if name == AUTHORITY => {
+            return Err(Error::new(ErrorKind::Config, format!("read {}", key_path.display()))
+                .because("it is missing, and its certificate, which clients trust, is there")
+                .hint("Put it back, or remove the certificate: `aio bootstrap` makes a new authority."));
+        }
+        _ => return Ok(None),
     };
     let key = SecretString::from(key.as_str());
     Pair::read(&certificate, &key).map(Some).map_err(|why| {

@@ -5,6 +5,7 @@ use time::{Duration, OffsetDateTime};
 use super::outside::{Brought, Held, Settled, by_authority, by_user};
 use super::pair::Pair;
 use super::{authority, inside, store};
+use crate::model::cloud::Certified;
 
 const NOW: OffsetDateTime = datetime!(2026-11-28 12:00 UTC);
 const ADDRESS: &str = "192.0.2.7";
@@ -79,10 +80,41 @@ fn a_renewed_authority_is_the_same_to_those_who_have_the_former_certificate() {
     let renewed = later(&settled, 2500);
     assert_eq!(renewed.notes.len(), 1, "{:?}", renewed.notes);
     assert_ne!(trusted(&renewed).certificate, trusted(&settled).certificate);
+    assert_eq!(
+        super::pair::key_hash(&trusted(&renewed).certificate),
+        super::pair::key_hash(&trusted(&settled).certificate)
+    );
+    assert_ne!(serial(trusted(&renewed)), serial(trusted(&settled)), "some clients refuse that");
     let then = NOW + Duration::days(2501);
     for known in [trusted(&settled), trusted(&renewed)] {
         assert!(client_accepts(known, shown(&renewed), ADDRESS, then));
     }
+}
+
+fn serial(pair: &Pair) -> String {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).unwrap();
+    pem.parse_x509().unwrap().raw_serial_as_string()
+}
+
+#[test]
+fn an_authority_whose_key_is_missing_is_not_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    store::write(directory.path(), &first().held).unwrap();
+    std::fs::remove_file(directory.path().join("outside.key")).unwrap();
+    assert!(store::read(directory.path()).unwrap().shown.is_none(), "that is");
+    std::fs::remove_file(directory.path().join("ca.key")).unwrap();
+    let error = store::read(directory.path()).err().unwrap();
+    assert!(error.hints[0].contains("Put it back"), "{error}");
+}
+
+#[test]
+fn what_is_shown_no_more_goes_and_the_authority_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    store::write(directory.path(), &first().held).unwrap();
+    store::write(directory.path(), &Held::default()).unwrap();
+    let held = store::read(directory.path()).unwrap();
+    assert!(held.shown.is_none() && held.authority.is_some());
+    assert!(!directory.path().join("outside.key").exists());
 }
 
 #[test]
@@ -203,8 +235,11 @@ fn keys_are_their_owners_and_what_is_held_is_read_again() {
 fn each_container_has_a_certificate_of_its_own_that_stays_while_others_come_and_go() {
     let authority = authority::settle("aio1", None, NOW).unwrap().0;
     let wanted = |names: &[&str]| {
-        let addresses = |name: &str| vec![format!("192.0.2.1{name}"), ADDRESS.to_owned()];
-        names.iter().map(|name| ((*name).to_owned(), addresses(name))).collect()
+        let certified = |name: &str| Certified {
+            addresses: vec![format!("192.0.2.1{name}"), ADDRESS.to_owned()],
+            peer: false,
+        };
+        names.iter().map(|name| ((*name).to_owned(), certified(name))).collect()
     };
     let first = inside::settle(&authority, &wanted(&["1", "2"]), Default::default(), NOW).unwrap();
     for name in ["192.0.2.11", ADDRESS] {
@@ -239,6 +274,11 @@ fn members_of_a_cluster_show_theirs_to_one_another_in_both_roles() {
         let parsed = pem.parse_x509().unwrap();
         let usage = parsed.extended_key_usage().unwrap().unwrap().value;
         assert_eq!((usage.server_auth, usage.client_auth), (true, client));
+        assert_eq!(
+            pair.ends == authority.ends,
+            client,
+            "a member's counts as long as the authority"
+        );
     }
 }
 

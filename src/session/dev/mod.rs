@@ -20,9 +20,7 @@ use std::sync::Arc;
 
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, require_root};
-use crate::config::load::Profiles;
-use crate::config::overrides::Overrides;
+use super::{Session, desired, require_root};
 use crate::dev::python::Delta;
 use crate::dev::python::debug::{Mapping, Target as DebugTarget};
 use crate::error::{Error, ErrorKind, Result};
@@ -220,11 +218,7 @@ pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool
 
 /// A renderer of the cloud in which these members stand by.
 fn renderer(session: &Session, standby: BTreeSet<String>) -> Result<Renderer> {
-    let paths = &session.paths;
-    let cloud = Cloud { standby, ..session.shared.cloud.clone() };
-    let profiles = Profiles::load(&paths.config_dir)?;
-    let overrides = Overrides::load(&paths.overrides_dir())?;
-    Renderer::new(&cloud, &session.shared.secrets, &profiles, &overrides)
+    desired::renderer_of(session, &Cloud { standby, ..session.shared.cloud.clone() })
 }
 
 /// One member of those that a frontend balances serves alone: two cannot.

@@ -7,13 +7,12 @@ use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::records::FakeRecords;
 use crate::host::fake::sql::FakeSql;
-use crate::host::{Containers, Host, Output};
-use crate::model::cloud::Inside;
+use crate::host::{ContainerFile, Containers, Host, Output};
 use crate::render::testing;
 
 const CLUSTER: &str = "
 unit: db.service
-tls: true
+speech: {file: /etc/speech, running: /run/speech}
 form_timeout_secs: 1
 position: echo position
 promote: systemctl start db.service
@@ -40,7 +39,7 @@ async fn fixture() -> Fixture {
     let (events, _) = unbounded_channel();
     let (host, cancel) = (Arc::new(host), CancellationToken::new());
     let context = StepContext { host, cancel, key: StepKey::new("x"), events };
-    for member in form(false).members {
+    for member in form().members {
         containers.define(&member).await.unwrap();
         containers.start(&member.name).await.unwrap();
         containers.set_active(&member.name, "db.service", true);
@@ -56,11 +55,8 @@ async fn fixture() -> Fixture {
     Fixture { containers, context, heard }
 }
 
-/// The cluster, in clear or not.
-fn form(tls: bool) -> Form {
+fn form() -> Form {
     let mut cloud = testing::cloud(&testing::profiles(&[]));
-    let inside = Inside { authority: String::new(), certificates: Default::default() };
-    cloud.inside = tls.then_some(inside);
     for container in &mut cloud.containers {
         container.units = vec!["db.service".to_owned()];
     }
@@ -86,7 +82,6 @@ impl Fixture {
     async fn act(&self, form: &Form) -> Vec<&'static str> {
         self.heard.lock().unwrap().clear();
         form.act(&self.context).await.unwrap();
-        assert_eq!(form.observe(&self.context).await.unwrap(), Observation::Right);
         let heard = self.heard.lock().unwrap();
         let kinds = ["systemctl stop", "position", "systemctl start", "systemctl restart"];
         let kind = |line: &String| kinds.into_iter().find(|kind| line.contains(kind));
@@ -97,26 +92,48 @@ impl Fixture {
 #[tokio::test]
 async fn members_whose_files_changed_are_restarted_one_at_a_time() {
     let fixture = fixture().await;
-    let form = form(false);
+    let form = form();
     files_changed(&fixture.context, &form).await;
     assert_eq!(fixture.act(&form).await, ["systemctl restart"; 3]);
+    assert_eq!(form.observe(&fixture.context).await.unwrap(), Observation::Right);
 }
 
 #[tokio::test]
 async fn members_that_are_to_speak_otherwise_are_stopped_together_and_once() {
     let fixture = fixture().await;
-    for tls in [true, false] {
-        let form = form(tls);
-        files_changed(&fixture.context, &form).await;
+    let form = form();
+    let Fixture { containers, context, .. } = &fixture;
+    for speech in ["# by this\ntls 7\n", "# in clear\n"] {
+        for (index, member) in form.members.iter().enumerate() {
+            containers.write_files(&member.name, &[file("/etc/speech", speech)]).await.unwrap();
+            // As it is while files are written, or after only one container was made anew.
+            if index == 0 {
+                let error = form.act(context).await.unwrap_err();
+                assert!(error.to_string().contains("in different ways"), "{error}");
+            }
+        }
+        files_changed(context, &form).await;
+        assert!(matches!(form.observe(context).await.unwrap(), Observation::Wrong(_)));
         let acts = fixture.act(&form).await;
         assert_eq!(acts[..3], ["systemctl stop"; 3], "{acts:?}");
         assert!(!acts.contains(&"systemctl restart"), "{acts:?}");
         for member in &form.members {
             let units = form.unit_list();
-            let active = fixture.containers.active_units(&member.name, &units).await.unwrap();
-            assert_eq!(active, [true], "{}", member.name);
+            // As the unit does.
+            containers.write_files(&member.name, &[file("/run/speech", speech)]).await.unwrap();
+            assert_eq!(containers.active_units(&member.name, &units).await.unwrap(), [true]);
         }
-        files_changed(&fixture.context, &form).await;
+        assert_eq!(form.observe(context).await.unwrap(), Observation::Right);
+        files_changed(context, &form).await;
         assert_eq!(fixture.act(&form).await, ["systemctl restart"; 3]);
+    }
+}
+
+fn file(path: &str, content: &str) -> ContainerFile {
+    ContainerFile {
+        path: path.to_owned(),
+        owner: "root:root".to_owned(),
+        mode: 0o644,
+        content: content.as_bytes().to_vec(),
     }
 }
