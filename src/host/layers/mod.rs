@@ -41,6 +41,9 @@ use workspace::Workspace;
 /// Unpacked and compiled, packages take about so many times the size of their archives.
 const UNPACKED_FACTOR: u64 = 5;
 
+/// Where a build failed and less is left, it failed for that.
+const NEARLY_FULL_MIB: u64 = 16;
+
 /// Layers below the state directory.
 #[derive(Clone)]
 pub struct RealLayers {
@@ -222,11 +225,15 @@ impl Shared {
         ))
     }
 
-    /// Says how much room there was and is needed, if that is what failed.
-    fn add_space(&self, error: Error, archives: &[Archive]) -> Error {
-        if !error.causes.iter().any(|cause| cause.contains("disk is full")) {
+    /// Says how much room there was and is needed, if that is what failed. Not every program says so, or
+    /// says it last: what is left is looked at too.
+    fn add_space(&self, mut error: Error, archives: &[Archive]) -> Error {
+        let said = error.causes.iter().any(|cause| cause.contains("disk is full"));
+        let left = free_space(&self.paths.layers_dir());
+        if !said && !left.is_ok_and(|(free, _)| free < NEARLY_FULL_MIB) {
             return error;
         }
+        error.kind = ErrorKind::Host;
         match self.disk_sentence(needed_mib(archives)) {
             Ok(sentence) => error.because(sentence).hint(
                 "Free some space there and run the same command again: what was downloaded \
