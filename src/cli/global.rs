@@ -162,7 +162,8 @@ pub struct Choices {
     ///
     /// Off by default: nobody but this host gets in. What is exposed speaks TLS, by an authority of the
     /// cloud's own whose certificate is `tls/ca.crt` in the configuration directory; `--set tls=off`
-    /// leaves it in clear, `--set tls_certificate=FILE --set tls_key=FILE` brings your own.
+    /// leaves it in clear, `--set tls=everywhere` has what is within speak it too,
+    /// `--set tls_certificate=FILE --set tls_key=FILE` brings your own.
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
     #[arg(default_missing_value = "auto")]
     pub expose: Option<String>,

@@ -139,3 +139,29 @@ pub fn start(global: &Global, args: StartArgs) -> Result<ExitCode> {
 pub fn stop(global: &Global, args: StopArgs) -> Result<ExitCode> {
     block_on(power::stop(&options(global), &args.names, args.yes)).map(|()| ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    #[test]
+    fn certificates_are_spoken_of_thirty_days_before_they_end() {
+        let cloud = CloudHealth {
+            cloud: "aio1".to_owned(),
+            state: health::Health::Healthy,
+            containers: Vec::new(),
+            clusters: Default::default(),
+            backends: Vec::new(),
+            outside: None,
+            certificates_end: Some(date!(2027 - 12 - 31)),
+            unapplied_secrets: Default::default(),
+        };
+        assert_eq!(certificates_note(&cloud, date!(2027 - 12 - 01)), None);
+        let note = certificates_note(&cloud, date!(2027 - 12 - 02)).unwrap();
+        assert!(note.contains("ends on 2027-12-31. `aio bootstrap` renews"), "{note}");
+        let none = CloudHealth { certificates_end: None, ..cloud };
+        assert_eq!(certificates_note(&none, date!(2027 - 12 - 31)), None);
+    }
+}

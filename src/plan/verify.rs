@@ -110,7 +110,7 @@ fn parts(
     id: u32,
 ) -> Result<Vec<(String, Command)>> {
     // Checks and members differ as well, so that none finds what another made.
-    let of = sha256_hex(&format!("{} {} {id}", check.name, container.name));
+    let of = sha256_hex(format!("{} {} {id}", check.name, container.name));
     let id: String = of.chars().take(8).collect();
     let elsewhere = check.then.iter().filter_map(|part| {
         cloud.members(&part.container).next().map(|container| (container, &part.script))

@@ -193,7 +193,7 @@ async fn speaks_otherwise(
     form.speaks_otherwise(context, speech, &Speech::said(&file.content)).await.unwrap_or(false)
 }
 
-/// Containers that serve and will be defined anew. Whether one serves is asked as the last
+/// Containers that serve and will be defined anew, one after another. Whether one serves is asked as the last
 /// `bootstrap` left it: it may lack what is new. What cannot be looked at is not among them: its own
 /// step looks again and says why.
 async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
@@ -203,11 +203,11 @@ async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
     let mut replaced = Vec::new();
     for container in &session.shared.cloud.containers {
         let Some(before) = former.cloud.container(&container.name) else { continue };
-        if speaks_otherwise(&context, session, desired, container).await {
-            continue;
-        }
         let differs = context.host.containers.definition_differs(container).await;
         if !matches!(differs, Ok(Some(_))) {
+            continue;
+        }
+        if speaks_otherwise(&context, session, desired, container).await {
             continue;
         }
         let look = health::look(&context, &former, before).await;

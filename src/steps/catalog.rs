@@ -115,7 +115,7 @@ impl Catalog {
     }
 
     fn password_fingerprint(&self, user: &User, id: &str) -> Result<String> {
-        Ok(sha256_hex(&format!("{id} {}", self.shared.password(&user.secret)?)))
+        Ok(sha256_hex(format!("{id} {}", self.shared.password(&user.secret)?)))
     }
 
     /// The first thing that is not as it should be.

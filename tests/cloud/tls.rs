@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::support::checks::Checks;
 use crate::support::cloud::Cloud;
+use crate::support::openstack::Client;
 use crate::support::process::{self, Finished};
 
 /// What nobody who listens may hear.
@@ -45,7 +46,7 @@ fn everywhere(cloud: &Cloud) {
     for port in REPLICATION.into_iter().chain([DATABASE, QUEUE]) {
         assert!(!heard.contains(&port), "in clear at {heard:?}");
     }
-    let address = virtual_address(cloud);
+    let address = Client::administrator(cloud).virtual_address();
     let authority = cloud.config_dir.join("tls/ca.crt");
     let keystone = format!("https://{address}:5000/v3");
     curl(&["--cacert", authority.to_str().unwrap(), &keystone]).ok();
@@ -93,10 +94,4 @@ fn curl(arguments: &[&str]) -> Finished {
     let mut command = Command::new("curl");
     command.args(["-sS", "-m", "10", "--noproxy", "*"]).args(arguments);
     process::run(command, Duration::from_secs(20))
-}
-
-fn virtual_address(cloud: &Cloud) -> String {
-    let url = cloud.inside("utility", ". /root/openrc && echo $OS_AUTH_URL").ok().stdout;
-    let (_, rest) = url.split_once("://").unwrap();
-    rest.split(':').next().unwrap().to_owned()
 }

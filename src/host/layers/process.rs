@@ -72,16 +72,8 @@ pub fn tool(program: impl AsRef<OsStr>) -> Command {
 pub fn isolated(script: &str) -> Command {
     let mut command = tool("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--propagation", "private"]);
-    command.args([
-        "--net",
-        "--ipc",
-        "--uts",
-        "--pid",
-        "--fork",
-        "--kill-child=KILL",
-        "--mount-proc",
-        "--",
-    ]);
+    command.args(["--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child=KILL"]);
+    command.args(["--mount-proc", "--"]);
     command.args(["sh", "-euc", script, "aio-layer"]);
     command
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// A user's certificate that ends sooner than this is spoken of.
 const SOON: Duration = Duration::days(30);
 
-/// What the configuration directory holds of it.
+/// What the configuration directory holds of all certificates.
 #[derive(Clone, Default)]
 pub struct Held {
     /// The cloud's authority.

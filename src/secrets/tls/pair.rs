@@ -8,9 +8,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 use time::{Date, OffsetDateTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::model::hash::sha256_hex;
 
 /// What proves that a server is who it says.
 #[derive(Clone)]
@@ -136,8 +137,7 @@ pub fn ends(text: &str) -> Option<Date> {
 /// SHA-256 of the public key of the first of a text's certificates, in hex.
 pub fn key_hash(text: &str) -> Option<String> {
     let first = chain(text).ok()?.into_iter().next()?;
-    let hash = Sha256::digest(parse(&first).ok()?.public_key().raw);
-    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(sha256_hex(parse(&first).ok()?.public_key().raw))
 }
 
 fn chain(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -21,7 +21,7 @@ fn key(container: &str) -> String {
 }
 
 fn hash(file: &ContainerFile) -> String {
-    sha256_hex(&String::from_utf8_lossy(&file.content))
+    sha256_hex(&file.content)
 }
 
 impl SwappedFiles {
