@@ -26,6 +26,7 @@ mod row_07_neighbours;
 mod row_08_outside;
 mod row_09_host;
 mod row_10_exhaustion;
+mod row_11_credentials;
 mod row_12_ids;
 mod row_13_debugger;
 mod row_15_said;
@@ -35,6 +36,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use row_08_outside::Outside;
+use row_11_credentials::Credentials;
 use support::checks::Checks;
 use support::cloud::Cloud;
 use support::host::Snapshot;
@@ -54,12 +56,14 @@ fn borders_hold() {
     let outside = Outside::new(&name);
     outside.make();
     let mut checks = Checks::new();
+    let credentials = Credentials::plant();
     if checks.needed("a cloud to attack", || bootstrap(&cloud, &outside)) {
         row_06_roots::checks(&cloud, &mut checks);
         row_12_ids::checks(&cloud, &mut checks);
         row_02_terminal::checks(&cloud, &mut checks);
         row_08_outside::checks(&cloud, &outside, &mut checks);
         row_10_exhaustion::checks(&cloud, &mut checks);
+        row_11_credentials::checks(&cloud, &mut checks);
         row_15_said::checks(&cloud, &mut checks);
         row_01_requirements::checks(&cloud, &mut checks);
         row_04_checkout::checks(&cloud, &mut checks);
@@ -75,6 +79,7 @@ fn borders_hold() {
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
         checks.needed("destroy leaves the host as it was", || {
             outside.remove();
+            drop(credentials);
             destroy(&cloud, &before);
         });
     }
