@@ -215,13 +215,11 @@ fn another_member(cloud: &Cloud) {
     assert_eq!(restarted(&before, cloud), Vec::<String>::new());
 }
 
-/// Files of the README's example of a service: paths below the configuration directory, and texts.
-fn readme_example() -> Vec<(String, String)> {
-    let readme = include_str!("../../README.md");
-    let section = readme.split("### A service of your own").nth(1).unwrap();
-    let section = section.split("\n### ").next().unwrap();
+/// Files of the papers' example of a service: paths below the configuration directory, and texts.
+fn example_of_a_service() -> Vec<(String, String)> {
+    let page = include_str!("../../docs/using/services.md");
     let mut files: Vec<(String, String)> = Vec::new();
-    for line in section.lines() {
+    for line in page.lines() {
         if let Some(path) = line.strip_prefix("`/etc/aio/").and_then(|rest| rest.split('`').next())
         {
             files.push((path.to_owned(), String::new()));
@@ -236,7 +234,7 @@ fn readme_example() -> Vec<(String, String)> {
 }
 
 fn own_service(cloud: &Cloud) {
-    let files = readme_example();
+    let files = example_of_a_service();
     assert_eq!(files.len(), 3, "{files:?}");
     for (path, text) in &files {
         let path = cloud.config_dir.join(path);
