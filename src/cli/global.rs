@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::config::cloud::CloudOptions;
-use crate::state::paths::{FIRST_CLOUD, Paths};
+use crate::model::paths::{FIRST_CLOUD, Paths};
 use crate::ui::Wish;
 
 /// How data is written to standard output.

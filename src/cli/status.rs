@@ -9,9 +9,10 @@ use super::global::Global;
 use super::{block_on, options};
 use crate::error::Result;
 use crate::host::facts::shortage;
+use crate::model::health::CloudHealth;
 use crate::session::open::Access;
 use crate::session::{Session, power, require_root, secrets};
-use crate::steps::health::{self, CloudHealth};
+use crate::steps::health::{self};
 use crate::ui;
 
 /// Certificates that end sooner are spoken of.
@@ -150,7 +151,7 @@ mod tests {
     fn certificates_are_spoken_of_thirty_days_before_they_end() {
         let cloud = CloudHealth {
             cloud: "aio1".to_owned(),
-            state: health::Health::Healthy,
+            state: crate::model::health::Health::Healthy,
             containers: Vec::new(),
             clusters: Default::default(),
             backends: Vec::new(),

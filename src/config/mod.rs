@@ -7,6 +7,7 @@ pub mod embedded;
 pub mod examples;
 pub mod load;
 pub mod nearest;
+pub mod network;
 pub mod origin;
 pub mod oslo;
 pub mod overrides;

@@ -26,9 +26,9 @@ use super::journal::Journal;
 use super::report::Span;
 use super::run::RunOptions;
 use super::step::{Observation, Step, StepContext, act};
+use crate::engine::graph::Graph;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::plan::graph::Graph;
 
 /// Observations at the same time: each may hold a connection or a few files.
 const OBSERVERS: usize = 32;

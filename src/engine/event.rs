@@ -1,9 +1,11 @@
 //! What happens in a run, as data. The display, the plain lines, the JSON stream and the log file
 //! are listeners of one stream of these.
 
+use crate::model::duration::optional_seconds;
+use crate::model::duration::seconds;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// Names a step: `container/heat_engine/1/start`. Stable over runs and versions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -119,21 +121,6 @@ pub struct Summary {
     /// The whole run.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
-}
-
-/// Writes a duration as a number of seconds.
-pub fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
-}
-
-fn optional_seconds<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => seconds(duration, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// One event.

@@ -7,6 +7,7 @@ mod children;
 mod dispatcher;
 pub mod durations;
 pub mod event;
+pub mod graph;
 pub mod interrupt;
 pub mod journal;
 mod judge;

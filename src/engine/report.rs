@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::event::{Outcome, Phase, Resource, StepKey, Summary, seconds};
+use super::event::{Outcome, Phase, Resource, StepKey, Summary};
 use crate::error::{Error, ErrorKind};
+use crate::model::duration::seconds;
 
 /// A stretch of time, counted from the start of the run.
 #[derive(Clone, Copy, Debug, Default, Serialize)]

@@ -9,8 +9,8 @@ use super::event::Resource;
 use super::interrupt::Interrupt;
 use super::listen::{Listener, serve};
 use super::report::Report;
+use crate::engine::graph::Graph;
 use crate::host::Host;
-use crate::plan::graph::Graph;
 
 /// How many steps may act at the same time, by resource. [`Resource::Light`] is unbounded.
 #[derive(Clone, Copy, Debug)]

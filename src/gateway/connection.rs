@@ -20,8 +20,8 @@ use super::server::Shared;
 use super::terminal::Terminal;
 use super::{forward, names, session};
 use crate::error::Result;
+use crate::model::paths::Paths;
 use crate::model::topology::Container;
-use crate::state::paths::Paths;
 use crate::state::topology::Topology;
 
 /// Channels of one connection at once.

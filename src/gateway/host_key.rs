@@ -7,8 +7,8 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 
 use crate::error::{Error, Result, ResultExt};
+use crate::model::paths::Paths;
 use crate::state::files;
-use crate::state::paths::Paths;
 
 fn file(paths: &Paths) -> PathBuf {
     paths.gateway_dir().join("host_key")

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 
 /// What a gateway is started with.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::host_key;
 use crate::error::{Result, ResultExt};
+use crate::model::paths::Paths;
 use crate::state::files;
-use crate::state::paths::Paths;
 
 /// How long a gateway may take to end by itself: it closes its connections.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -21,8 +21,8 @@ use super::log::Log;
 use super::socket::Prompt;
 use super::{Options, host_key, keys, records};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::paths::Paths;
 use crate::state::files;
-use crate::state::paths::Paths;
 
 /// How long somebody may take to come in.
 const LOGIN_GRACE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{host_key, names};
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 use crate::state::topology::Topology;
 
 /// The cloud whose hosts are called `aio-…`; those of others begin with their cloud's name.

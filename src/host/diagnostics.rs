@@ -10,11 +10,12 @@ use async_trait::async_trait;
 
 use super::facts::{self, Depth};
 use super::journal::{self, Query};
-use super::{Diagnostics, Output, tool};
+use super::{Diagnostics, tool};
 use crate::error::{Error, Result, ResultExt};
+use crate::model::command::Output;
 use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 
 /// A tool that says nothing for so long (`df` on a server that is gone) says nothing more.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use super::network::obstacles;
 use super::tool::{TOOL_PATH, run};
+use crate::config::network::Range;
 use crate::model::facts::{HostFacts, KernelFacts, NetworkFacts, StorageFacts};
-use crate::model::network::Range;
 
 /// Programs that `aio` runs.
 pub const PROGRAMS: [&str; 7] =
@@ -180,7 +180,7 @@ fn clouds(state_dir: &Path) -> BTreeMap<String, Vec<Range>> {
     let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
     let mut all = BTreeMap::new();
     for name in names.filter_map(|name| name.into_string().ok()) {
-        let paths = crate::state::paths::Paths {
+        let paths = crate::model::paths::Paths {
             config_dir: PathBuf::new(),
             state_dir: state_dir.to_owned(),
             cloud: name.clone(),

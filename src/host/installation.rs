@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::{Installation, tool};
 use crate::error::{Result, ResultExt};
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 
 /// Where systemd keeps the administrator's units.
 const UNIT_DIR: &str = "/etc/systemd/system";

@@ -14,32 +14,37 @@ pub mod installation;
 pub mod journal;
 pub mod layers;
 pub mod network;
+pub mod records;
 pub mod settings;
 pub mod shared;
 pub mod sql;
 pub mod subids;
 pub mod tool;
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::command::Command;
+use crate::model::command::Output;
+use crate::model::file::ContainerFile;
+use crate::model::host_network::HostNetworkSpec;
+use crate::model::layer::LayerInfo;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use self::subids::IdRanges;
 use crate::error::{Result, ResultExt};
 use crate::lxc::bounded;
-use crate::lxc::publication::Publication;
 use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;
 use crate::model::layer::LayerSpec;
-use crate::model::network::Network;
-use crate::model::topology::{Container, Networks};
+use crate::model::publication::Publication;
+use crate::model::topology::Container;
 
 /// The machine, as steps see it.
 pub struct Host {
@@ -88,30 +93,6 @@ pub enum ContainerState {
     },
 }
 
-/// A command run in a container. Its argv never holds a secret; its standard input may.
-#[derive(Clone, Debug, Default)]
-pub struct Command {
-    /// Program and arguments. A shell script is `["sh", "-euc", SCRIPT]`.
-    pub argv: Vec<String>,
-    /// Environment beside `PATH` and `HOME`; may hold secrets.
-    pub environment: BTreeMap<String, String>,
-    /// Standard input.
-    pub stdin: Vec<u8>,
-    /// Killed after this; none: when the step is cancelled.
-    pub timeout: Option<Duration>,
-    /// How long it may take to clean up when it is told to end; none: two seconds.
-    pub grace: Option<Duration>,
-    /// How much it may print; none: [`bounded::LARGEST_BYTES`]. It is ended when it prints more.
-    pub largest_output_bytes: Option<u64>,
-}
-
-impl Command {
-    /// `sh -euc SCRIPT`.
-    pub fn shell(script: impl Into<String>) -> Self {
-        Self { argv: vec!["sh".to_owned(), "-euc".to_owned(), script.into()], ..Self::default() }
-    }
-}
-
 /// One of the two streams of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -131,50 +112,6 @@ pub struct Listen {
     pub heard: Heard,
     /// When it is cancelled the command is asked to end.
     pub cancel: CancellationToken,
-}
-
-/// What a command left.
-#[derive(Clone, Debug, Default)]
-pub struct Output {
-    /// Exit status; 128 + n when signal n killed it.
-    pub status: i32,
-    /// Standard output.
-    pub stdout: Vec<u8>,
-    /// Standard error.
-    pub stderr: Vec<u8>,
-}
-
-impl Output {
-    /// Whether it exited with 0.
-    pub fn success(&self) -> bool {
-        self.status == 0
-    }
-
-    /// Standard output as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-
-    /// The last `lines` lines of both streams, for an error.
-    pub fn tail(&self, lines: usize) -> String {
-        let mut text = String::from_utf8_lossy(&self.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&self.stderr));
-        let all: Vec<&str> = text.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
-    }
-}
-
-/// A file in a container as it is or should be.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct ContainerFile {
-    /// Absolute path in the container.
-    pub path: String,
-    /// `user:group`, by the container's own `/etc/passwd` and `/etc/group`.
-    pub owner: String,
-    /// Permission bits.
-    pub mode: u32,
-    /// The content.
-    pub content: Vec<u8>,
 }
 
 /// How a container is stopped.
@@ -299,23 +236,6 @@ async fn ask_socket(socket: &Path, request: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// A layer that exists.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct LayerInfo {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Id of the layer below.
-    pub parent: Option<String>,
-    /// Seconds since the epoch.
-    pub created: u64,
-    /// Bytes on disk.
-    pub size_bytes: u64,
-    /// Packages with their versions, as installed.
-    pub packages: BTreeMap<String, String>,
-}
-
 /// Reports bytes or packages done, of how many, and lines of output, while a layer is built.
 pub trait BuildProgress: Send + Sync {
     /// How far it is.
@@ -362,68 +282,6 @@ pub trait Layers: Send + Sync {
 
     /// Removes a layer that no container and no other layer uses.
     async fn remove(&self, id: &str) -> Result<()>;
-}
-
-/// What the host's own network should be for one cloud.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostNetworkSpec {
-    /// The cloud's name; names of tables follow from it.
-    pub cloud: String,
-    /// Bridges and ranges.
-    pub networks: Vec<Network>,
-    /// The internal virtual address.
-    pub virtual_address: Ipv4Addr,
-    /// Ports served on an address of the host's.
-    pub exposed: Vec<Exposed>,
-    /// TCP ports of the virtual address that servers of the cloud's users may reach.
-    pub guest_ports: BTreeSet<u16>,
-    /// Addresses of the host itself whose resolver containers ask for names; absent where nobody
-    /// knows, and the host is open to them as before.
-    pub resolvers: Option<Vec<Ipv4Addr>>,
-    /// What is plugged into the bridges, and under which addresses it may speak.
-    pub ports: Vec<Port>,
-}
-
-/// The host's end of a container's interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// The interface's name on the host.
-    pub name: String,
-    /// The hardware address of the container's end.
-    pub mac: String,
-    /// Addresses under which it may speak.
-    pub addresses: BTreeSet<Ipv4Addr>,
-    /// Whether it carries others with hardware addresses of their own: a switch's port.
-    pub switch: bool,
-    /// The first and the last address of those that such others may have.
-    pub pool: Option<(Ipv4Addr, Ipv4Addr)>,
-}
-
-impl HostNetworkSpec {
-    /// A cloud of which nothing but its networks is known.
-    pub fn closed(cloud: &str, networks: &Networks) -> Self {
-        Self {
-            cloud: cloud.to_owned(),
-            networks: networks.networks.clone(),
-            virtual_address: networks.virtual_address,
-            exposed: Vec::new(),
-            guest_ports: BTreeSet::new(),
-            resolvers: Some(Vec::new()),
-            ports: Vec::new(),
-        }
-    }
-}
-
-/// A port of the host that leads into a cloud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exposed {
-    /// The host's address.
-    pub address: Ipv4Addr,
-    /// The port, there and behind it.
-    pub port: u16,
-    /// Who answers: an address on the NAT network, from where answers leave by the way that
-    /// questions came.
-    pub door: Ipv4Addr,
 }
 
 /// Bridges, routes and the firewall of one cloud.

@@ -20,10 +20,11 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
+use super::HostNetwork;
 use super::shared::SharedSettings;
 use super::tool::run;
-use super::{HostNetwork, HostNetworkSpec};
 use crate::error::{Result, ResultExt};
+use crate::model::host_network::HostNetworkSpec;
 use links::{Correction, Observed};
 use openings::Opening;
 
@@ -35,7 +36,7 @@ pub struct RealNetwork {
 
 impl RealNetwork {
     /// Notes about what was applied since the last boot are kept in `run_dir`
-    /// ([`crate::state::paths::RUN_DIR`]).
+    /// ([`crate::model::paths::RUN_DIR`]).
     pub fn new(run_dir: impl Into<PathBuf>) -> Self {
         let run_dir = run_dir.into();
         Self { shared: SharedSettings::new(&run_dir), run_dir }

@@ -45,7 +45,7 @@ struct Recorded {
 }
 
 impl RealSettings {
-    /// Settings of this host, counted in `run_dir` ([`crate::state::paths::RUN_DIR`]).
+    /// Settings of this host, counted in `run_dir` ([`crate::model::paths::RUN_DIR`]).
     pub fn new(cloud: &str, run_dir: &Path, records: Arc<dyn Records>) -> Self {
         let settings =
             Self::with_etc(cloud, SharedSettings::new(run_dir), records, Path::new("/etc"));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::Output;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::command::Output;
 use crate::model::facts::package_of;
 
 /// A user's PATH may lack the directories of administrative tools.

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::process::Pid;
 
-use super::LXC_PATH;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::paths::LXC_PATH;
 
 /// What liblxc says about a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use super::publication::Place;
 use super::root::Root;
-use super::{LXC_PATH, filter, log};
+use super::{filter, log};
 use crate::error::{Error, Result, ResultExt};
+use crate::model::paths::LXC_PATH;
 
 /// The part of a container's record that hooks read.
 #[derive(Deserialize)]

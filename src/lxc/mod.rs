@@ -27,6 +27,3 @@ pub mod rooted;
 pub mod sandbox;
 pub mod syscall;
 pub mod view;
-
-/// Where LXC and its stock tools keep definitions.
-pub const LXC_PATH: &str = "/var/lib/lxc";

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::files::FileRequest;
 use super::prepare::Preparation;
-use super::publication::{Place, Publication};
+use super::publication::Place;
 use crate::error::{Error, ErrorKind};
+use crate::model::publication::Publication;
 
 /// What the helper is asked to do.
 #[derive(Debug, Deserialize, Serialize)]

@@ -10,7 +10,9 @@
 //! before each start ([`Place::reset`]), so a container always starts as it was made, except for what
 //! is asked to be kept.
 
-use std::collections::BTreeMap;
+use crate::model::publication::Access;
+use crate::model::publication::Directory;
+use crate::model::publication::Publication;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -22,10 +24,6 @@ use serde::{Deserialize, Serialize};
 use super::root::is_mount_point;
 use super::{descent, rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
-
-/// Where publications appear in a container. `/dev` is LXC's own tmpfs: nothing of it is in the
-/// container's root.
-pub const IN_CONTAINER: &str = "/dev/.aio";
 
 /// The directory below, in which systemd looks for units and drop-ins.
 pub const UNITS: &str = "units";
@@ -45,52 +43,6 @@ pub struct Place {
     /// Devices of the host, of which the container gets its own nodes where the host has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
-}
-
-/// What is published together, and withdrawn together.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Publication {
-    /// The unit that it is for; its directory below the place is called so.
-    pub unit: String,
-    /// The drop-in of that unit.
-    pub drop_in: String,
-    /// Directories of the host, by name.
-    pub directories: BTreeMap<String, Directory>,
-    /// Files by their path below the publication's directory, readable for all.
-    pub files: BTreeMap<String, Vec<u8>>,
-}
-
-/// A directory of the host as it appears in a container: never with set-user-ID programs or devices.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Directory {
-    /// On the host. For [`Access::Read`], no part of it is a symbolic link.
-    pub source: PathBuf,
-    /// How its owners appear, and whether it can be written to.
-    pub access: Access,
-}
-
-/// How a directory of the host appears.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Access {
-    /// Read-only; what user `owner` of the host owns appears as the container's user `reader`, what
-    /// others own as nobody's. So the reader can read what only the owner may, and nobody could
-    /// write even if the mount were writable: no other id has a meaning on the disk.
-    Read {
-        /// User id on the host's disk.
-        owner: u32,
-        /// User id in the container.
-        reader: u32,
-    },
-    /// Writable; ids on the disk are those of the container.
-    Write,
-}
-
-impl Publication {
-    /// Its directory as it appears in the container.
-    pub fn path_in_container(unit: &str) -> String {
-        format!("{IN_CONTAINER}/{unit}")
-    }
 }
 
 impl Place {
@@ -382,6 +334,7 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn an_id_that_the_container_does_not_have_is_refused() {

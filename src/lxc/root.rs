@@ -22,9 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
-
-/// What the mount point of a merged root is called, in a directory of the container's own.
-pub const NAME: &str = "root";
+use crate::model::paths::ROOT_NAME;
 
 /// What a root is mounted from. Recorded with the container's definition; hooks read it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -252,7 +250,7 @@ fn mount_overlay(place: &Path, parts: &[(String, OwnedFd)], options: &str) -> Re
 
 /// The directory that is there for this merged root alone; roots that an earlier `aio` made have none.
 pub fn own_directory(merged: &Path) -> Option<&Path> {
-    merged.parent().filter(|_| merged.file_name().is_some_and(|name| name == NAME))
+    merged.parent().filter(|_| merged.file_name().is_some_and(|name| name == ROOT_NAME))
 }
 
 /// Unmounts a merged root with everything below it. No error when nothing is mounted.

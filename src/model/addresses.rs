@@ -13,10 +13,11 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
-use super::network::{Network, NetworkRole};
 use super::ranges::{first_container_number, last_container_number};
 use super::topology::{Interface, Networks};
+use crate::config::network::NetworkRole;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::topology::Network;
 
 /// What an earlier run recorded of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

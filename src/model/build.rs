@@ -7,13 +7,13 @@ use super::addresses::{self, Identity, Member, Recorded};
 use super::cloud::Cloud;
 use super::facts::{Ability, Answer, CgroupLayout, HostFacts};
 use super::layers;
-use super::network::NetworkRole;
 use super::sizing::Sizing;
 use super::topology::{Container, Data, Networks, Shared};
+use crate::config::network::NetworkRole;
 use crate::config::profile::{ContainerKind, HostDirectory, ServiceProfile};
 use crate::config::release::Release;
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 
 /// What a cloud is made of.
 pub struct Inputs<'a> {

@@ -10,9 +10,9 @@ use crate::config::profile::{ContainerKind, Frontend, FrontendMode, Probe, Servi
 use crate::config::release::Release;
 
 use super::layer::LayerSpec;
-use super::network::NetworkRole;
 use super::sizing::{Sizing, limits};
 use super::topology::{Container, Networks};
+use crate::config::network::NetworkRole;
 
 /// The cloud as it should be.
 #[derive(Clone, Debug, Deserialize, Serialize)]

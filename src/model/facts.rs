@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::network::Range;
-use super::ranges::bridge_prefix;
+use crate::config::network::Range;
+use crate::model::topology::bridge_prefix;
 
 /// One host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

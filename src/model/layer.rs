@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Part of every id. Raised when the way in which layers are built changes what is in them.
 const FORMAT: u32 = 2;
@@ -43,6 +44,23 @@ pub struct LayerFile {
     pub mode: String,
     /// The content.
     pub text: String,
+}
+
+/// A layer that exists.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LayerInfo {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Id of the layer below.
+    pub parent: Option<String>,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// Bytes on disk.
+    pub size_bytes: u64,
+    /// Packages with their versions, as installed.
+    pub packages: BTreeMap<String, String>,
 }
 
 impl LayerSpec {

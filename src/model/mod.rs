@@ -2,14 +2,21 @@
 
 pub mod addresses;
 pub mod build;
+pub mod checks;
 pub mod cloud;
+pub mod command;
 pub mod departed;
+pub mod duration;
 pub mod facts;
+pub mod file;
 pub mod hash;
+pub mod health;
+pub mod host_network;
 pub mod journal;
 pub mod layer;
 pub mod layers;
-pub mod network;
+pub mod paths;
+pub mod publication;
 pub mod ranges;
 pub mod sizing;
 pub mod survey;

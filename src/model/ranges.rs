@@ -4,15 +4,17 @@
 //! free range of its block, always the same one on the same host, with a reason for `cloud.yml`.
 //! A range that the user named is used or refused, never replaced.
 
+use crate::model::topology::bridge_prefix;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
 use super::facts::{HostRoute, NetworkFacts};
-use super::network::{Network, NetworkRole, Range};
 use super::topology::Networks;
+use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::topology::Network;
 
 /// The least metric of guard routes: far above every route that a host's own tools make, so that
 /// the bridge's connected route wins while it is there.
@@ -26,9 +28,6 @@ const VIRTUAL_NUMBER: u32 = 101;
 
 /// Containers' addresses follow after this host number, except on the NAT network.
 const LAST_RESERVED_NUMBER: u32 = 110;
-
-/// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).
-const INTERFACE_NAME_BYTES: usize = 15;
 
 /// What was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,21 +81,6 @@ pub fn bridge_name(cloud: &str, role: NetworkRole) -> String {
         NetworkRole::Provider => "prov",
     };
     format!("{}{suffix}", bridge_prefix(cloud))
-}
-
-/// What all bridges of a cloud begin with, and no other interface: `aio1-`.
-pub fn bridge_prefix(cloud: &str) -> String {
-    // "-" and the longest suffix ("mgmt") take five bytes.
-    let room = INTERFACE_NAME_BYTES - 5;
-    let fits = cloud.len() < room
-        && cloud.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if fits {
-        return format!("{cloud}-");
-    }
-    let start: String = cloud.chars().filter(char::is_ascii_alphanumeric).take(3).collect();
-    let digest = Sha256::digest(cloud);
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{start}{}-", &hash[..room - start.len()])
 }
 
 /// The first host number that a container may get.

@@ -8,7 +8,6 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 
 use super::facts::HostFacts;
-use super::network::NetworkRole;
 use super::ranges;
 use super::sizing::demand::Demand;
 use super::sizing::limits::{self, Count};
@@ -16,6 +15,7 @@ use super::sizing::{self, Alternatives, Chosen, Refusal, Sizing, choose_scenario
 use super::topology::Networks;
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Tls};
 use crate::config::load::Profiles;
+use crate::config::network::NetworkRole;
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
 use crate::config::scenario::Scenario;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lxc::publication::{Access, Directory, Publication};
+use super::publication::{Access, Directory, Publication};
 
 /// The directories of a publication, by their names in the container. Checkouts stand beside them under
 /// the normalized names of their projects, none of which begins so.

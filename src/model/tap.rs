@@ -14,7 +14,12 @@
 //! generously: numbers are not compared and the plan is an estimate, since suites leave out whole
 //! classes of tests, or add a result for one that could not be set up.
 
+use std::time::Duration;
+
 use serde::Serialize;
+
+use super::duration::seconds;
+use crate::error::Error;
 
 /// How a test ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -146,6 +151,27 @@ fn test(passed: bool, rest: &str) -> Test {
         reason: reason.filter(|reason| !reason.is_empty()),
         details: String::new(),
     }
+}
+
+/// What a suite said.
+#[derive(Clone, Debug, Serialize)]
+pub struct Results {
+    /// The suite's name.
+    pub suite: String,
+    /// How many passed.
+    pub passed: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were skipped.
+    pub skipped: usize,
+    /// The whole run.
+    #[serde(serialize_with = "seconds")]
+    pub seconds: Duration,
+    /// Every test, in the order in which they ended.
+    pub tests: Vec<Test>,
+    /// Why the command ends with an error.
+    #[serde(skip)]
+    pub error: Option<Error>,
 }
 
 #[cfg(test)]

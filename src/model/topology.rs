@@ -1,12 +1,17 @@
 //! The cloud as it should be: which containers there are, with which names, addresses, layers and
 //! files. A pure value, made from profiles, the user's files and the host's facts.
 
+use crate::config::network::Range;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::network::{Network, NetworkRole};
+use crate::config::network::NetworkRole;
+
+/// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).
+const INTERFACE_NAME_BYTES: usize = 15;
 
 /// One container as it should be, in words of LXC and the file system alone: what
 /// [`crate::host::Containers`] needs to make it.
@@ -126,6 +131,19 @@ impl Container {
     }
 }
 
+/// One bridge on the host and the range behind it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// What it is for.
+    pub role: NetworkRole,
+    /// The range.
+    pub range: Range,
+    /// The bridge's name on the host, at most 15 bytes.
+    pub bridge: String,
+    /// The host's own address on the bridge.
+    pub host_address: Ipv4Addr,
+}
+
 /// The networks of a cloud and the addresses that belong to no container.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Networks {
@@ -142,6 +160,21 @@ impl Networks {
     pub fn get(&self, role: NetworkRole) -> Option<&Network> {
         self.networks.iter().find(|network| network.role == role)
     }
+}
+
+/// What all bridges of a cloud begin with, and no other interface: `aio1-`.
+pub fn bridge_prefix(cloud: &str) -> String {
+    // "-" and the longest suffix ("mgmt") take five bytes.
+    let room = INTERFACE_NAME_BYTES - 5;
+    let fits = cloud.len() < room
+        && cloud.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if fits {
+        return format!("{cloud}-");
+    }
+    let start: String = cloud.chars().filter(char::is_ascii_alphanumeric).take(3).collect();
+    let digest = Sha256::digest(cloud);
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{start}{}-", &hash[..room - start.len()])
 }
 
 #[cfg(test)]

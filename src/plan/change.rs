@@ -211,8 +211,8 @@ pub fn destroy(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::graph::Graph;
     use crate::plan::build;
-    use crate::plan::graph::Graph;
     use crate::render::builtin_tests::each_scenario;
 
     #[test]

@@ -9,8 +9,8 @@ use crate::config::profile::{Ask, Done, ForgetCommand, Refusal, ServiceProfile};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::Step;
 use crate::error::Result;
-use crate::host::Command;
 use crate::model::cloud::Cloud;
+use crate::model::command::Command;
 use crate::model::departed::{Departed, labels};
 use crate::model::topology::Container;
 use crate::render::Renderer;
@@ -153,8 +153,8 @@ fn forget(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::graph::Graph;
     use crate::plan::build;
-    use crate::plan::graph::Graph;
     use crate::render::builtin_tests::each_scenario;
 
     #[test]

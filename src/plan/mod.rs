@@ -2,7 +2,6 @@
 
 pub mod build;
 pub mod change;
-pub mod graph;
 pub mod leave;
 pub mod rolling;
 pub mod swap;

@@ -9,8 +9,8 @@ use crate::config::profile::{Check as Definition, ServiceProfile, Suite as Suite
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::error::Result;
-use crate::host::Command;
 use crate::model::cloud::Cloud;
+use crate::model::command::Command;
 use crate::model::hash::sha256_hex;
 use crate::model::tap::Tap;
 use crate::model::topology::Container;

@@ -9,8 +9,8 @@ use super::builtin_tests::{
 use crate::config::oslo::Ini;
 use crate::config::profile::Merge;
 use crate::config::scenario::Scenario;
-use crate::host::ContainerFile;
 use crate::model::cloud::{Certified, Cloud, Outside};
+use crate::model::file::ContainerFile;
 
 /// Calls `test` with every rendered file and whether it takes overrides.
 fn each_file(mut test: impl FnMut(&Cloud, &ContainerFile, &str, Merge)) {

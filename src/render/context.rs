@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::config::load::Profiles;
+use crate::config::network::NetworkRole;
 use crate::model::cloud::{Cloud, Inside, Outside};
-use crate::model::network::NetworkRole;
 use crate::model::ranges::pool;
 use crate::model::topology::Container;
 

@@ -12,8 +12,8 @@ use crate::config::oslo::Ini;
 use crate::config::overrides::{OverrideFile, Overrides, Target, file_name};
 use crate::config::profile::{File, Merge, ServiceProfile};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::ContainerFile;
 use crate::model::cloud::Cloud;
+use crate::model::file::ContainerFile;
 use crate::model::topology::Container;
 
 use super::context::Context;

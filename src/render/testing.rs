@@ -6,14 +6,14 @@ use std::net::Ipv4Addr;
 use secrecy::SecretString;
 
 use crate::config::load::Profiles;
+use crate::config::network::NetworkRole;
 use crate::config::scenario::Scenario;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::model::cloud::Cloud;
 use crate::model::facts::NetworkFacts;
-use crate::model::network::{Network, NetworkRole};
 use crate::model::ranges;
 use crate::model::sizing::Sizing;
-use crate::model::topology::{Container, Interface, Networks};
+use crate::model::topology::{Container, Interface, Network, Networks};
 
 const GALERA: &str = r#"
 service: galera

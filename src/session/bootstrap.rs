@@ -13,13 +13,14 @@ use crate::engine::report::Report;
 use crate::engine::step::{Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::departed::{Departed, labels};
+use crate::model::health::Health;
 use crate::model::topology::Container;
 use crate::plan::leave::Question;
 use crate::plan::{build, change, leave, rolling};
 use crate::state::files;
 use crate::steps::cluster::Form;
 use crate::steps::departed;
-use crate::steps::health::{self, Health};
+use crate::steps::health::{self};
 use crate::steps::shared::Shared;
 use crate::ui;
 

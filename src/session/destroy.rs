@@ -11,9 +11,9 @@ use crate::dev::source::clone;
 use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway;
+use crate::model::paths::Paths;
 use crate::plan::change;
 use crate::secrets::tls::store::own_files;
-use crate::state::paths::Paths;
 use crate::steps::shared::Shared;
 use crate::ui;
 

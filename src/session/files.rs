@@ -13,11 +13,11 @@ use crate::config::overrides::Overrides;
 use crate::config::profile::File;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::ContainerFile;
 use crate::model::cloud::Cloud;
+use crate::model::file::ContainerFile;
+use crate::model::paths::Paths;
 use crate::model::topology::Container;
 use crate::render::{ExplainedLine, Reason, Renderer};
-use crate::state::paths::Paths;
 
 /// The files of one cloud's containers.
 pub struct Files {

@@ -12,14 +12,14 @@ use crate::host::http::RealHttp;
 use crate::host::installation::RealInstallation;
 use crate::host::layers::RealLayers;
 use crate::host::network::RealNetwork;
+use crate::host::records::RealRecords;
 use crate::host::settings::RealSettings;
 use crate::host::sql::RealSql;
 use crate::host::subids::IdRanges;
 use crate::host::{Records, Settings};
 use crate::model::cloud::Cloud;
+use crate::model::paths::{Paths, RUN_DIR};
 use crate::secrets::tls::store::authority_file;
-use crate::state::paths::{Paths, RUN_DIR};
-use crate::state::records::RealRecords;
 
 /// What the host will be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

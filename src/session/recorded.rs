@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::addresses::Recorded;
 use crate::model::cloud::Cloud;
+use crate::model::paths::Paths;
 use crate::state::files::write_atomic;
-use crate::state::paths::Paths;
 use crate::state::swaps;
 use crate::state::topology::Topology;
 

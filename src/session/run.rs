@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Session;
+use crate::engine::graph::Graph;
 use crate::engine::interrupt::Interrupt;
 use crate::engine::report::Report;
 use crate::engine::run::{RunOptions, Slots};
 use crate::engine::step::Step;
 use crate::error::Result;
+use crate::model::paths::Paths;
 use crate::model::sizing::Sizing;
-use crate::plan::graph::Graph;
 use crate::state::lock::Lock;
-use crate::state::paths::Paths;
 use crate::ui::logfile::LogFile;
 use crate::ui::{self, Wish};
 

@@ -7,13 +7,13 @@ use secrecy::SecretString;
 use super::tls;
 use crate::error::Result;
 use crate::host::Records as _;
+use crate::host::records::RealRecords;
 use crate::model::cloud::Cloud;
+use crate::model::paths::Paths;
 use crate::secrets::applied::AppliedSecrets;
 use crate::secrets::file::SecretValues;
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
-use crate::state::paths::Paths;
-use crate::state::records::RealRecords;
 
 /// The record of the secrets that the cloud uses.
 const APPLIED_SECRETS: &str = "secrets/applied";

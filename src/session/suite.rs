@@ -17,10 +17,9 @@ use crate::config::load::Profiles;
 use crate::config::profile::Suite;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
-use crate::model::tap::{Tap, Verdict};
+use crate::model::tap::{Results, Tap, Verdict};
 use crate::model::topology::Container;
 use crate::plan;
-use crate::steps::suite::Results;
 
 /// Which tests are to be run.
 #[derive(Clone, Debug, Default)]
@@ -100,12 +99,13 @@ fn find<'a>(
 mod tests {
     use super::*;
     use crate::config::overrides::Overrides;
+    use crate::engine::graph::Graph;
     use crate::engine::interrupt::Interrupt;
     use crate::engine::run::{RunOptions, Slots, run};
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
-    use crate::host::{Containers, Host, Output};
-    use crate::plan::graph::Graph;
+    use crate::host::{Containers, Host};
+    use crate::model::command::Output;
     use crate::render::{Renderer, testing};
 
     const SUITE: &str = "

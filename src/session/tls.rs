@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use crate::config::cloud::{CloudFile, Tls};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::{Cloud, Inside, Outside};
+use crate::model::paths::Paths;
 use crate::secrets::tls::outside::{self, Held, Settled};
 use crate::secrets::tls::{OUTSIDE_PEM, authority, inside, pair, pem_name, store};
-use crate::state::paths::Paths;
 
 /// How the cloud is reached from outside, with what is written for it.
 #[derive(Default)]

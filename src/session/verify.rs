@@ -15,12 +15,12 @@ use crate::engine::event::{Outcome, StepKey};
 use crate::engine::report::{Report, Span, StepReport};
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::checks::{Checked, Verdict, Verified};
 use crate::model::cloud::Cloud;
 use crate::plan;
 use crate::plan::verify::Planned;
 use crate::render::Renderer;
 use crate::secrets::store;
-use crate::steps::check::{Checked, Verdict, Verified};
 
 /// What the profiles say now, and a renderer of the recorded cloud with their templates.
 ///
@@ -144,12 +144,13 @@ mod tests {
     use super::*;
 
     use crate::engine::event::Resource;
+    use crate::engine::graph::Graph;
     use crate::engine::interrupt::Interrupt;
     use crate::engine::run::{RunOptions, Slots, run};
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
-    use crate::host::{Containers, Host, Output};
-    use crate::plan::graph::Graph;
+    use crate::host::{Containers, Host};
+    use crate::model::command::Output;
     use crate::render::testing;
 
     const CHECKS: &str = "

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-use super::paths::Paths;
 use crate::error::{Result, ResultExt};
+use crate::model::paths::Paths;
 
 /// Makes the state directory (others may pass through it to the merged roots) and the private one
 /// below it, which nobody but root may enter.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::files;
-use super::paths::Paths;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::paths::Paths;
 
 /// How often a waiting process tries.
 const RETRY: Duration = Duration::from_millis(100);

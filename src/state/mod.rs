@@ -2,7 +2,5 @@
 
 pub mod files;
 pub mod lock;
-pub mod paths;
-pub mod records;
 pub mod swaps;
 pub mod topology;

@@ -7,7 +7,7 @@ use crate::error::{Result, ResultExt};
 use crate::model::swap::Swap;
 
 use super::files::{remove, write_atomic};
-use super::paths::Paths;
+use crate::model::paths::Paths;
 
 fn file(paths: &Paths, container: &str, unit: &str) -> PathBuf {
     paths.swaps_dir().join(container).join(format!("{unit}.json"))

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::topology::Container;
 
 use super::files::write_atomic;
-use super::paths::Paths;
+use crate::model::paths::Paths;
 
 /// The containers of one cloud.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 //! A server is named by its container, so no table maps one to the other. Changes at run time need
 //! no reload: a reload ends everybody's long-lived sessions.
 
+use crate::model::health::ServerState;
 use std::time::{Duration, Instant};
 
 use crate::config::profile::Drain;
@@ -41,21 +42,6 @@ pub struct Balancer {
     backends: Vec<Backend>,
     /// Number of members by kind.
     members: std::collections::BTreeMap<String, usize>,
-}
-
-/// A server as HAProxy sees it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct ServerState {
-    /// The frontend's name.
-    pub frontend: String,
-    /// The container's full name.
-    pub server: String,
-    /// `UP`, `DOWN`, `MAINT`, `DRAIN`, with details: `UP 1/2`.
-    pub status: String,
-    /// Sessions now.
-    pub sessions: u64,
-    /// Whether it is a backup.
-    pub backup: bool,
 }
 
 impl Balancer {

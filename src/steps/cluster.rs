@@ -22,7 +22,8 @@ use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::engine::wait::until_well;
 use crate::error::{Error, Result};
-use crate::host::{Command, ContainerState, Request};
+use crate::host::{ContainerState, Request};
+use crate::model::command::Command;
 use crate::model::topology::Container;
 
 /// How often the size of a forming cluster is looked at.

@@ -13,7 +13,8 @@ use super::swap::SwappedFiles;
 use super::unfinished;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
-use crate::host::{ContainerFile, ContainerState, Stop};
+use crate::host::{ContainerState, Stop};
+use crate::model::file::ContainerFile;
 use crate::model::topology::Container;
 
 /// How long a container's init may take to shut down, in seconds.

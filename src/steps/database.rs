@@ -11,7 +11,7 @@ use super::shared::{Shared, run_script};
 use crate::config::profile::Database as Definition;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
-use crate::host::Command;
+use crate::model::command::Command;
 use crate::model::topology::Container;
 
 /// The engine's own account, and whatever else the profile grants before any service.

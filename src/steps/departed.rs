@@ -9,8 +9,9 @@ use super::shared::{Shared, run_script};
 use crate::config::profile::Ask;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
-use crate::host::{Command, Records};
+use crate::host::Records;
 use crate::model::cloud::Cloud;
+use crate::model::command::Command;
 use crate::model::departed::{Departed, labels};
 
 const RECORD: &str = "departed";

@@ -12,7 +12,8 @@ use super::probe::wait_healthy;
 use super::shared::{Shared, run_script};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
-use crate::host::{Command, ContainerState};
+use crate::host::ContainerState;
+use crate::model::command::Command;
 use crate::model::topology::Container;
 
 /// How far a member whose data was dropped has come.

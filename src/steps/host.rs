@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
-use crate::host::HostNetworkSpec;
+use crate::model::host_network::HostNetworkSpec;
 
 /// Raises kernel limits that many containers need.
 pub struct KernelSettings {

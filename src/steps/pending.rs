@@ -71,7 +71,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::ContainerFile;
+    use crate::model::file::ContainerFile;
 
     fn changed(apply: Option<&str>) -> DesiredFile {
         DesiredFile {

@@ -7,7 +7,8 @@ use crate::config::profile::Probe;
 use crate::engine::step::StepContext;
 use crate::engine::wait::until_well;
 use crate::error::Result;
-use crate::host::{Command, Request};
+use crate::host::Request;
+use crate::model::command::Command;
 use crate::model::topology::Container;
 
 /// How long one probe may take: a member that needs longer is not healthy.

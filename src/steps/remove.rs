@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
-use crate::host::{ContainerState, HostNetworkSpec, Stop};
+use crate::host::{ContainerState, Stop};
 use crate::lxc::descent;
+use crate::model::host_network::HostNetworkSpec;
 use crate::model::topology::Container;
 
 /// Kills and forgets a container, with its root and data.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::balancer::ServerState;
 use super::identity::Session;
 use super::shared::Shared;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::Request;
+use crate::model::health::ServerState;
 use crate::model::topology::Container;
 
 /// Every member of a service is seen as up by the load balancer, in every frontend.

@@ -10,7 +10,7 @@ use super::shared::{Shared, run_script};
 use crate::config::profile::Done;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
-use crate::host::Command;
+use crate::model::command::Command;
 use crate::model::hash::sha256_hex;
 use crate::model::topology::Container;
 
@@ -147,7 +147,8 @@ mod tests {
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;
     use crate::host::fake::sql::FakeSql;
-    use crate::host::{Containers, Host, Output};
+    use crate::host::{Containers, Host};
+    use crate::model::command::Output;
     use crate::model::topology::tests::container;
     use crate::render::testing;
 

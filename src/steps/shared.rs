@@ -10,8 +10,9 @@ use super::balancer::Balancer;
 use crate::config::profile::SqlServer as SqlServerDefinition;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result, ResultExt};
-use crate::host::{Command, SqlServer};
+use crate::host::SqlServer;
 use crate::model::cloud::Cloud;
+use crate::model::command::Command;
 use crate::model::topology::Container;
 
 /// How often a step is tried that uses the cloud as its users do: see `Action::attempts`.

@@ -4,14 +4,13 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::check::ASKED;
-use crate::engine::event::seconds;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
-use crate::host::{Command, Listen, Stream};
+use crate::host::{Listen, Stream};
+use crate::model::command::Command;
 use crate::model::tap::{Tap, Test, Told, Verdict};
 
 /// How long a suite that is told to end may take to clean up.
@@ -105,25 +104,4 @@ impl Action for Suite {
     async fn verify(&self, _: &StepContext) -> Result<Observation> {
         Ok(Observation::Right)
     }
-}
-
-/// What a suite said.
-#[derive(Clone, Debug, Serialize)]
-pub struct Results {
-    /// The suite's name.
-    pub suite: String,
-    /// How many passed.
-    pub passed: usize,
-    /// How many failed.
-    pub failed: usize,
-    /// How many were skipped.
-    pub skipped: usize,
-    /// The whole run.
-    #[serde(serialize_with = "seconds")]
-    pub seconds: Duration,
-    /// Every test, in the order in which they ended.
-    pub tests: Vec<Test>,
-    /// Why the command ends with an error.
-    #[serde(skip)]
-    pub error: Option<Error>,
 }

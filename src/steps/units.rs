@@ -15,7 +15,8 @@ use crate::config::profile::{PATIENCE_SECS, Probe, Unit};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::engine::wait::until_well;
 use crate::error::{Error, Result};
-use crate::host::{Command, ContainerState};
+use crate::host::ContainerState;
+use crate::model::command::Command;
 use crate::model::topology::Container;
 
 /// Between two attempts to start units.
@@ -250,7 +251,8 @@ mod tests {
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;
-    use crate::host::{Containers, Host, Output};
+    use crate::host::{Containers, Host};
+    use crate::model::command::Output;
     use crate::model::topology::tests::container;
     use crate::render::testing;
 

@@ -3,7 +3,7 @@
 use console::style;
 
 use super::table::Table;
-use crate::steps::health::{CloudHealth, ContainerHealth, Health};
+use crate::model::health::{CloudHealth, ContainerHealth, Health};
 
 /// The word for a health, coloured.
 fn health(health: Health) -> String {

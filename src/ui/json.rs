@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::out;
-use crate::engine::event::{Event, seconds};
+use crate::engine::event::Event;
 use crate::engine::listen::Listener;
+use crate::model::duration::seconds;
 
 /// The listener.
 #[derive(Debug)]

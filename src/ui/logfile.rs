@@ -15,8 +15,8 @@ use super::harmless::harmless;
 use crate::engine::event::{Event, Outcome};
 use crate::engine::listen::Listener;
 use crate::error::{Result, ResultExt};
+use crate::model::paths::Paths;
 use crate::state::files;
-use crate::state::paths::Paths;
 
 /// How many logs are kept.
 const KEPT: usize = 20;

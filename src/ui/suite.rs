@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use console::style;
 
 use super::format;
-use crate::model::tap::Verdict;
-use crate::steps::suite::Results;
+use crate::model::tap::{Results, Verdict};
 
 /// As text.
 pub fn render(results: &Results) -> String {

@@ -6,7 +6,7 @@ use console::style;
 
 use super::format;
 use super::table::Table;
-use crate::steps::check::{Verdict, Verified};
+use crate::model::checks::{Verdict, Verified};
 
 fn word(verdict: Verdict) -> String {
     match verdict {
@@ -61,7 +61,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::steps::check::Checked;
+    use crate::model::checks::Checked;
 
     #[test]
     fn a_table_then_what_failed_then_the_numbers() {

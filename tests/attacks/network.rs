@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use aio::model::network::NetworkRole;
+use aio::config::network::NetworkRole;
 use aio::model::ranges::bridge_name;
 
 use crate::support::cloud::Cloud;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aio::error::ErrorKind;
-use aio::host::{Command, ContainerFile, Containers, Listen};
+use aio::host::{Containers, Listen};
+use aio::model::command::Command;
+use aio::model::file::ContainerFile;
 use aio::state::topology::Topology;
 use tokio_util::sync::CancellationToken;
 

@@ -7,21 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use aio::config::load::Profiles;
+use aio::config::network::NetworkRole;
 use aio::error::Result;
 use aio::host::containers::{HostFeatures, RealContainers, limits};
 use aio::host::layers::RealLayers;
 use aio::host::layers::sources::fingerprint;
 use aio::host::settings::RealSettings;
 use aio::host::subids::IdRanges;
-use aio::host::{
-    BuildProgress, Command, ContainerState, Containers, Layers, Output, Records, Settings, Stop,
-};
+use aio::host::{BuildProgress, ContainerState, Containers, Layers, Records, Settings, Stop};
 use aio::model::addresses;
+use aio::model::command::{Command, Output};
 use aio::model::layer::LayerSpec;
-use aio::model::network::NetworkRole;
+use aio::model::paths::{Paths, RUN_DIR};
 use aio::model::sizing;
 use aio::model::topology::{Container, Data, Interface};
-use aio::state::paths::{Paths, RUN_DIR};
 
 // Each set of tests that has a bench has a place of its own on the host.
 use crate::place::{BRIDGE, CLOUD, NETWORK, STATE};

@@ -69,8 +69,8 @@ fn what_changes_is_noticed_and_changed() {
     });
 }
 
-fn kept() -> aio::host::ContainerFile {
-    aio::host::ContainerFile {
+fn kept() -> aio::model::file::ContainerFile {
+    aio::model::file::ContainerFile {
         path: "/etc/kept".to_owned(),
         owner: "root:root".to_owned(),
         mode: 0o644,

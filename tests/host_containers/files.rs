@@ -3,7 +3,8 @@
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use aio::host::{ContainerFile, Containers};
+use aio::host::Containers;
+use aio::model::file::ContainerFile;
 
 use crate::bench::{bench, run};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use aio::host::{Containers, Stop};
-use aio::lxc::publication::{Access, Directory, Publication};
+use aio::model::publication::{Access, Directory, Publication};
 
 use crate::bench::{bench, run};
 

@@ -11,7 +11,7 @@ use aio::error::Result;
 use aio::host::layers::RealLayers;
 use aio::host::{BuildProgress, Layers};
 use aio::model::layer::{LayerFile, LayerSpec};
-use aio::state::paths::Paths;
+use aio::model::paths::Paths;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 

@@ -15,16 +15,17 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Instant;
 
+use aio::config::network::NetworkRole;
 use aio::host::facts::{self, Depth};
 use aio::host::network::RealNetwork;
+use aio::host::records::RealRecords;
 use aio::host::settings::RealSettings;
 use aio::host::subids;
-use aio::host::{Exposed, HostNetwork, HostNetworkSpec, Port, Settings};
+use aio::host::{HostNetwork, Settings};
 use aio::model::facts::{Ability, HostAddress, NetworkFacts, Presence};
-use aio::model::network::NetworkRole;
+use aio::model::host_network::{Exposed, HostNetworkSpec, Port};
+use aio::model::paths::{Paths, RUN_DIR};
 use aio::model::ranges;
-use aio::state::paths::{Paths, RUN_DIR};
-use aio::state::records::RealRecords;
 use world::{
     Machine, Server, assert_unchanged, connect_here, in_own_namespace, play_role, serve_here, sh,
     snapshot,

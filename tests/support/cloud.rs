@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use aio::state::paths::Paths;
+use aio::model::paths::Paths;
 use serde_json::Value;
 
 use super::process::{self, Finished, shell};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::network::NetworkRole;
 use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe};
-use crate::model::network::NetworkRole;
 
 use super::FileCheck;
 

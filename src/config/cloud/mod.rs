@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::model::network::{NetworkRole, Range};
 
 use self::document::{Document, Scalar};
 use self::values::Written;

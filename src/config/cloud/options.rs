@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
+use crate::config::network::{NetworkRole, Range};
 use crate::config::variables;
 use crate::config::yaml::scalar;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::network::{NetworkRole, Range};
 
 use super::{CloudFile, Expose, Key, Patience, Tls};
 

@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::network::{NetworkRole, Range};
 use crate::config::yaml::scalar;
-use crate::model::network::{NetworkRole, Range};
 
 /// What the file says.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -14,9 +14,10 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::{Heard, Listen, Output, Stream};
+use crate::host::{Heard, Listen, Stream};
 use crate::lxc::protocol::{Reply, Request, encode};
 use crate::lxc::syscall::in_own_session;
+use crate::model::command::Output;
 
 /// After the command has ended, a daemon that it left may hold the pipes open for ever.
 const DRAIN: Duration = Duration::from_millis(300);

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::HostFeatures;
-use crate::lxc::publication::{IN_CONTAINER, Place, UNITS};
+use crate::lxc::publication::{Place, UNITS};
 use crate::lxc::root::Root;
+use crate::model::publication::IN_CONTAINER;
 use crate::model::topology::{Container, Interface};
 
 /// Directory of LXC's own configuration files.

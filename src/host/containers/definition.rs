@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use super::{Inner, config, lookup};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::ContainerState;
-use crate::lxc::LXC_PATH;
 use crate::lxc::descent;
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::{DataDirectory, Preparation};
 use crate::lxc::publication::Place;
 use crate::lxc::root::{self, Bind, Root};
+use crate::model::paths::LXC_PATH;
+use crate::model::paths::Paths;
 use crate::model::topology::Container;
 use crate::state::files::{prepare, write_atomic};
-use crate::state::paths::Paths;
 
 /// With what a container was made. Hooks read `root` and `place` of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

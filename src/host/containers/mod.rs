@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::subids::IdRanges;
-use super::{Command, ContainerFile, ContainerState, Containers, Listen, Output, Stop};
+use super::{ContainerState, Containers, Listen, Stop};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc;
 use crate::lxc::bounded;
@@ -31,10 +31,13 @@ use crate::lxc::container::{State, States};
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::Preparation;
 use crate::lxc::protocol::Request;
-use crate::lxc::publication::{Place, Publication};
+use crate::lxc::publication::Place;
+use crate::model::command::{Command, Output};
+use crate::model::file::ContainerFile;
+use crate::model::paths::Paths;
+use crate::model::publication::Publication;
 use crate::model::topology::Container;
 use crate::state::files::{remove, write_atomic};
-use crate::state::paths::Paths;
 
 /// What of the host decides how containers are defined, and how long they are waited for.
 #[derive(Clone, Debug)]

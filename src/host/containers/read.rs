@@ -11,11 +11,12 @@ use rustix::fs::OFlags;
 
 use super::{Inner, lookup};
 use crate::error::{Result, ResultExt};
-use crate::host::{ContainerFile, ContainerState};
+use crate::host::ContainerState;
 use crate::lxc::accounts::Accounts;
 use crate::lxc::bounded;
 use crate::lxc::root::Root;
 use crate::lxc::rooted;
+use crate::model::file::ContainerFile;
 
 /// How files of one container are opened.
 enum View {

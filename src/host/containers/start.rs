@@ -9,7 +9,7 @@ use crate::host::{ContainerState, Containers, Stop};
 use crate::lxc::bounded;
 use crate::lxc::protocol::Request;
 use crate::lxc::root;
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 
 /// liblxc's own part: mounts, namespaces, links.
 const START: Duration = Duration::from_secs(60);
@@ -113,7 +113,7 @@ async fn unmounted(containers: &RealContainers, name: &str) -> Result<()> {
 
 /// Whether a process that liblxc left for the container is there, by the title it gives itself.
 fn monitor_lives(name: &str) -> bool {
-    let title = format!("[lxc monitor] {} {name}", crate::lxc::LXC_PATH);
+    let title = format!("[lxc monitor] {} {name}", crate::model::paths::LXC_PATH);
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
     processes.flatten().any(|process| {
         std::fs::read(process.path().join("cmdline")).is_ok_and(|cmdline| {

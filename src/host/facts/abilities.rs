@@ -10,10 +10,10 @@ use std::path::Path;
 use super::drivers::Drivers;
 use crate::host::network::{pins, rules};
 use crate::host::tool::run;
-use crate::host::{Exposed, HostNetworkSpec, Port};
 use crate::model::facts::{
     Ability, Answer, CgroupLayout, KernelFacts, NetworkFacts, Presence, StorageFacts,
 };
+use crate::model::host_network::{Exposed, HostNetworkSpec, Port};
 use crate::model::ranges;
 
 /// All abilities. `thorough`: also with processes; `root`: where that helps, by trying.

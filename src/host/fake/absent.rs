@@ -10,14 +10,16 @@ use async_trait::async_trait;
 use crate::error::{Error, Result};
 use crate::host::subids::IdRanges;
 use crate::host::{
-    BuildProgress, Command, ContainerFile, ContainerState, Containers, Diagnostics, Host,
-    HostNetwork, HostNetworkSpec, Http, Installation, LayerInfo, Layers, Output, Records, Request,
-    Response, Settings, Sql, SqlServer, Stop,
+    BuildProgress, ContainerState, Containers, Diagnostics, Host, HostNetwork, Http, Installation,
+    Layers, Records, Request, Response, Settings, Sql, SqlServer, Stop,
 };
-use crate::lxc::publication::Publication;
+use crate::model::command::{Command, Output};
 use crate::model::facts::HostFacts;
+use crate::model::file::ContainerFile;
+use crate::model::host_network::HostNetworkSpec;
 use crate::model::journal::Entry;
-use crate::model::layer::LayerSpec;
+use crate::model::layer::{LayerInfo, LayerSpec};
+use crate::model::publication::Publication;
 use crate::model::topology::Container;
 
 /// A host whose every part answers with an error.

@@ -12,8 +12,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Command, ContainerFile, ContainerState, Containers, Output, Stop};
-use crate::lxc::publication::Publication;
+use crate::host::{ContainerState, Containers, Stop};
+use crate::model::command::{Command, Output};
+use crate::model::file::ContainerFile;
+use crate::model::publication::Publication;
 use crate::model::topology::Container;
 
 /// Where links enable units.

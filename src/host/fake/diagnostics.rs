@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
-use crate::host::{Diagnostics, Output};
+use crate::host::Diagnostics;
+use crate::model::command::Output;
 use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{BuildProgress, LayerInfo, Layers};
-use crate::model::layer::LayerSpec;
+use crate::host::{BuildProgress, Layers};
+use crate::model::layer::{LayerInfo, LayerSpec};
 
 /// Layers that end with the test. A build takes no time; it fails as often as it was told to.
 #[derive(Debug, Default)]

@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
-use crate::host::{HostNetwork, HostNetworkSpec};
+use crate::host::HostNetwork;
+use crate::model::host_network::HostNetworkSpec;
 
 /// A network that ends with the test.
 #[derive(Debug, Default)]

@@ -26,11 +26,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::model::layer::LayerSpec;
+use crate::model::layer::{LayerInfo, LayerSpec};
+use crate::model::paths::Paths;
 use crate::state::files;
-use crate::state::paths::Paths;
 
-use super::{BuildProgress, LayerInfo, Layers};
+use super::{BuildProgress, Layers};
 use index::Archive;
 use install::Installation;
 use packages::Preparations;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Result, ResultExt};
-use crate::state::paths::Paths;
+use crate::model::paths::Paths;
 
 /// The part of a container's record that matters here.
 #[derive(Deserialize)]

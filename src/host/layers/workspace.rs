@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::LayerInfo;
 use crate::lxc::descent;
+use crate::model::layer::LayerInfo;
 
 /// Directories of work begin so; their makers hold a lock on them.
 pub const BUILD: &str = ".build-";

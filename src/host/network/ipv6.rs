@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, ResultExt};
-use crate::model::network::Network;
+use crate::model::topology::Network;
 
 /// What the kernel knows of each interface; nothing on a host without IPv6.
 const SETTINGS: &str = "/proc/sys/net/ipv6/conf";

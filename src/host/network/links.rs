@@ -5,11 +5,12 @@ use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 
-use super::super::HostNetworkSpec;
+use crate::config::network::Range;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::addresses::bridge_mac;
-use crate::model::network::{Network, Range};
+use crate::model::host_network::HostNetworkSpec;
 use crate::model::ranges::guard_metric;
+use crate::model::topology::Network;
 
 /// Input of one `ip -json -details -batch -` that prints all that [`Observed::parse`] needs.
 pub const SHOW: &str = "address show\nroute show table main type unreachable\n";

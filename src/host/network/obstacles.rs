@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::super::tool::run;
 use super::openings::Opening;
+use crate::config::network::NetworkRole;
 use crate::model::facts::ForwardChain;
-use crate::model::network::{Network, NetworkRole};
-use crate::model::ranges::bridge_prefix;
+use crate::model::topology::{Network, bridge_prefix};
 
 /// Reads the chains of other tools that decide about forwarded packets. Needs root; without it, or
 /// without nft, nothing is known.

@@ -18,8 +18,7 @@
 use super::super::tool::run;
 use crate::error::Result;
 use crate::model::facts::ForwardChain;
-use crate::model::network::Network;
-use crate::model::ranges::bridge_prefix;
+use crate::model::topology::{Network, bridge_prefix};
 
 /// Whose chain it is, and by which program it is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

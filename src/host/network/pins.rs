@@ -15,9 +15,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::super::{HostNetworkSpec, Port};
 use super::rules::{quoted, set, table_name};
 use crate::model::addresses::bridge_mac;
+use crate::model::host_network::{HostNetworkSpec, Port};
 
 /// Input for `nft -f -` that makes the table anew, or removes it where nobody is to be held.
 pub fn ruleset(spec: &HostNetworkSpec) -> String {

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use super::super::{Exposed, HostNetworkSpec};
-use crate::model::network::{Network, NetworkRole};
+use crate::config::network::NetworkRole;
+use crate::model::host_network::{Exposed, HostNetworkSpec};
 use crate::model::ranges;
+use crate::model::topology::Network;
 
 /// The table's name: `aio_aio1`.
 pub fn table_name(cloud: &str) -> String {

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
+use crate::config::network::NetworkRole;
 use crate::config::profile::{EVERYONE, Ports, Protocol};
 use crate::model::cloud::Cloud;
-use crate::model::network::NetworkRole;
 use crate::model::topology::Container;
 
 /// Who may come to a port.

@@ -7,7 +7,7 @@ use super::{Builder, catalog_key, container_key, form_key, ready_key, setup_key}
 use crate::config::profile::{Done, ServiceProfile, SetupCommand, SetupPhase};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::error::Result;
-use crate::host::Command;
+use crate::model::command::Command;
 use crate::model::topology::Container;
 use crate::render::Renderer;
 use crate::steps::catalog::Catalog;

@@ -16,8 +16,8 @@ use crate::dev::source::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::gateway::forward;
 use crate::gateway::inside::wire::{Destination, Job, Request};
+use crate::model::paths::Paths;
 use crate::model::topology::Container;
-use crate::state::paths::Paths;
 use crate::ui;
 use crate::ui::repeats::Repeats;
 

@@ -12,11 +12,12 @@ use time::macros::format_description;
 use super::{Ground, host};
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
-use crate::host::{Command, ContainerState};
+use crate::host::ContainerState;
+use crate::model::command::Command;
 use crate::model::journal::Entry;
+use crate::model::paths::Paths;
 use crate::model::topology::Container;
 use crate::session::files::{Files, ListedFile};
-use crate::state::paths::Paths;
 use crate::ui::harmless::{below_first, harmless, one_line};
 
 /// How much of a log is kept, from its end.

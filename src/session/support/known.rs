@@ -7,11 +7,11 @@ use secrecy::ExposeSecret as _;
 
 use super::records::files_below;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::paths::Paths;
 use crate::render::derived;
 use crate::secrets::mask::{Known, values_of_settings};
 use crate::secrets::store;
 use crate::secrets::tls::store::key_files;
-use crate::state::paths::Paths;
 
 /// All of it. `expected`: there is, or was, a cloud that has secrets.
 ///

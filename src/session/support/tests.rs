@@ -8,15 +8,17 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 use crate::config::load::Profiles;
+use crate::host::Containers;
 use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::diagnostics::FakeDiagnostics;
-use crate::host::{ContainerFile, Containers, Output};
+use crate::model::command::Output;
+use crate::model::file::ContainerFile;
 use crate::model::journal::Entry;
+use crate::model::paths::Paths;
 use crate::render::testing::builtin_cloud;
 use crate::secrets::mask::tests::forms;
 use crate::secrets::store;
-use crate::state::paths::Paths;
 use crate::ui::Wish;
 
 /// A password with everything in it that needs to be escaped somewhere.

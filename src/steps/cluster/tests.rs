@@ -7,7 +7,9 @@ use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::records::FakeRecords;
 use crate::host::fake::sql::FakeSql;
-use crate::host::{ContainerFile, Containers, Host, Output};
+use crate::host::{Containers, Host};
+use crate::model::command::Output;
+use crate::model::file::ContainerFile;
 use crate::render::testing;
 
 const CLUSTER: &str = "

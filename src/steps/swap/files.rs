@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::step::StepContext;
 use crate::error::{Result, ResultExt};
-use crate::host::ContainerFile;
+use crate::model::file::ContainerFile;
 use crate::model::hash::sha256_hex;
 
 /// Files of one container's swapped units: path to SHA-256, by unit. An empty hash is that of a file

@@ -22,10 +22,10 @@ use tokio::sync::Mutex;
 use super::shared::Shared;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
-use crate::host::ContainerFile;
+use crate::model::file::ContainerFile;
+use crate::model::paths::Paths;
 use crate::model::swap::Swap;
 use crate::model::topology::Container;
-use crate::state::paths::Paths;
 use crate::state::swaps;
 
 pub use files::SwappedFiles;

@@ -9,7 +9,8 @@ use super::Work;
 use crate::config::profile::PATIENCE_SECS;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
-use crate::host::{Command, ContainerState, Host};
+use crate::host::{ContainerState, Host};
+use crate::model::command::Command;
 use crate::model::swap::Swap;
 use crate::steps::probe::unhealthy;
 

@@ -6,7 +6,7 @@ use crate::dev::python::inspect::{COMMAND, Unmet};
 use crate::dev::python::{Inspect, Inspection, Request};
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
-use crate::host::Command;
+use crate::model::command::Command;
 
 /// Python in one container.
 pub(super) struct ContainerPython<'a> {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::model::network::NetworkRole;
+use crate::config::network::NetworkRole;
 
 fn container() -> Container {
     Container {

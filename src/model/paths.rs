@@ -35,6 +35,12 @@ use std::path::{Path, PathBuf};
 /// kernel settings and notes about the firewall.
 pub const RUN_DIR: &str = "/run/aio";
 
+/// Where LXC and its stock tools keep definitions.
+pub const LXC_PATH: &str = "/var/lib/lxc";
+
+/// What the mount point of a merged root is called, in a directory of the container's own.
+pub const ROOT_NAME: &str = "root";
+
 /// The cloud that is meant when none is named.
 pub const FIRST_CLOUD: &str = "aio1";
 
@@ -189,9 +195,9 @@ impl Paths {
         self.cloud_dir().join("lock")
     }
 
-    /// The merged root of one container: see [`crate::lxc::root::NAME`].
+    /// The merged root of one container: see [`ROOT_NAME`].
     pub fn root_dir(&self, container: &str) -> PathBuf {
-        self.state_dir.join("roots").join(container).join(crate::lxc::root::NAME)
+        self.state_dir.join("roots").join(container).join(ROOT_NAME)
     }
 
     /// Where directories of the host are made to appear in a running container.
@@ -238,6 +244,6 @@ impl Paths {
 
     /// LXC's own directory of one container: stock tools find it there.
     pub fn lxc_dir(container: &str) -> PathBuf {
-        Path::new("/var/lib/lxc").join(container)
+        Path::new(LXC_PATH).join(container)
     }
 }

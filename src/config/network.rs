@@ -124,16 +124,3 @@ impl NetworkRole {
         }
     }
 }
-
-/// One bridge on the host and the range behind it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Network {
-    /// What it is for.
-    pub role: NetworkRole,
-    /// The range.
-    pub range: Range,
-    /// The bridge's name on the host, at most 15 bytes.
-    pub bridge: String,
-    /// The host's own address on the bridge.
-    pub host_address: Ipv4Addr,
-}

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::files;
+use super::Records;
 use crate::error::{Error, Result, ResultExt};
-use crate::host::Records;
+use crate::state::files;
 
 /// Records under a directory.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct RealRecords {
 }
 
 impl RealRecords {
-    /// Those of [`super::paths::Paths::records_dir`], which need not be there yet.
+    /// Those of [`crate::model::paths::Paths::records_dir`], which need not be there yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
     }

@@ -1,0 +1,180 @@
+//! How well a cloud is: what `aio status` and `aio ls` show.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+use time::Date;
+
+/// How well something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// All that was promised.
+    Healthy,
+    /// It serves, but something that should be there is not.
+    Degraded,
+    /// It does not serve.
+    Down,
+}
+
+impl Health {
+    /// The word in tables and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// One container as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContainerHealth {
+    /// Full name.
+    pub name: String,
+    /// `heat_engine`.
+    pub kind: String,
+    /// `heat`.
+    pub service: String,
+    /// 1, 2, …
+    pub member: u32,
+    /// `running`, `stopped`, `absent`.
+    pub state: &'static str,
+    /// How well it is.
+    pub health: Health,
+    /// Why it is not healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How many of its processes the kernel killed since its start, because they reached its memory
+    /// limit.
+    pub memory_kills: u64,
+    /// That limit, in MiB.
+    pub memory_limit_mib: u64,
+    /// Whether its root is an ordinary user on the host.
+    pub unprivileged: bool,
+    /// Addresses by network role.
+    pub addresses: BTreeMap<&'static str, Ipv4Addr>,
+    /// Each unit with whether it runs.
+    pub units: BTreeMap<String, bool>,
+}
+
+/// One cluster as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClusterHealth {
+    /// Members that see one another; `None` when they cannot be asked.
+    pub size: Option<usize>,
+    /// Members that there should be.
+    pub expected: usize,
+}
+
+/// A server as HAProxy sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerState {
+    /// The frontend's name.
+    pub frontend: String,
+    /// The container's full name.
+    pub server: String,
+    /// `UP`, `DOWN`, `MAINT`, `DRAIN`, with details: `UP 1/2`.
+    pub status: String,
+    /// Sessions now.
+    pub sessions: u64,
+    /// Whether it is a backup.
+    pub backup: bool,
+}
+
+/// The whole cloud as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct CloudHealth {
+    /// The cloud's name.
+    pub cloud: String,
+    /// How well it is.
+    pub state: Health,
+    /// Every container.
+    pub containers: Vec<ContainerHealth>,
+    /// Clusters by container kind.
+    pub clusters: BTreeMap<String, ClusterHealth>,
+    /// Servers as the load balancer sees them.
+    pub backends: Vec<ServerState>,
+    /// Where it is reached from outside, if at all: the address with the scheme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
+    /// The day on which the first of its certificates ends, if it has any: `2027-12-31`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
+    pub certificates_end: Option<Date>,
+    /// Secrets that were edited and that the cloud does not use yet.
+    pub unapplied_secrets: BTreeSet<String>,
+}
+
+fn shown<S: serde::Serializer>(
+    date: &Option<Date>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&date.map(|date| date.to_string()).unwrap_or_default())
+}
+
+/// Down when a kind has no healthy member, degraded when anything is not healthy.
+pub fn overall(
+    containers: &[ContainerHealth],
+    clusters: &BTreeMap<String, ClusterHealth>,
+) -> Health {
+    let mut best: BTreeMap<&str, Health> = BTreeMap::new();
+    for container in containers {
+        let known = best.entry(&container.kind).or_insert(Health::Down);
+        *known = (*known).min(container.health);
+    }
+    let whole =
+        clusters.values().all(|cluster| cluster.size.is_none_or(|size| size == cluster.expected));
+    if best.values().any(|health| *health == Health::Down) {
+        Health::Down
+    } else if whole && containers.iter().all(|it| it.health == Health::Healthy) {
+        Health::Healthy
+    } else {
+        Health::Degraded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(kind: &str, health: Health) -> ContainerHealth {
+        ContainerHealth {
+            name: kind.to_owned(),
+            kind: kind.to_owned(),
+            service: kind.to_owned(),
+            member: 1,
+            state: "running",
+            health,
+            reason: None,
+            memory_kills: 0,
+            memory_limit_mib: 64,
+            unprivileged: true,
+            addresses: BTreeMap::new(),
+            units: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn one_member_of_two_down_is_degraded_and_all_members_down_is_down() {
+        let none = BTreeMap::new();
+        let pair = [member("a", Health::Healthy), member("a", Health::Down)];
+        assert_eq!(overall(&pair, &none), Health::Degraded);
+        let gone = [member("a", Health::Healthy), member("b", Health::Down)];
+        assert_eq!(overall(&gone, &none), Health::Down);
+        assert_eq!(overall(&[member("a", Health::Healthy)], &none), Health::Healthy);
+    }
+
+    #[test]
+    fn a_cluster_that_lacks_a_member_is_degraded() {
+        let state = |size| {
+            let clusters = BTreeMap::from([("a".to_owned(), ClusterHealth { size, expected: 3 })]);
+            overall(&[member("a", Health::Healthy)], &clusters)
+        };
+        assert_eq!(state(Some(2)), Health::Degraded);
+        assert_eq!(state(Some(3)), Health::Healthy);
+        // It could not be asked, which is no ailment of its own.
+        assert_eq!(state(None), Health::Healthy);
+    }
+}
