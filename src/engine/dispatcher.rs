@@ -24,9 +24,10 @@ use super::durations::Durations;
 use super::event::{Event, Outcome, Phase, Resource, StepKey};
 use super::journal::Journal;
 use super::report::Span;
-use super::run::RunOptions;
-use super::step::{Observation, Step, StepContext, act};
+use super::step::{Observation, Step, StepContext};
+use crate::engine::act::act;
 use crate::engine::graph::Graph;
+use crate::engine::options::RunOptions;
 use crate::error::{Error, Result};
 use crate::host::Host;
 

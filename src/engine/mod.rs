@@ -3,6 +3,7 @@
 //! [`run::run`] is the loop. It owns what the user is told (events to [`listen::Listener`]s, a
 //! [`report::Report`] at the end); tasks own nothing but their step.
 
+mod act;
 mod children;
 mod dispatcher;
 pub mod durations;
@@ -12,6 +13,7 @@ pub mod interrupt;
 pub mod journal;
 mod judge;
 pub mod listen;
+pub mod options;
 pub mod report;
 pub mod run;
 pub mod step;

@@ -3,9 +3,7 @@
 //! Requests are answered here, at once and in order, since the library remembers only for the last
 //! one whether an answer is wanted; what they ask for is done by the channel's own task.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use russh::server::{
@@ -14,80 +12,15 @@ use russh::server::{
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty};
 use tokio::sync::{Semaphore, watch};
 
-use super::inside::wire::{Destination, Job, Request};
+use super::client::{Client, Shared};
+use super::inside::wire::Destination;
 use super::keys::{Key, Keys};
-use super::server::Shared;
-use super::terminal::Terminal;
 use super::{forward, names, session};
 use crate::error::Result;
-use crate::model::paths::Paths;
-use crate::model::topology::Container;
 use crate::state::topology::Topology;
 
 /// Channels of one connection at once.
 const MAX_CHANNELS: usize = 64;
-
-/// Somebody who has come in, and the container they came for.
-pub struct Client {
-    shared: Arc<Shared>,
-    container: Container,
-    label: String,
-    peer: SocketAddr,
-    channels: Arc<Semaphore>,
-}
-
-impl Client {
-    /// Writes a line of this connection to the log.
-    pub fn log(&self, text: &str) {
-        self.shared.log.line(&format!("{}: {text}", self.label));
-    }
-
-    /// Where input goes that does not fit into memory.
-    pub fn spool_dir(&self) -> PathBuf {
-        self.shared.spool_dir()
-    }
-
-    /// A request for this client's container. What the client sets wins over what the container has.
-    pub fn request(
-        &self,
-        job: Job,
-        given: BTreeMap<String, String>,
-        terminal: Option<Terminal>,
-    ) -> Request {
-        let (peer, listen) = (self.peer, self.shared.listen);
-        let ends = format!("{} {}", peer.ip(), peer.port());
-        let mut environment = self.container.environment.clone();
-        environment.insert("SSH_CLIENT".to_owned(), format!("{ends} {}", listen.port()));
-        let connection = format!("{ends} {} {}", listen.ip(), listen.port());
-        environment.insert("SSH_CONNECTION".to_owned(), connection);
-        environment.extend(given);
-        Request {
-            container: self.container.name.clone(),
-            log: Paths::lxc_dir(&self.container.name).join("lxc.log"),
-            environment,
-            job,
-            terminal,
-            open_files: self.shared.open_files,
-        }
-    }
-
-    /// Where the container's own daemons listen, the likeliest first.
-    fn own_addresses(&self) -> Vec<Ipv4Addr> {
-        let management = self.container.management_address();
-        let all = self.container.interfaces.iter().flat_map(|interface| &interface.addresses);
-        let mut own: Vec<Ipv4Addr> =
-            management.into_iter().chain(all.map(|(address, _)| *address)).collect();
-        own.dedup();
-        own
-    }
-
-    fn destination(&self, host: &str, port: u32) -> Option<Destination> {
-        let names = [&self.container.name, &self.container.hostname, &self.container.kind];
-        let host = if names.into_iter().any(|name| name == host) { "localhost" } else { host };
-        let port = u16::try_from(port).ok()?;
-        Some(Destination::Port { host: host.to_owned(), port, own: self.own_addresses() })
-    }
-}
 
 /// The library's view of a connection.
 pub struct Connection {

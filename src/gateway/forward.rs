@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::connection::Client;
+use super::client::Client;
 use super::input::Input;
 use super::inside::wire::{Destination, Job, Request};
 use super::process::Process;

@@ -11,6 +11,7 @@
 //! The gateway never holds the cloud's lock and changes nothing of the cloud: it reads which
 //! containers there are when somebody comes in.
 
+pub mod client;
 pub mod connection;
 pub mod daemon;
 pub mod forward;

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::client::Shared;
 use super::connection::Connection;
 use super::log::Log;
 use super::socket::Prompt;
@@ -38,27 +39,6 @@ const KEEPALIVE: (Duration, usize) = (Duration::from_secs(30), 3);
 const REJECTION: Duration = Duration::from_millis(100);
 /// How long connections may take to close when the gateway stops.
 const FAREWELL: Duration = Duration::from_secs(4);
-
-/// What all connections share.
-pub struct Shared {
-    /// The cloud's directories.
-    pub paths: Paths,
-    /// Who may come in.
-    pub keys: keys::Source,
-    /// The log of sessions.
-    pub log: Log,
-    /// Where the server listens.
-    pub listen: SocketAddr,
-    /// The limit of open files that commands get, if it was raised for the gateway.
-    pub open_files: Option<u64>,
-}
-
-impl Shared {
-    /// Where input goes that does not fit into memory.
-    pub fn spool_dir(&self) -> PathBuf {
-        self.paths.gateway_dir().join("spool")
-    }
-}
 
 /// A server that listens.
 pub struct Server {

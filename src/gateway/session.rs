@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Client;
+use super::client::Client;
 use super::input::Input;
 use super::inside::NOT_STARTED;
 use super::inside::wire::{Job, Request};

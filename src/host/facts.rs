@@ -56,11 +56,11 @@ pub async fn read(state_dir: &Path, depth: Depth) -> HostFacts {
         read_as_root: root,
         cores: std::thread::available_parallelism()
             .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
-        memory: parse::memory(&text("/proc/meminfo")),
+        memory: parse::memory(&limits::text("/proc/meminfo")),
         storage,
         kernel,
         limits: limits::read(root, thorough),
-        distribution: parse::distribution(&text("/etc/os-release")),
+        distribution: parse::distribution(&limits::text("/etc/os-release")),
         abilities,
         liblxc: liblxc.ok().and_then(|said| parse::version(&said)),
         programs: programs(),
@@ -68,11 +68,6 @@ pub async fn read(state_dir: &Path, depth: Depth) -> HostFacts {
         clock: online::clock(online.index_date),
         package_index: online.index,
     }
-}
-
-/// A file of the kernel; empty when it is not there.
-fn text(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
 }
 
 fn kernel() -> KernelFacts {
@@ -85,10 +80,10 @@ fn kernel() -> KernelFacts {
     KernelFacts {
         release: system.release().to_string_lossy().into_owned(),
         machine: system.machine().to_string_lossy().into_owned(),
-        cgroup: parse::cgroup_layout(&text("/proc/self/mountinfo")),
+        cgroup: parse::cgroup_layout(&limits::text("/proc/self/mountinfo")),
         // What systemd's own `sd_booted` asks.
         systemd: Path::new("/run/systemd/system").is_dir(),
-        apparmor: text("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
+        apparmor: limits::text("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
         settings: settings.collect(),
     }
 }
@@ -119,7 +114,7 @@ fn storage(state_dir: &Path) -> StorageFacts {
     let there = state_dir.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new("/"));
     let real = fs::canonicalize(there).unwrap_or_else(|_| there.to_owned());
     let (filesystem, read_only) =
-        parse::filesystem_of(&text("/proc/self/mountinfo"), &real.to_string_lossy());
+        parse::filesystem_of(&limits::text("/proc/self/mountinfo"), &real.to_string_lossy());
     let found = rustix::fs::statvfs(&real).ok();
     StorageFacts {
         path: state_dir.display().to_string(),
@@ -147,8 +142,8 @@ async fn network(state_dir: &Path, firewalls: bool) -> NetworkFacts {
         run(doing, "ip", &["-json", "-4", "route", "show", "table", "all"], ""),
         async { if firewalls { obstacles::read().await } else { Vec::new() } },
     );
-    let mut listening = parse::listeners(&text("/proc/net/tcp"));
-    listening.extend(parse::listeners(&text("/proc/net/tcp6")));
+    let mut listening = parse::listeners(&limits::text("/proc/net/tcp"));
+    listening.extend(parse::listeners(&limits::text("/proc/net/tcp6")));
     listening.sort_by_key(|listener| (listener.port, listener.address));
     listening.dedup();
     NetworkFacts {
@@ -170,7 +165,7 @@ fn resolvers() -> Vec<IpAddr> {
         "/run/systemd/resolve/resolv.conf",
         "/run/NetworkManager/no-stub-resolv.conf",
     ];
-    let mut all = files.iter().map(|file| parse::resolvers(&text(file)));
+    let mut all = files.iter().map(|file| parse::resolvers(&limits::text(file)));
     all.find(|found| !found.is_empty()).unwrap_or_default()
 }
 

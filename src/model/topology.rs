@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::network::NetworkRole;
+use crate::error::{Error, Result};
 
 /// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).
 const INTERFACE_NAME_BYTES: usize = 15;
@@ -128,6 +129,16 @@ impl Container {
     /// The address that its daemons bind: management, or NAT for a container without it.
     pub fn management_address(&self) -> Option<Ipv4Addr> {
         self.address(NetworkRole::Management).or_else(|| self.address(NetworkRole::Nat))
+    }
+
+    /// The same, where it must have one.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn daemon_address(&self) -> Result<Ipv4Addr> {
+        self.management_address().ok_or_else(|| {
+            Error::failed(format!("find the address of `{}`", self.name)).because("it has none")
+        })
     }
 }
 

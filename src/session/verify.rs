@@ -146,7 +146,8 @@ mod tests {
     use crate::engine::event::Resource;
     use crate::engine::graph::Graph;
     use crate::engine::interrupt::Interrupt;
-    use crate::engine::run::{RunOptions, Slots, run};
+    use crate::engine::options::{RunOptions, Slots};
+    use crate::engine::run::run;
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::{Containers, Host};

@@ -165,7 +165,7 @@ impl Balancer {
         member: &Container,
         standby: bool,
     ) -> Result<()> {
-        let address = super::shared::address(member)?;
+        let address = member.daemon_address()?;
         self.take_out(context, member).await?;
         for Backend { frontend, port, options, .. } in self.backends_of(member) {
             let server = format!("{frontend}/{}", member.name);

@@ -13,10 +13,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
-use super::container::DesiredFile;
 use super::pending::Pending;
 use super::probe::unhealthy;
-use super::shared::{Shared, address, json, run_script};
+use super::shared::{Shared, json, run_script};
 use super::units::{last_words, start_units};
 use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
 use crate::engine::step::{Action, Observation, StepContext};
@@ -25,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::host::{ContainerState, Request};
 use crate::model::command::Command;
 use crate::model::topology::Container;
+use crate::steps::pending::DesiredFile;
 
 /// How often the size of a forming cluster is looked at.
 const POLL: Duration = Duration::from_millis(200);
@@ -403,7 +403,7 @@ pub async fn size(
             let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
             let request = Request {
                 method: "GET".to_owned(),
-                url: format!("http://{}:{port}{path}", address(member)?),
+                url: format!("http://{}:{port}{path}", member.daemon_address()?),
                 headers: vec![("Authorization".to_owned(), format!("Basic {encoded}"))],
                 timeout: Some(Duration::from_secs(5)),
                 ..Request::default()

@@ -1,5 +1,6 @@
 //! Steps on one container: definition, files, start, stop, and throwing it away.
 
+use crate::steps::pending::DesiredFile;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,33 +51,6 @@ impl Action for Define {
         }
         context.host.containers.define(&self.container).await?;
         SwappedFiles::load(context, name).await?.renewed(context).await
-    }
-}
-
-/// A rendered file and what its change means.
-#[derive(Clone, Debug)]
-pub struct DesiredFile {
-    /// Path, owner, mode and content.
-    pub file: ContainerFile,
-    /// Units to restart when it changes.
-    pub restarts: Vec<String>,
-    /// What to run instead of a restart.
-    pub apply: Option<String>,
-    /// Whether its content follows that of the image's file.
-    pub extends_image: bool,
-}
-
-impl DesiredFile {
-    /// With what the container's image has of it.
-    async fn whole(&self, context: &StepContext, container: &str) -> Result<Cow<'_, Self>> {
-        if !self.extends_image {
-            return Ok(Cow::Borrowed(self));
-        }
-        let mut whole = self.clone();
-        let mut content = context.host.containers.image_file(container, &self.file.path).await?;
-        content.append(&mut whole.file.content);
-        whole.file.content = content;
-        Ok(Cow::Owned(whole))
     }
 }
 

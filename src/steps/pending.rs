@@ -3,11 +3,44 @@
 //! Kept as a record from before the first file is written until the last unit is restarted, so that
 //! a run killed in between cannot leave a daemon with its old configuration.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use super::container::DesiredFile;
 use crate::engine::step::StepContext;
 use crate::error::{Result, ResultExt};
+use crate::model::file::ContainerFile;
+
+/// A rendered file and what its change means.
+#[derive(Clone, Debug)]
+pub struct DesiredFile {
+    /// Path, owner, mode and content.
+    pub file: ContainerFile,
+    /// Units to restart when it changes.
+    pub restarts: Vec<String>,
+    /// What to run instead of a restart.
+    pub apply: Option<String>,
+    /// Whether its content follows that of the image's file.
+    pub extends_image: bool,
+}
+
+impl DesiredFile {
+    /// With what the container's image has of it.
+    pub(super) async fn whole(
+        &self,
+        context: &StepContext,
+        container: &str,
+    ) -> Result<Cow<'_, Self>> {
+        if !self.extends_image {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut whole = self.clone();
+        let mut content = context.host.containers.image_file(container, &self.file.path).await?;
+        content.append(&mut whole.file.content);
+        whole.file.content = content;
+        Ok(Cow::Owned(whole))
+    }
+}
 
 /// The record of one container.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::shared::{Shared, address};
+use super::shared::Shared;
 use crate::config::profile::Probe;
 use crate::engine::step::StepContext;
 use crate::engine::wait::until_well;
@@ -37,7 +37,7 @@ async fn ask(
     member: &Container,
     probe: &Probe,
 ) -> Result<Option<String>> {
-    let address = address(member)?;
+    let address = member.daemon_address()?;
     match probe {
         Probe::Http { port, path, status } => {
             let request = Request {

@@ -61,7 +61,7 @@ impl Shared {
     pub fn sql_account(&self, member: &Container) -> Result<SqlServer> {
         let definition = self.sql_definition()?;
         Ok(SqlServer {
-            address: address(member)?,
+            address: member.daemon_address()?,
             port: definition.port,
             user: definition.user.clone(),
             password: self.secret(&definition.secret)?.clone(),
@@ -125,13 +125,6 @@ impl Shared {
     pub fn password(&self, name: &str) -> Result<&str> {
         Ok(self.secret(name)?.expose_secret())
     }
-}
-
-/// A container's management address.
-pub fn address(container: &Container) -> Result<std::net::Ipv4Addr> {
-    container.management_address().ok_or_else(|| {
-        Error::failed(format!("find the address of `{}`", container.name)).because("it has none")
-    })
 }
 
 /// Runs a shell script in a container; a failure carries what it printed.

@@ -3,10 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use git2::Repository;
-
 use super::git::{Git, Watch};
-use super::ini::Ini;
 use super::look::Question;
 use super::reader::Ground;
 use crate::error::{Error, ErrorKind, Result};
@@ -122,15 +119,6 @@ fn no_such_change(doing: &str, remote: &str, clone: &Ground, git: &Git) -> Error
              of that of `{remote}`."
         )),
     }
-}
-
-/// Where the project says, in its `.gitreview`, that it is reviewed.
-pub(super) fn review_address(repository: &Repository) -> Option<String> {
-    let head = repository.head().ok()?.peel_to_tree().ok()?;
-    let entry = head.get_name(".gitreview")?.to_object(repository).ok()?;
-    let ini = Ini::parse(&String::from_utf8_lossy(entry.as_blob()?.content())).ok()?;
-    let project = ini.get("gerrit", "project")?.trim_end_matches(".git");
-    Some(format!("https://{}/{project}", ini.get("gerrit", "host")?))
 }
 
 #[cfg(test)]

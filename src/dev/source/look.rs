@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::checkout::{Checkout, IgnoreTest};
+use super::ini::Ini;
 use super::project::Project;
 use super::tree::{Kind, LONGEST_FILE, Tree};
 use super::unsaved::{self, unsaved_work};
-use super::{change, open, reference};
+use super::{open, reference};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 /// How deep directories of Python files are.
@@ -137,7 +138,7 @@ fn answer_of_repository(
         Question::LeadsTo { from, to } => serde_json::to_value(
             repository.graph_descendant_of(Oid::from_str(from)?, Oid::from_str(to)?)?,
         )?,
-        Question::ReviewAddress => serde_json::to_value(change::review_address(repository))?,
+        Question::ReviewAddress => serde_json::to_value(review_address(repository))?,
         _ => return Err("this is no question about a repository".into()),
     })
 }
@@ -230,6 +231,15 @@ impl Texts {
             LONGEST_FILE >> 20
         ))
     }
+}
+
+/// Where the project says, in its `.gitreview`, that it is reviewed.
+fn review_address(repository: &Repository) -> Option<String> {
+    let head = repository.head().ok()?.peel_to_tree().ok()?;
+    let entry = head.get_name(".gitreview")?.to_object(repository).ok()?;
+    let ini = Ini::parse(&String::from_utf8_lossy(entry.as_blob()?.content())).ok()?;
+    let project = ini.get("gerrit", "project")?.trim_end_matches(".git");
+    Some(format!("https://{}/{project}", ini.get("gerrit", "host")?))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! keeps them, `pyproject.toml` before `setup.cfg` (in the ways of pbr and of setuptools) before the
 //! `PKG-INFO` of a source archive.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::dev::requirement::Conditional;
 use crate::error::{Error, ErrorKind, Result};
 
 mod check;
+mod declared;
 mod dist_info;
 mod packages;
 mod pkg_info;
@@ -22,10 +23,8 @@ mod requirements;
 mod setup_cfg;
 mod version;
 
+pub use declared::{EntryPoints, normalize};
 pub use dist_info::INSTALLER;
-
-/// Entry points by group, then by name: `console_scripts`, `heat.clients`, …
-pub type EntryPoints = IndexMap<String, IndexMap<String, String>>;
 
 /// A Python project.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -46,19 +45,6 @@ pub struct Project {
     pub requires_python: Option<String>,
     /// What it registers for others to find, console scripts included.
     pub entry_points: EntryPoints,
-}
-
-/// What one file declares; what it is silent about may stand in another.
-#[derive(Debug, Default)]
-struct Declared {
-    name: Option<String>,
-    version: Option<String>,
-    requires_python: Option<String>,
-    requirements: Option<Vec<Conditional>>,
-    extras: IndexMap<String, Vec<Conditional>>,
-    entry_points: EntryPoints,
-    packages: Vec<String>,
-    package_roots: Vec<String>,
 }
 
 impl Project {
@@ -99,55 +85,12 @@ impl Project {
         };
         project.checked()
     }
-
-    /// The directory of metadata that an installation would have beside the packages, as files with
-    /// their relative paths. Python takes the first distribution of a name on its path, so that
-    /// this one shadows a packaged one entirely.
-    pub fn dist_info(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        dist_info::files(self)
-    }
-}
-
-impl Declared {
-    /// Takes from `other` what this one lacks.
-    fn complete(&mut self, other: Self) {
-        self.requires_python = self.requires_python.take().or(other.requires_python);
-        self.requirements = self.requirements.take().or(other.requirements);
-        for (extra, requirements) in other.extras {
-            self.extras.entry(extra).or_insert(requirements);
-        }
-        for (group, entries) in other.entry_points {
-            let group = self.entry_points.entry(group).or_default();
-            for (name, target) in entries {
-                group.entry(name).or_insert(target);
-            }
-        }
-        if self.packages.is_empty() {
-            self.packages = other.packages;
-        }
-        if self.package_roots.is_empty() {
-            self.package_roots = other.package_roots;
-        }
-    }
-}
-
-/// A distribution's name as indexes compare it: lower case, with one `-` for each run of `-_.`.
-pub fn normalize(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let parts = lower.split(['-', '_', '.']).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("-")
 }
 
 fn no_project(root: &Path) -> Error {
     Error::new(ErrorKind::Usage, format!("read the Python project in {}", root.display()))
         .because("no pyproject.toml, setup.cfg or PKG-INFO there names one")
         .hint("Give the root of the project's work tree.")
-}
-
-/// An error about what a file of the project says.
-fn malformed(tree: &Tree, file: &str, reason: impl std::fmt::Display) -> Error {
-    let file = tree.root().join(file);
-    Error::new(ErrorKind::Usage, format!("read {}", file.display())).because(reason)
 }
 
 #[cfg(test)]

@@ -1,3 +1,6 @@
+use crate::engine::event::Resource;
+use crate::engine::interrupt::Interrupt;
+use crate::engine::options::Slots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The SFTP server of one channel. It runs as the container's root inside the container, so every
 //! path, link and owner is the container's, and there is nothing to confine.
 
+mod answer;
 mod attributes;
 mod extensions;
 mod handles;
@@ -13,21 +14,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use russh_sftp::protocol::{
-    Attrs, Data, File, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
+    Attrs, Data, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
 };
 use russh_sftp::server::{Handler, StatusReply};
 use rustix::fs::{CWD, RenameFlags};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
+use answer::{Answer, done, one_name, real_path, told};
 use handles::Handles;
 
 /// No client asks for more at once.
 const MAX_READ_BYTES: u32 = 256 << 10;
 /// How many names go into one answer.
 const NAMES_AT_ONCE: usize = 128;
-
-type Answer<T> = Result<T, StatusReply>;
 
 /// Serves on the standard streams until the client has finished. The exit status.
 pub fn serve(home: &str) -> i32 {
@@ -73,47 +73,6 @@ struct Server {
     home: PathBuf,
     handles: Handles,
     _ended: oneshot::Sender<()>,
-}
-
-fn failure(error: &io::Error) -> StatusReply {
-    let code = match error.kind() {
-        io::ErrorKind::NotFound => StatusCode::NoSuchFile,
-        io::ErrorKind::PermissionDenied => StatusCode::PermissionDenied,
-        io::ErrorKind::UnexpectedEof => StatusCode::Eof,
-        io::ErrorKind::Unsupported => StatusCode::OpUnsupported,
-        _ => StatusCode::Failure,
-    };
-    code.with_message(error.to_string())
-}
-
-/// Turns the result of a call into an answer.
-fn told<T>(result: impl FnOnce() -> io::Result<T>) -> Answer<T> {
-    result().map_err(|error| failure(&error))
-}
-
-fn done(id: u32, result: impl FnOnce() -> io::Result<()>) -> Answer<Status> {
-    told(result).map(|()| Status {
-        id,
-        status_code: StatusCode::Ok,
-        error_message: "Ok".to_owned(),
-        language_tag: "en".to_owned(),
-    })
-}
-
-fn one_name(id: u32, path: &Path) -> Name {
-    Name { id, files: vec![File::dummy(path.to_string_lossy())] }
-}
-
-/// An absolute path without links; the last component may be missing.
-fn real_path(path: &Path) -> io::Result<PathBuf> {
-    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    match (fs::canonicalize(path), path.parent(), path.file_name()) {
-        (Err(error), Some(parent), Some(name)) if missing(&error) => {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            Ok(fs::canonicalize(parent)?.join(name))
-        }
-        (result, ..) => result,
-    }
 }
 
 impl Handler for Server {
@@ -255,7 +214,7 @@ impl Handler for Server {
     }
 
     async fn extended(&mut self, id: u32, request: String, data: Vec<u8>) -> Answer<Packet> {
-        extensions::serve(self, id, &request, &data)
+        extensions::serve(&self.handles, &self.home, id, &request, &data)
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::text;
 use crate::host::subids;
 use crate::model::facts::LimitFact;
 use crate::model::sizing::limits::{GROUP_TASKS, ID_RANGES, LIMITS, PROCESSES};
@@ -27,6 +26,11 @@ pub fn read(root: bool, thorough: bool) -> BTreeMap<String, LimitFact> {
         }
     };
     LIMITS.iter().filter_map(|limit| Some((limit.name.to_owned(), read(limit.name)?))).collect()
+}
+
+/// A file of the kernel; empty when it is not there.
+pub(super) fn text(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 fn number(path: &str) -> Option<u64> {

@@ -10,8 +10,9 @@ use crate::engine::event::{Phase, Resource, StepKey};
 use crate::error::Result;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
-use crate::steps::container::{Define, DesiredFile, Files, Start};
+use crate::steps::container::{Define, Files, Start};
 use crate::steps::dropped::{Forget, Grow};
+use crate::steps::pending::DesiredFile;
 use crate::steps::units::Units;
 
 impl Builder<'_> {

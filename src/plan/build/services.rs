@@ -14,7 +14,7 @@ use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::Setup;
-use crate::steps::shared::{ATTEMPTS, address};
+use crate::steps::shared::ATTEMPTS;
 
 /// A set-up command as it runs in a container, secrets in its environment.
 pub fn setup_command(
@@ -77,7 +77,7 @@ impl Builder<'_> {
             let mut hosts = BTreeSet::new();
             for kind in balancer_kinds.iter().chain(&definition.direct_from) {
                 for member in cloud.members(kind) {
-                    hosts.insert(address(member)?.to_string());
+                    hosts.insert(member.daemon_address()?.to_string());
                 }
             }
             databases.push((definition.clone(), hosts));

@@ -1,11 +1,9 @@
 //! What must be masked: the values of `user_secrets.yml`, what templates make of them, and values of
 //! the user's other files whose names say that they are secrets.
 
-use std::path::PathBuf;
-
 use secrecy::ExposeSecret as _;
 
-use super::records::files_below;
+use super::files::settings;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::paths::Paths;
 use crate::render::derived;
@@ -44,11 +42,4 @@ pub fn known(paths: &Paths, expected: bool) -> Result<Vec<Known>> {
         }));
     }
     Ok(known)
-}
-
-/// The user's files in which every line may set something.
-pub fn settings(paths: &Paths) -> Vec<PathBuf> {
-    let mut settings = vec![paths.cloud_file(), paths.variables_file()];
-    settings.extend(files_below(&paths.overrides_dir()));
-    settings
 }

@@ -8,6 +8,7 @@
 //! secrets cannot be known, parts that could hold one are left out.
 
 mod containers;
+mod files;
 mod findings;
 mod host;
 mod known;
@@ -23,20 +24,20 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use super::files::Files;
 use super::open;
 use super::recorded;
 use super::run::Options;
 use crate::dev::source::user::User;
 use crate::engine::graph::Graph;
 use crate::engine::interrupt::Interrupt;
-use crate::engine::run::{RunOptions, Slots};
+use crate::engine::options::{RunOptions, Slots};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::Host;
 use crate::host::archive::Archive;
 use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
 use crate::model::topology::Container;
+use crate::session::files::Files;
 use crate::state::topology::Topology;
 use crate::ui;
 use findings::Findings;

@@ -1,9 +1,9 @@
 //! The configuration directory, and what `aio` wrote down.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Ground;
-use super::known::settings;
+use super::files::{files_below, settings};
 use crate::engine::step::StepContext;
 use crate::error::Result;
 use crate::secrets::store;
@@ -13,38 +13,6 @@ const LIMIT_BYTES: u64 = 16 << 20;
 
 /// How much of each log.
 const LOG_LIMIT_BYTES: u64 = 4 << 20;
-
-/// How deep directories of the user's are followed: a link may lead back.
-const DEPTH: usize = 8;
-
-/// Files below a directory, sorted, without those that editors leave.
-pub fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    walk(directory, DEPTH, &mut found);
-    found.sort();
-    found
-}
-
-fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let is_left_over =
-            [".bak", ".orig", ".swp", ".tmp", "~"].iter().any(|it| name.ends_with(it));
-        if name.starts_with('.') || is_left_over {
-            continue;
-        }
-        if path.is_dir() {
-            if depth > 1 {
-                walk(&path, depth - 1, found);
-            }
-        } else {
-            found.push(path);
-        }
-    }
-}
 
 /// Where a file of `directory` stands in the archive.
 fn name(top: &str, directory: &Path, path: &Path) -> String {

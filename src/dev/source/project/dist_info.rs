@@ -8,18 +8,24 @@ use super::Project;
 /// What the directory names as its maker.
 pub const INSTALLER: &str = "aio";
 
-/// The files; no `RECORD`, for nothing was installed that could be removed by it.
-pub(super) fn files(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
-    let name = project.normalized_name.replace('-', "_");
-    let directory = PathBuf::from(format!("{name}-{}.dist-info", project.version));
-    let mut files = vec![
-        (directory.join("METADATA"), metadata(project).into_bytes()),
-        (directory.join("INSTALLER"), format!("{INSTALLER}\n").into_bytes()),
-    ];
-    if !project.entry_points.is_empty() {
-        files.push((directory.join("entry_points.txt"), entry_points(project).into_bytes()));
+impl Project {
+    /// The directory of metadata that an installation would have beside the packages, as files with
+    /// their relative paths. Python takes the first distribution of a name on its path, so that
+    /// this one shadows a packaged one entirely.
+    ///
+    /// No `RECORD`, for nothing was installed that could be removed by it.
+    pub fn dist_info(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let name = self.normalized_name.replace('-', "_");
+        let directory = PathBuf::from(format!("{name}-{}.dist-info", self.version));
+        let mut files = vec![
+            (directory.join("METADATA"), metadata(self).into_bytes()),
+            (directory.join("INSTALLER"), format!("{INSTALLER}\n").into_bytes()),
+        ];
+        if !self.entry_points.is_empty() {
+            files.push((directory.join("entry_points.txt"), entry_points(self).into_bytes()));
+        }
+        files
     }
-    files
 }
 
 fn metadata(project: &Project) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Declared, normalize};
+use super::declared::{Declared, normalize};
 use crate::dev::source::tree::{Kind, Tree};
 use crate::error::{Error, ErrorKind, Result};
 

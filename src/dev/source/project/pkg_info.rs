@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Declared, malformed};
+use super::declared::{Declared, malformed};
 use crate::dev::requirement::{Conditional, not_taken};
 use crate::dev::source::tree::Tree;
 use crate::error::Result;

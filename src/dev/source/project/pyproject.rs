@@ -5,7 +5,8 @@ use std::path::Path;
 use indexmap::IndexMap;
 use toml::{Table, Value};
 
-use super::{Declared, EntryPoints, malformed, requirements};
+use super::declared::{Declared, EntryPoints, malformed};
+use super::requirements;
 use crate::dev::requirement::Conditional;
 use crate::dev::source::tree::Tree;
 use crate::error::Result;

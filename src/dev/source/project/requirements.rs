@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::malformed;
+use super::declared::malformed;
 use crate::dev::requirement::{Conditional, not_taken};
 use crate::dev::source::tree::Tree;
 use crate::error::Result;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::{Declared, EntryPoints, malformed, requirements};
+use super::declared::{Declared, EntryPoints, malformed};
+use super::requirements;
 use crate::dev::requirement::Conditional;
 use crate::dev::source::ini::{Ini, value_lines};
 use crate::dev::source::tree::Tree;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use russh_sftp::protocol::{ExtendedReply, FileAttributes, Packet, StatusCode};
 
-use super::{Answer, Server, attributes, done, one_name, real_path, told};
+use super::answer::{Answer, done, one_name, real_path, told};
+use super::attributes;
+use super::handles::Handles;
 
 const RENAME: &str = "posix-rename@openssh.com";
 const HARD_LINK: &str = "hardlink@openssh.com";
@@ -24,7 +26,13 @@ pub fn offered() -> impl Iterator<Item = (String, String)> {
         .map(|(name, version)| (name.to_owned(), version.to_owned()))
 }
 
-pub fn serve(server: &Server, id: u32, request: &str, data: &[u8]) -> Answer<Packet> {
+pub fn serve(
+    handles: &Handles,
+    home: &Path,
+    id: u32,
+    request: &str,
+    data: &[u8],
+) -> Answer<Packet> {
     let mut data = Fields(data);
     match request {
         RENAME => {
@@ -37,14 +45,14 @@ pub fn serve(server: &Server, id: u32, request: &str, data: &[u8]) -> Answer<Pac
         }
         SYNC => {
             let handle = data.text()?;
-            done(id, || server.handles.file(&handle)?.sync_all()).map(Packet::Status)
+            done(id, || handles.file(&handle)?.sync_all()).map(Packet::Status)
         }
         LINK_ATTRIBUTES => {
             let (path, wanted) = (data.text()?, data.attributes()?);
             done(id, || attributes::set_link(Path::new(&path), &wanted)).map(Packet::Status)
         }
         EXPAND => {
-            let path = expanded(&data.text()?, &server.home);
+            let path = expanded(&data.text()?, home);
             told(|| Ok(one_name(id, &real_path(&path)?))).map(Packet::Name)
         }
         FILE_SYSTEM => {
