@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::global::{Choices, Global};
-use super::{block_on, options};
+use crate::cli::start::{block_on, options};
 use crate::error::Result;
 use crate::session::bootstrap::{self, Wanted};
 use crate::session::run::Options;

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Global};
 use crate::error::Result;
 use crate::ui;
 
@@ -25,9 +23,9 @@ pub struct Args {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn run(_: &Global, args: Args) -> Result<ExitCode> {
+pub fn run(mut command: clap::Command, args: Args) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "aio", &mut script);
+    clap_complete::generate(args.shell, &mut command, "aio", &mut script);
     ui::out::data(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

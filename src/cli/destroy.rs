@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::global::Global;
-use super::{block_on, options};
+use crate::cli::start::{block_on, options};
 use crate::error::Result;
 use crate::session::destroy::{self, Keep};
 

@@ -7,17 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ArgGroup;
 
 use super::global::Global;
-use super::{block_on, options};
+use crate::cli::start::{block_on, options};
 use crate::dev::source::change::Change;
 use crate::error::Result;
-use crate::session::dev;
 use crate::session::dev::asked::{Asked, Debug, Mode};
 use crate::session::dev::list::{Listed, ListedCheckout};
-use crate::session::require_root;
+use crate::session::{dev, require_root};
 use crate::steps::swap::Observed;
-use crate::ui;
-use crate::ui::format;
 use crate::ui::table::Table;
+use crate::ui::{self, format};
 
 /// Arguments of `aio dev`.
 #[derive(clap::Args, Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Global;
+use crate::cli::global::Global;
 use crate::config::examples;
 use crate::config::load::Profiles;
 use crate::error::{Result, ResultExt};

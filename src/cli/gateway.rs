@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::block_on;
 use super::global::Global;
+use crate::cli::start::block_on;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::keys::Source;
 use crate::gateway::server::Server;

@@ -3,9 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
-
-use super::{Cli, Global};
 use crate::error::{Result, ResultExt};
 
 /// Arguments of `aio man`.
@@ -20,9 +17,9 @@ pub struct Args {
 ///
 /// # Errors
 /// When the directory cannot be written.
-pub fn run(_: &Global, args: Args) -> Result<ExitCode> {
+pub fn run(command: clap::Command, args: Args) -> Result<ExitCode> {
     let doing = || format!("write manual pages into {}", args.directory.display());
     std::fs::create_dir_all(&args.directory).doing(doing)?;
-    clap_mangen::generate_to(Cli::command(), &args.directory).doing(doing)?;
+    clap_mangen::generate_to(command, &args.directory).doing(doing)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::block_on;
 use super::global::{Choices, Global};
+use crate::cli::start::block_on;
 use crate::config::cloud::CloudFile;
 use crate::config::load::Profiles;
 use crate::error::{ErrorKind, Result};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use time::{Date, Duration, OffsetDateTime};
 
 use super::global::Global;
-use super::{block_on, options};
+use crate::cli::start::{block_on, options};
 use crate::error::Result;
 use crate::host::facts::shortage;
 use crate::model::health::CloudHealth;

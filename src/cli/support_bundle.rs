@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::global::Global;
-use super::{block_on, options};
+use crate::cli::start::{block_on, options};
 use crate::error::Result;
 use crate::session::support::{self, Asked};
 use crate::ui;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
+use super::options::Options;
 use super::server::{Server, log_file};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 

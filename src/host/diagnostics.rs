@@ -10,8 +10,9 @@ use async_trait::async_trait;
 
 use super::facts::{self, Depth};
 use super::journal::{self, Query};
-use super::{Diagnostics, tool};
+use super::tool;
 use crate::error::{Error, Result, ResultExt};
+use crate::host::Diagnostics;
 use crate::model::command::Output;
 use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;

@@ -11,8 +11,8 @@ use rustls::crypto::ring;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
-use super::{Http, Request, Response};
 use crate::error::{Error, Result, ResultExt};
+use crate::host::{Http, Request, Response};
 use crate::lxc::bounded;
 
 /// For requests that say nothing else.

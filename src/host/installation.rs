@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{Installation, tool};
+use super::tool;
 use crate::error::{Result, ResultExt};
+use crate::host::Installation;
 use crate::model::paths::Paths;
 
 /// Where systemd keeps the administrator's units.

@@ -18,15 +18,15 @@ pub mod rules;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use links::{Correction, Observed};
+use openings::Opening;
 use sha2::{Digest, Sha256};
 
-use super::HostNetwork;
 use super::shared::SharedSettings;
 use super::tool::run;
 use crate::error::{Result, ResultExt};
+use crate::host::HostNetwork;
 use crate::model::host_network::HostNetworkSpec;
-use links::{Correction, Observed};
-use openings::Opening;
 
 /// The real network of this host.
 pub struct RealNetwork {

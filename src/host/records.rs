@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::Records;
 use crate::error::{Error, Result, ResultExt};
+use crate::host::Records;
 use crate::state::files;
 
 /// Records under a directory.

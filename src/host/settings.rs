@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::shared::SharedSettings;
 use super::subids::{self, IdRange, IdRanges, LockedFile};
-use super::{Records, Settings};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{Records, Settings};
 
 /// The record of the cloud's ranges.
 const RECORD: &str = "host/id_range";

@@ -9,8 +9,8 @@ use mysql_async::{Conn, OptsBuilder, Row, SslOpts, Value};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use super::{Sql, SqlServer};
 use crate::error::{Error, Result};
+use crate::host::{Sql, SqlServer};
 use crate::lxc::bounded;
 
 /// A server on this host that does not answer by then is not there.

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::build::{container_key, form_key};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::model::topology::Container;
+use crate::plan::bootstrap::{container_key, form_key};
 use crate::steps::container::{Discard, StopContainer};
 use crate::steps::remove::{ReleaseHost, RemoveContainer, RemoveFiles, RemoveNetwork};
 use crate::steps::shared::Shared;
@@ -188,7 +188,7 @@ pub fn destroy(
         (
             "destroy/network",
             "remove bridges, routes and the firewall table",
-            Arc::new(RemoveNetwork { spec: super::build::network_spec(shared) }),
+            Arc::new(RemoveNetwork { spec: super::bootstrap::network_spec(shared) }),
         ),
         ("destroy/host", "restore the host's settings", Arc::new(ReleaseHost)),
         ("destroy/files", "remove files", Arc::new(RemoveFiles { trees, empty })),
@@ -212,14 +212,14 @@ pub fn destroy(
 mod tests {
     use super::*;
     use crate::engine::graph::Graph;
-    use crate::plan::build;
+    use crate::plan::bootstrap;
     use crate::render::builtin_tests::each_scenario;
 
     #[test]
     fn containers_that_need_a_cluster_start_after_it_has_formed() {
         each_scenario(|cloud, renderer| {
             let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
-            let mut steps = build::steps(&shared, renderer).unwrap();
+            let mut steps = bootstrap::steps(&shared, renderer).unwrap();
             steps.retain(is_start);
             clusters_first(&mut steps, &shared);
             let graph = Graph::new(only_among(steps)).unwrap();
@@ -240,7 +240,7 @@ mod tests {
             let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
             let targets: Vec<Container> =
                 shared.cloud.members("rabbit_mq").take(1).cloned().collect();
-            let steps = build::steps(&shared, renderer).unwrap();
+            let steps = bootstrap::steps(&shared, renderer).unwrap();
             let graph = Graph::new(rebuild(steps, &shared, &targets, true)).unwrap();
             let order = ["discard", "define", "start", "forget", "units"];
             let place = |what: &str| {

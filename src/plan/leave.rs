@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::build::{catalog_key, ready_key};
 use crate::config::profile::{Ask, Done, ForgetCommand, Refusal, ServiceProfile};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::Step;
@@ -13,6 +12,7 @@ use crate::model::cloud::Cloud;
 use crate::model::command::Command;
 use crate::model::departed::{Departed, labels};
 use crate::model::topology::Container;
+use crate::plan::bootstrap::{catalog_key, ready_key};
 use crate::render::Renderer;
 use crate::steps::departed::Forgotten;
 use crate::steps::setup::Setup;
@@ -154,7 +154,7 @@ fn forget(
 mod tests {
     use super::*;
     use crate::engine::graph::Graph;
-    use crate::plan::build;
+    use crate::plan::bootstrap;
     use crate::render::builtin_tests::each_scenario;
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
             assert!(steps(&shared, renderer, &[]).unwrap().is_empty());
             for container in &cloud.containers {
                 let gone = Departed { member: 9, ..Departed::from(container) };
-                let mut all = build::steps(&shared, renderer).unwrap();
+                let mut all = bootstrap::steps(&shared, renderer).unwrap();
                 all.extend(steps(&shared, renderer, std::slice::from_ref(&gone)).unwrap());
                 let graph = Graph::new(all).unwrap();
                 let keys = graph.steps().iter().map(|step| step.key.0.as_str());

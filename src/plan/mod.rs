@@ -1,6 +1,6 @@
 //! What is to be done, as a graph of steps. Pure.
 
-pub mod build;
+pub mod bootstrap;
 pub mod change;
 pub mod leave;
 pub mod rolling;

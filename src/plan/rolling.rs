@@ -10,13 +10,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::build::{container_key, form_key, ready_key};
 use super::change::only_among;
 use crate::config::profile::ServiceProfile;
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::model::topology::Container;
+use crate::plan::bootstrap::{container_key, form_key, ready_key};
 use crate::steps::cluster::Form;
 use crate::steps::rejoin::Rejoin;
 use crate::steps::service::Ready;

@@ -16,7 +16,8 @@ use crate::model::departed::Departed;
 use crate::model::topology::Container;
 use crate::plan;
 use crate::secrets::spec::SecretSpec;
-use crate::secrets::tls::{OUTSIDE_PEM, pem_name};
+use crate::secrets::tls::inside::pem_name;
+use crate::secrets::tls::outside::OUTSIDE_PEM;
 
 fn profiles() -> Profiles {
     Profiles::load(Path::new("/nonexistent")).unwrap()

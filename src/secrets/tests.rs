@@ -117,7 +117,7 @@ fn specification_and_profiles_are_in_step() {
     let mut named = std::collections::BTreeSet::new();
     for (path, text) in &profiles {
         for name in named_secrets(text) {
-            if name == super::tls::OUTSIDE_PEM {
+            if name == super::tls::outside::OUTSIDE_PEM {
                 continue;
             }
             assert!(spec.get(name).is_some(), "{path} names `{name}`, which secrets/ lacks");

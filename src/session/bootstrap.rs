@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::departed::{Departed, labels};
 use crate::model::health::Health;
 use crate::model::topology::Container;
-use crate::plan::leave::Question;
-use crate::plan::{build, change, leave, rolling};
+use crate::plan::leave::{self, Question};
+use crate::plan::{bootstrap, change, rolling};
 use crate::state::files;
 use crate::steps::cluster::Form;
 use crate::steps::departed;
@@ -52,7 +52,7 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     }
     // Everything is rendered before anything is written: a mistake in a template changes nothing.
     let shared = desired.shared();
-    let steps = build::steps(&shared, &desired.renderer)?;
+    let steps = bootstrap::steps(&shared, &desired.renderer)?;
     let surplus = surplus(&desired);
     if !surplus.is_empty() {
         let labels: Vec<String> =
@@ -118,7 +118,7 @@ pub(super) async fn look(
     let mut gone = departed::load(&*session.host.records).await?;
     gone.extend(surplus.iter().map(Into::into));
     let mut steps = removal(desired, &surplus);
-    let wanted = build::steps(&session.shared, &desired.renderer)?;
+    let wanted = bootstrap::steps(&session.shared, &desired.renderer)?;
     let replaced = replaced(session, desired).await;
     steps.extend(rolling::one_at_a_time(wanted, &session.shared, &replaced)?);
     let gone = departed::still_gone(gone, &desired.cloud);

@@ -10,8 +10,8 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::run::Options;
-use super::tls::Certificates;
-use super::{Session, recorded, secrets, tls};
+use super::tls::{self, Certificates};
+use super::{Session, recorded, secrets};
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, refuse_fixed};
 use crate::config::load::Profiles;
 use crate::config::overrides::{Overrides, Target, file_name};
@@ -26,9 +26,8 @@ use crate::model::build::{self, Inputs};
 use crate::model::cloud::{Cloud, Outside};
 use crate::model::facts::HostFacts;
 use crate::model::ranges;
-use crate::model::sizing;
 use crate::model::sizing::demand::Demand;
-use crate::model::sizing::{Alternatives, Sizing};
+use crate::model::sizing::{self, Alternatives, Sizing};
 use crate::model::topology::Networks;
 use crate::plan;
 use crate::render::Renderer;
@@ -206,7 +205,7 @@ async fn desire(
         complete_secrets(options, &specification, &cloud, &mut notes).await?;
     let renderer =
         Renderer::new(&cloud, &with_keys(&values, &certificates), &profiles, &overrides)?;
-    cloud.health = plan::build::health(&cloud, &renderer)?;
+    cloud.health = plan::bootstrap::health(&cloud, &renderer)?;
     Ok(Desired {
         cloud,
         renderer,

@@ -1,11 +1,16 @@
-//! The real host behind the traits.
+//! A cloud on its host: the real one behind the traits.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::host::Host;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::{recorded, secrets};
+use crate::engine::event::StepKey;
+use crate::engine::step::StepContext;
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::containers::{HostFeatures, RealContainers, limits};
 use crate::host::diagnostics::RealDiagnostics;
 use crate::host::http::RealHttp;
@@ -16,10 +21,13 @@ use crate::host::records::RealRecords;
 use crate::host::settings::RealSettings;
 use crate::host::sql::RealSql;
 use crate::host::subids::IdRanges;
-use crate::host::{Records, Settings};
+use crate::host::{Host, Records, Settings};
 use crate::model::cloud::Cloud;
 use crate::model::paths::{Paths, RUN_DIR};
+use crate::model::topology::Container;
 use crate::secrets::tls::store::authority_file;
+use crate::state::topology::Topology;
+use crate::steps::shared::Shared;
 
 /// What the host will be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +36,74 @@ pub enum Access {
     Look,
     /// To change: the cloud's subordinate ids are reserved.
     Change,
+}
+
+/// A cloud and the host on which it stands.
+pub struct Session {
+    /// Where it stands.
+    pub paths: Paths,
+    /// The cloud, its secrets, its load balancer.
+    pub shared: Arc<Shared>,
+    /// The host.
+    pub host: Arc<Host>,
+}
+
+impl Session {
+    /// The cloud as the last `bootstrap` wanted it.
+    pub async fn recorded(paths: &Paths, access: Access) -> Result<Self> {
+        let cloud = recorded::load(paths)?;
+        let secrets::Recorded { values, unapplied } = secrets::recorded(paths, &cloud).await?;
+        let shared = Shared { unapplied, ..Shared::new(cloud, values) };
+        Self::open(paths, Arc::new(shared), access).await
+    }
+
+    /// A cloud on its host.
+    pub async fn open(paths: &Paths, shared: Arc<Shared>, access: Access) -> Result<Self> {
+        let host = Arc::new(host(paths, &shared.cloud, access).await?);
+        Ok(Self { paths: paths.clone(), shared, host })
+    }
+
+    /// For looks outside a run: events go nowhere.
+    pub fn context(&self) -> StepContext {
+        let (events, _) = unbounded_channel();
+        StepContext {
+            host: Arc::clone(&self.host),
+            cancel: CancellationToken::new(),
+            key: StepKey::new("look"),
+            events,
+        }
+    }
+
+    /// The containers that selectors name; all of them when there are no selectors.
+    pub fn select(&self, selectors: &[String]) -> Result<Vec<Container>> {
+        let containers = &self.shared.cloud.containers;
+        if selectors.is_empty() {
+            return Ok(containers.clone());
+        }
+        let topology = Topology::new(containers.clone());
+        let mut selected: Vec<Container> = Vec::new();
+        for selector in selectors {
+            for container in topology.select_many(selector)? {
+                if !selected.iter().any(|it| it.name == container.name) {
+                    selected.push(container.clone());
+                }
+            }
+        }
+        Ok(selected)
+    }
+}
+
+/// Everything that changes something needs root.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for anybody else.
+pub fn require_root(command: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Refused, format!("run `aio {command}`"))
+        .because("it changes the host: only root may")
+        .hint(format!("Run `sudo aio {command}`.")))
 }
 
 /// Whether the kernel confines programs by AppArmor.

@@ -4,7 +4,7 @@ use super::open::Access;
 use super::run::{self, Options};
 use super::{Session, desired, dev, require_root};
 use crate::error::{Error, Result};
-use crate::plan::{build, change};
+use crate::plan::{bootstrap, change};
 use crate::steps::unfinished;
 
 /// Starts containers, or the whole cloud with everything that a reboot takes away. Containers that
@@ -16,7 +16,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     let renderer = desired::renderer(&session)?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "start")?;
-    let mut steps = build::steps(&session.shared, &renderer)?;
+    let mut steps = bootstrap::steps(&session.shared, &renderer)?;
     change::clusters_first(&mut steps, &session.shared);
     let whole_cloud = names.is_empty();
     let mut unfinished = Vec::new();

@@ -6,7 +6,7 @@ use super::{Session, desired, dev, require_root, secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
 use crate::model::topology::Container;
-use crate::plan::{build, change};
+use crate::plan::{bootstrap, change};
 use crate::ui;
 
 /// How containers are rebuilt.
@@ -42,7 +42,7 @@ pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Res
         }
     }
     for wave in waves(targets) {
-        let steps = build::steps(&session.shared, &renderer)?;
+        let steps = bootstrap::steps(&session.shared, &renderer)?;
         let steps = change::rebuild(steps, &session.shared, &wave, data);
         run::run(options, &session, "rebuild", steps).await?;
     }

@@ -10,8 +10,9 @@ use crate::config::cloud::{CloudFile, Tls};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::paths::Paths;
-use crate::secrets::tls::outside::{self, Held, Settled};
-use crate::secrets::tls::{OUTSIDE_PEM, authority, inside, pair, pem_name, store};
+use crate::secrets::tls::inside::{self, pem_name};
+use crate::secrets::tls::outside::{self, Held, OUTSIDE_PEM, Settled};
+use crate::secrets::tls::{authority, pair, store};
 
 /// How the cloud is reached from outside, with what is written for it.
 #[derive(Default)]

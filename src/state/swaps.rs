@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::error::{Result, ResultExt};
-use crate::model::swap::Swap;
-
 use super::files::{remove, write_atomic};
+use crate::error::{Result, ResultExt};
 use crate::model::paths::Paths;
+use crate::model::swap::Swap;
 
 fn file(paths: &Paths, container: &str, unit: &str) -> PathBuf {
     paths.swaps_dir().join(container).join(format!("{unit}.json"))
@@ -80,6 +79,15 @@ fn names(directory: &std::path::Path) -> Result<Vec<String>> {
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
+}
+
+/// Whether the record of a unit is that of this swap.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn is_recorded(paths: &Paths, swap: &Swap) -> Result<bool> {
+    let found = find(paths, &swap.container, &swap.unit)?;
+    Ok(found.is_some_and(|found| found.id == swap.id))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod harmless;
 pub mod health;
 pub mod journal;
 pub mod json;
+mod listeners;
 pub mod logfile;
 pub mod out;
 pub mod plain;
@@ -22,45 +23,4 @@ pub mod timings;
 pub mod trace;
 pub mod verify;
 
-use std::io::IsTerminal;
-
-use crate::engine::listen::Listener;
-
-/// How much a user wants to see of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct Wish {
-    /// Events as JSON lines.
-    pub json: bool,
-    /// Nothing but errors and data.
-    pub quiet: bool,
-    /// 0: what changed; 1: every step; 2: every line of output too.
-    pub verbose: u8,
-    /// Every line of output where no bars can show how far it is.
-    pub lines: bool,
-}
-
-/// The listeners of a run that changes something or looks whether it would.
-pub fn listeners(wish: Wish, log: Option<&logfile::LogFile>) -> Vec<Box<dyn Listener>> {
-    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
-    if let Some(log) = log {
-        listeners.push(Box::new(log.clone()));
-    }
-    if wish.json {
-        if !wish.quiet {
-            listeners.push(Box::new(json::Json));
-        }
-    } else if !wish.quiet {
-        if wish.verbose == 0 && can_redraw() {
-            listeners.push(Box::new(bars::Bars::new()));
-        } else {
-            let verbose = if wish.lines { 2 } else { wish.verbose };
-            listeners.push(Box::new(plain::Plain::new(verbose)));
-        }
-    }
-    listeners
-}
-
-/// Whether standard error is a terminal that can move its cursor.
-fn can_redraw() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
+pub use listeners::{Wish, listeners};

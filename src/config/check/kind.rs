@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::mistakes::FileCheck;
 use crate::config::network::NetworkRole;
 use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe};
-
-use super::FileCheck;
 
 pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';

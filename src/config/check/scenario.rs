@@ -1,10 +1,10 @@
 //! Scenarios and releases.
 
+use super::kind;
+use super::mistakes::FileCheck;
 use crate::config::release::Release;
 use crate::config::scenario::Scenario;
 use crate::config::variables::mismatch;
-
-use super::{FileCheck, kind};
 
 pub fn check(file: &mut FileCheck<'_, '_>, scenario: &Scenario) {
     let profiles = file.profiles();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::kind;
+use super::mistakes::FileCheck;
 use crate::config::profile::{
     Ask, Done, Frontend, Identity, Leave, ServiceProfile, SetupPhase, Variable,
 };
 use crate::config::variables::type_of;
-
-use super::{FileCheck, kind};
 
 pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     for needed in &service.needs {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::mistakes::Check;
 use crate::config::profile::ServiceProfile;
-
-use super::Check;
 
 pub fn check(check: &mut Check<'_>) {
     unique(check, "container kind", |service| names(service.containers.keys()));

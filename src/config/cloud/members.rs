@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::file::CloudFile;
 use crate::config::load::Profiles;
 use crate::config::scenario::Scenario;
 use crate::error::{Error, ErrorKind, Result};
-
-use super::CloudFile;
 
 /// A kind whose number of members is to change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use super::file::CloudFile;
+use super::{Expose, Key, Patience, Tls};
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
 use crate::config::network::{NetworkRole, Range};
 use crate::config::variables;
 use crate::config::yaml::scalar;
 use crate::error::{Error, ErrorKind, Result};
-
-use super::{CloudFile, Expose, Key, Patience, Tls};
 
 /// What a user passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

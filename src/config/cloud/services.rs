@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::CloudOptions;
+use super::file::CloudFile;
+use super::options::unknown;
 use crate::config::load::Profiles;
 use crate::config::profile::ServiceProfile;
 use crate::config::scenario::Scenario;
 use crate::error::{Error, ErrorKind, Result};
-
-use super::options::unknown;
-use super::{CloudFile, CloudOptions};
 
 impl CloudFile {
     /// Makes the services that the options name part of the cloud, or leaves them out: those that a

@@ -9,15 +9,11 @@ pub mod delta;
 pub mod inspect;
 mod pip;
 mod settings;
+mod sitecustomize;
 #[cfg(test)]
 mod testing;
 
 pub use delta::{Cache, Delta, Whose};
 pub use inspect::{Inspect, Inspection, Project, Request};
 pub use pip::{Pip, Places};
-
-/// The `sitecustomize.py` of a swapped unit: its table says which environment variables it obeys.
-pub const SITECUSTOMIZE: &str = include_str!("../../../bootstrap/dev/sitecustomize.py");
-
-#[cfg(test)]
-mod sitecustomize_tests;
+pub use sitecustomize::SITECUSTOMIZE;

@@ -7,6 +7,25 @@ use git2::{ErrorCode, Repository, RepositoryOpenFlags};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
+/// Git extensions that change nothing for those who only look: objects that are fetched when they
+/// are needed, and work trees that are linked by relative paths.
+const HARMLESS_EXTENSIONS: [&str; 2] = ["partialclone", "relativeworktrees"];
+
+/// Lets git2 open work trees that belong to others: where it looks, its own id is nobody's. Call it
+/// once, before any other thread exists, and never in a process with rights.
+///
+/// What the check defends against, a repository whose settings name programs to run, is none there:
+/// git2 runs neither hooks nor filters. Should it fail, opening a checkout says whose it is.
+#[allow(unsafe_code)]
+pub fn allow_foreign_owners() {
+    // SAFETY: both set variables of libgit2 without a lock; no other thread exists that could read
+    // them meanwhile.
+    let _ = unsafe {
+        git2::opts::set_verify_owner_validation(false)
+            .and_then(|()| git2::opts::set_extensions(&HARMLESS_EXTENSIONS))
+    };
+}
+
 /// The repository of the work tree at or above `path`, and the work tree's canonical root.
 pub(super) fn open(path: &Path) -> Result<(Repository, PathBuf)> {
     let directory = directory(path)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::HostFeatures;
+use super::inner::HostFeatures;
 use crate::lxc::publication::{Place, UNITS};
 use crate::lxc::root::Root;
 use crate::model::publication::IN_CONTAINER;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, config, lookup};
+use super::inner::Inner;
+use super::{config, lookup};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::ContainerState;
 use crate::lxc::descent;
@@ -19,8 +20,7 @@ use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::{DataDirectory, Preparation};
 use crate::lxc::publication::Place;
 use crate::lxc::root::{self, Bind, Root};
-use crate::model::paths::LXC_PATH;
-use crate::model::paths::Paths;
+use crate::model::paths::{LXC_PATH, Paths};
 use crate::model::topology::Container;
 use crate::state::files::{prepare, write_atomic};
 

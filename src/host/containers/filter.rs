@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Inner;
+use super::inner::Inner;
 use crate::error::{Result, ResultExt};
 use crate::host::ContainerState;
 use crate::lxc::filter;

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::{Inner, lookup};
+use super::inner::Inner;
+use super::lookup;
 use crate::error::{Result, ResultExt};
 use crate::host::ContainerState;
 use crate::lxc::accounts::Accounts;
-use crate::lxc::bounded;
 use crate::lxc::root::Root;
-use crate::lxc::rooted;
+use crate::lxc::{bounded, rooted};
 use crate::model::file::ContainerFile;
 
 /// How files of one container are opened.

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Inner, RealContainers, not_running};
+use super::inner::{Inner, not_running};
+use super::real::RealContainers;
 use crate::error::{Error, Result};
 use crate::host::{ContainerState, Containers, Stop};
-use crate::lxc::bounded;
 use crate::lxc::protocol::Request;
-use crate::lxc::root;
+use crate::lxc::{bounded, root};
 use crate::model::paths::Paths;
 
 /// liblxc's own part: mounts, namespaces, links.

@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::index::Index;
+use super::packages::wanted_packages;
 use super::pool::Pool;
 use super::process::{self, Stream};
 use super::workspace::Workspace;
-use super::{failure, finish, sources, status, wanted_packages};
+use super::{failure, finish, sources, status};
 use crate::error::{Result, ResultExt};
 use crate::host::BuildProgress;
 use crate::model::layer::LayerSpec;

@@ -1,49 +1,28 @@
 //! Which packages the layers need, found for all of them at once, and their download ahead of the
 //! builds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
+use super::index::{Archive, Index};
+use super::pool::Pool;
+use super::preparations::Prepared;
+use super::store::Store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::BuildProgress;
 use crate::model::layer::LayerSpec;
 
-use super::index::{Archive, Index};
-use super::pool::Pool;
-use super::{Shared, wanted_packages};
-
-/// What was found out for some layers together.
-pub struct Prepared {
-    /// An index that has their packages.
-    pub index: Index,
-    /// The archives of all of them.
-    archives: Vec<Archive>,
-}
-
-/// What was found out in the life of this process, by layer.
-#[derive(Default)]
-pub struct Preparations {
-    by_layer: Mutex<HashMap<String, Arc<Prepared>>>,
-    /// Held while the index is fetched: whoever needs it too waits and then finds it there.
-    busy: Mutex<()>,
-}
-
-impl Preparations {
-    /// What was prepared for a layer.
-    pub fn of(&self, id: &str) -> Result<Arc<Prepared>> {
-        let by_layer = self.by_layer.lock().unwrap_or_else(PoisonError::into_inner);
-        by_layer
-            .get(id)
-            .map(Arc::clone)
-            .ok_or_else(|| Error::failed(format!("look up the packages of layer {id}")))
+/// What APT is told to install.
+pub(super) fn wanted_packages(spec: &LayerSpec) -> Vec<String> {
+    let mut packages = spec.packages.clone();
+    if spec.parent.is_none() {
+        // With the essential packages this is what `mmdebstrap --variant=minbase` has.
+        packages.extend(["?essential", "?priority(required)", "apt"].map(str::to_owned));
     }
-
-    fn has(&self, id: &str) -> bool {
-        self.by_layer.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
-    }
+    packages
 }
 
 /// What has to be installed for a layer beyond what is published already.
@@ -53,7 +32,7 @@ struct Need {
     status: Option<PathBuf>,
 }
 
-impl Shared {
+impl Store {
     /// Fetches the index and finds the packages of those `layers` that are not published.
     pub(super) fn prepare(
         &self,

@@ -12,13 +12,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::index::{Archive, Index};
+use super::{failure, process, workspace};
 use crate::error::{Error, Result, ResultExt};
 use crate::host::BuildProgress;
-
-use super::failure;
-use super::index::{Archive, Index};
-use super::process;
-use super::workspace;
 
 /// Connections at once. APT itself uses one for each server.
 const CONNECTIONS: usize = 4;

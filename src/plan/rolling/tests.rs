@@ -13,11 +13,10 @@ use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::records::FakeRecords;
 use crate::host::{Containers, Host, Http, Request, Response};
 use crate::model::cloud::Cloud;
-use crate::plan::build;
+use crate::plan::bootstrap;
 use crate::plan::change::waits_for;
-use crate::render::Renderer;
 use crate::render::builtin_tests::each_scenario;
-use crate::render::testing;
+use crate::render::{Renderer, testing};
 
 const STORE: &str = r#"
 service: store
@@ -147,7 +146,7 @@ fn steps_on_containers(memory_limit_mib: u64, replaced: &[Container]) -> Vec<Ste
         [("x".to_owned(), secrecy::SecretString::from("x"))].into();
     let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default()).unwrap();
     let shared = Arc::new(Shared::new(cloud, secrets));
-    let mut steps = build::steps(&shared, &renderer).unwrap();
+    let mut steps = bootstrap::steps(&shared, &renderer).unwrap();
     let ours = ["container/", "cluster/", "service/"];
     steps.retain(|step| ours.iter().any(|prefix| step.key.0.starts_with(prefix)));
     one_at_a_time(only_among(steps), &shared, replaced).unwrap()
@@ -248,7 +247,7 @@ fn where_nothing_that_serves_differs_the_graph_is_the_same() {
     };
     each_scenario(|cloud, renderer| {
         let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
-        let steps = build::steps(&shared, renderer).unwrap();
+        let steps = bootstrap::steps(&shared, renderer).unwrap();
         let before = shape(&steps);
         assert_eq!(shape(&one_at_a_time(steps, &shared, &[]).unwrap()), before);
     });
@@ -262,7 +261,7 @@ fn members_of_every_built_in_kind_wait_for_the_one_before() {
         for skipped in 0..=cloud.containers.len() {
             let kept = cloud.containers.iter().enumerate().filter(|(index, _)| *index != skipped);
             let replaced: Vec<Container> = kept.map(|(_, container)| container.clone()).collect();
-            let steps = build::steps(&shared, renderer).unwrap();
+            let steps = bootstrap::steps(&shared, renderer).unwrap();
             let steps = one_at_a_time(steps, &shared, &replaced).unwrap();
             for pair in replaced.windows(2).filter(|pair| pair[0].kind == pair[1].kind) {
                 let define = container_key(&pair[1], "define");

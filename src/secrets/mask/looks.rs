@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
-use super::Label;
+use super::label::Label;
 
 /// A value as it may stand behind its name: in quotation marks, in escaped ones, or bare. (With them,
 /// a value may hold what would end a bare one.)

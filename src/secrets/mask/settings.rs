@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::label::{ANYWHERE, Label, WORD};
 use super::looks::{is_ordinary, says_password};
-use super::{ANYWHERE, Label, WORD};
 
 /// Words of a name that say that its value is a secret.
 const WORDS: [&str; 9] =

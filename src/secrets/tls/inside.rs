@@ -11,6 +11,11 @@ use super::pair::Pair;
 use crate::error::Result;
 use crate::model::cloud::Certified;
 
+/// What templates call, among the secrets, a container's own certificate with its key.
+pub fn pem_name(container: &str) -> String {
+    format!("tls_pem {container}")
+}
+
 /// One for each of `wanted`, by name. What is held stays while it can.
 ///
 /// # Errors

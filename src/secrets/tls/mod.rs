@@ -14,13 +14,5 @@ pub mod outside;
 pub mod pair;
 pub mod store;
 
-/// What templates call, among the secrets, the certificate of the outside address with its key.
-pub const OUTSIDE_PEM: &str = "tls_outside_pem";
-
-/// What templates call, among the secrets, a container's own certificate with its key.
-pub fn pem_name(container: &str) -> String {
-    format!("tls_pem {container}")
-}
-
 #[cfg(test)]
 mod tests;

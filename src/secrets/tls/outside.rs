@@ -10,6 +10,9 @@ use super::authority::{self, Purpose};
 use super::pair::Pair;
 use crate::error::{Error, ErrorKind, Result};
 
+/// What templates call, among the secrets, the certificate of the outside address with its key.
+pub const OUTSIDE_PEM: &str = "tls_outside_pem";
+
 /// A user's certificate that ends sooner than this is spoken of.
 const SOON: Duration = Duration::days(30);
 

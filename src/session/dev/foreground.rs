@@ -11,6 +11,7 @@ use crate::host::journal::{Query, read};
 use crate::model::swap::Swap;
 use crate::session::Session;
 use crate::session::run::Options;
+use crate::state::swaps;
 use crate::state::topology::Topology;
 use crate::steps::swap::Work;
 use crate::ui;
@@ -43,7 +44,7 @@ pub async fn follow(
                 super::watch::restart(options, session, work, &change).await?;
             }
             () = tokio::time::sleep(POLL) => {
-                if !super::is_recorded(&options.paths, swap)? {
+                if !swaps::is_recorded(&options.paths, swap)? {
                     ui::out::note(&format!("{} is somebody else's now.", swap.label()));
                     return Ok(());
                 }

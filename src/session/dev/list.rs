@@ -64,7 +64,7 @@ pub async fn list(options: &Options) -> Result<Vec<Listed>> {
     for swap in swaps::load(&options.paths)? {
         let observed =
             observe(&session.host, &options.paths.shared_dir(&swap.container), &swap).await?;
-        let dump = super::dump(&session, &swap.service);
+        let dump = super::prepare::dump(&session, &swap.service);
         listed.push(row(swap, observed, dump));
     }
     Ok(listed)

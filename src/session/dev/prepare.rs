@@ -1,7 +1,7 @@
 //! From what a user asks to a swap that can be carried out. Reads checkouts and configuration,
 //! changes nothing but clones of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use tokio::sync::Mutex;
 use super::asked::{Asked, Debug, Mode};
 use super::holder;
 use super::target::Target;
-use crate::dev::python::debug;
 use crate::dev::python::inspect::Migrations;
-use crate::dev::python::{Project as Requirements, Request, SITECUSTOMIZE};
+use crate::dev::python::{Project as Requirements, Request, SITECUSTOMIZE, debug};
 use crate::dev::source::checkout::Checkout as Tree;
 use crate::dev::source::clone::{self, Wanted};
 use crate::dev::source::git::Watch;
@@ -23,9 +22,9 @@ use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::swap::{Checkout, Stage, Swap};
-use crate::plan::build::setup_command;
+use crate::plan::bootstrap::setup_command;
 use crate::render::Renderer;
-use crate::session::Session;
+use crate::session::{Session, desired};
 use crate::state::swaps;
 use crate::steps::swap::{BalancerFile, Into, Schema, Work, is_published};
 use crate::ui;
@@ -117,7 +116,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
     };
     let mut standby = swaps::standby(&session.paths)?;
     standby.extend(swap.standby.iter().cloned());
-    let renderer = super::renderer(session, standby)?;
+    let renderer = renderer(session, standby)?;
     let schema = if asked.schema { schema(target, &renderer)? } else { None };
     Ok(Into {
         request: request(cloud.release.met_by_packages.clone(), asked, target, sources)?,
@@ -287,7 +286,7 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
 /// When the configuration is wrong, or the cloud no longer has the container.
 pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
     let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
-    let renderer = super::renderer(session, others.flat_map(|other| other.standby).collect())?;
+    let renderer = renderer(session, others.flat_map(|other| other.standby).collect())?;
     let container = session.shared.cloud.container(&swap.container).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("undo the swap of {}", swap.label()))
             .because(format!("the cloud no longer has the container {}", swap.container))
@@ -310,7 +309,7 @@ pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -
 fn balancer_files(session: &Session, renderer: &Renderer) -> Result<Vec<BalancerFile>> {
     let cloud = &session.shared.cloud;
     // Not those of the session: it may be older than the swap.
-    let present = super::renderer(session, swaps::standby(&session.paths)?)?;
+    let present = self::renderer(session, swaps::standby(&session.paths)?)?;
     let mut files = Vec::new();
     for balancer in cloud.services.iter().filter_map(|service| service.load_balancer.as_ref()) {
         let Some((_, definition)) = cloud.kind(&balancer.kind) else { continue };
@@ -349,4 +348,22 @@ pub fn described(sources: &[Source]) -> Vec<(PathBuf, String)> {
         (tree.root.clone(), format!("{branch} at {commit}{dirty}"))
     };
     sources.iter().map(describe).collect()
+}
+
+/// A renderer of the cloud in which these members stand by.
+pub fn renderer(session: &Session, standby: BTreeSet<String>) -> Result<Renderer> {
+    desired::renderer_of(session, &Cloud { standby, ..session.shared.cloud.clone() })
+}
+
+/// The dump of a service's database from before its schema was changed, if it was.
+pub fn dump(session: &Session, service: &str) -> Option<PathBuf> {
+    let file = session.paths.dump_file(&database(session, service)?);
+    file.exists().then_some(file)
+}
+
+/// The database whose schema a service's code brings.
+pub fn database(session: &Session, service: &str) -> Option<String> {
+    let services = &session.shared.cloud.services;
+    let profile = services.iter().find(|profile| profile.service == service)?;
+    Some(profile.dev.as_ref()?.schema.as_ref()?.database.clone())
 }

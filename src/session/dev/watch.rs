@@ -13,11 +13,11 @@ use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
 use crate::model::swap::Swap;
-use crate::plan;
 use crate::session::Session;
 use crate::session::run::{self, Options};
+use crate::state::swaps;
 use crate::steps::swap::Work;
-use crate::ui;
+use crate::{plan, ui};
 
 /// What is saved within this time of one another is one change: editors write several files, and
 /// rename them.
@@ -164,7 +164,7 @@ pub async fn restart(
     let swap = work.swap().await;
     ui::out::note(&format!("{saved} was saved: restarting {}", swap.label()));
     let _lock = run::lock(options, "dev --watch")?;
-    if !super::is_recorded(&options.paths, &swap)? {
+    if !swaps::is_recorded(&options.paths, &swap)? {
         return Ok(());
     }
     let quiet = Options { wish: ui::Wish { quiet: true, ..options.wish }, ..options.clone() };

@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::{Ground, host};
+use super::ground::Ground;
+use super::host;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::ContainerState;

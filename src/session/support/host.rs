@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Ground;
+use super::ground::Ground;
 use crate::config::cloud::{CloudFile, CloudOptions};
 use crate::config::load::Profiles;
 use crate::engine::step::StepContext;

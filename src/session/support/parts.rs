@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Ground, containers, host, records};
+use super::ground::Ground;
+use super::{containers, host, records};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::engine::step::{Action, Observation, Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::Ground;
 use super::files::{files_below, settings};
+use super::ground::Ground;
 use crate::engine::step::StepContext;
 use crate::error::Result;
 use crate::secrets::store;

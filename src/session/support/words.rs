@@ -1,6 +1,6 @@
 //! What is said of an archive.
 
-use super::Bundle;
+use super::bundle::Bundle;
 use crate::ui::format;
 
 /// How many missing things are named; all stand in the archive.

@@ -1,6 +1,7 @@
 //! From the checkout back to the package, and from a checkout to what it has become.
 
-use super::{Done, SwappedFiles, Work, schema};
+use super::work::{Done, Work};
+use super::{SwappedFiles, schema};
 use crate::engine::step::StepContext;
 use crate::error::Result;
 use crate::host::ContainerState;

@@ -8,7 +8,8 @@ use tokio::sync::Mutex;
 
 use super::python::{ContainerPython, described, refuse};
 use super::schema::load_dump;
-use super::{Done, Schema, SwappedFiles, Work};
+use super::work::{Done, Work};
+use super::{Schema, SwappedFiles};
 use crate::dev::python::{Cache, Delta, Inspect, Inspection, Pip, Request, Whose};
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt};

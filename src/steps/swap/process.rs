@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::Work;
+use super::work::Work;
 use crate::config::profile::PATIENCE_SECS;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Work;
+use super::work::Work;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result, ResultExt};
 use crate::host::ContainerState;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{Builder, container_key, form_key, setup_key};
+use super::builder::{Builder, container_key, form_key, setup_key};
 use crate::config::profile::{Cluster, ContainerKind, File, ServiceProfile, SetupPhase, Unit};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::error::Result;

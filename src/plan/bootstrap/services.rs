@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Builder, catalog_key, container_key, form_key, ready_key, setup_key};
+use super::builder::{Builder, catalog_key, container_key, form_key, ready_key, setup_key};
 use crate::config::profile::{Done, ServiceProfile, SetupCommand, SetupPhase};
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::error::Result;

@@ -12,13 +12,17 @@ use crate::host::Containers;
 use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::diagnostics::FakeDiagnostics;
+use crate::model::cloud::Cloud;
 use crate::model::command::Output;
 use crate::model::file::ContainerFile;
 use crate::model::journal::Entry;
 use crate::model::paths::Paths;
 use crate::render::testing::builtin_cloud;
-use crate::secrets::mask::tests::forms;
+use crate::secrets::mask::forms;
 use crate::secrets::store;
+use crate::session::files::Files;
+use crate::session::support::{containers, layout};
+use crate::session::{recorded, secrets};
 use crate::ui::Wish;
 
 /// A password with everything in it that needs to be escaped somewhere.
@@ -63,7 +67,7 @@ impl World {
         let paths = &world.options.paths;
         fs::create_dir_all(paths.cloud_dir()).unwrap();
         recorded::save(paths, &world.cloud).unwrap();
-        let services = super::super::secrets::services(&world.cloud);
+        let services = secrets::services(&world.cloud);
         let specification = store::specification(&paths.config_dir).unwrap();
         let mut file = store::read(&paths.secrets_file()).unwrap();
         file.complete(&specification, &services, &mut rand::rng()).unwrap();

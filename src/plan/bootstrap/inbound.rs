@@ -79,7 +79,7 @@ fn listeners(cloud: &Cloud, kind: &str) -> BTreeMap<(Client, Protocol), BTreeSet
         all.entry((client, protocol)).or_default().insert(ports);
     };
     let balancers = || cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
-    let for_guests = super::guest_ports(cloud);
+    let for_guests = super::network::guest_ports(cloud);
     for (_, frontend) in cloud.frontends() {
         if frontend.backend == kind {
             let port = Ports::one(frontend.backend_port.unwrap_or(frontend.port));

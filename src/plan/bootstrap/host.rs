@@ -1,6 +1,8 @@
 //! Steps on the host: kernel limits, the binary's copy, the network, packages and image layers.
 
-use super::{Builder, inbound, network_spec};
+use super::builder::Builder;
+use super::inbound;
+use super::network::network_spec;
 use crate::engine::event::{Phase, Resource, StepKey};
 use crate::steps::host::{Binary, BootUnit, Filters, KernelSettings, Network};
 use crate::steps::layer::{BuildLayer, DownloadPackages, FindPackages};

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::cloud::{CloudOptions, MemberChange, member_changes, refuse_fixed};
 use crate::config::variables::resolve_variables;
 
 const BASE: &str = "

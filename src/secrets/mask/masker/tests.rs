@@ -3,6 +3,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use proptest::prelude::*;
 
 use super::*;
+use crate::secrets::mask::values_of_settings;
 
 /// Everything that a password may hold.
 const ODD: &str = r#"Ch0sen: by $me & "you" %40/@#'`\<x>{}=+|"#;

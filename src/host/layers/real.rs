@@ -1,0 +1,95 @@
+//! The layers of one state directory, behind the trait.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::pool::Pool;
+use super::preparations::Preparations;
+use super::store::Store;
+use crate::error::{Result, ResultExt};
+use crate::host::{BuildProgress, Layers};
+use crate::model::layer::{LayerInfo, LayerSpec};
+use crate::model::paths::Paths;
+
+/// Layers below the state directory.
+#[derive(Clone)]
+pub struct RealLayers {
+    store: Arc<Store>,
+}
+
+impl RealLayers {
+    /// Layers in the state directory of `paths`.
+    pub fn new(paths: Paths) -> Self {
+        Self { store: Arc::new(Store { paths, preparations: Preparations::default() }) }
+    }
+
+    /// Runs `work` on a thread of its own: the kernel ends a tool together with the thread that
+    /// started it, so that thread must live as long as the tool.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || work(&store))
+            .await
+            .doing(|| "work on image layers".to_owned())?
+    }
+}
+
+#[async_trait]
+impl Layers for RealLayers {
+    async fn exists(&self, id: &str) -> Result<bool> {
+        Ok(self.store.is_published(id))
+    }
+
+    async fn prepare(
+        &self,
+        layers: &[(String, LayerSpec)],
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()> {
+        let layers = layers.to_vec();
+        self.blocking(move |store| store.prepare(&layers, progress.as_ref())).await
+    }
+
+    async fn download(
+        &self,
+        layers: &[(String, LayerSpec)],
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()> {
+        let layers = layers.to_vec();
+        self.blocking(move |store| store.download(&layers, &progress)).await
+    }
+
+    async fn build(
+        &self,
+        spec: &LayerSpec,
+        id: &str,
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<()> {
+        let (spec, id) = (spec.clone(), id.to_owned());
+        self.blocking(move |store| store.build(&spec, &id, progress.as_ref())).await
+    }
+
+    async fn list(&self) -> Result<Vec<LayerInfo>> {
+        self.store.list()
+    }
+
+    async fn remove(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.blocking(move |store| store.remove(&id)).await
+    }
+}
+
+/// Bytes of downloaded packages.
+pub fn downloads_size(paths: &Paths) -> u64 {
+    Pool::open(&paths.packages_dir()).map_or(0, |pool| pool.size())
+}
+
+/// Removes all downloaded packages.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn remove_downloads(paths: &Paths) -> Result<()> {
+    Pool::open(&paths.packages_dir())?.clear()
+}

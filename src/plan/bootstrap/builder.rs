@@ -1,0 +1,102 @@
+//! The nodes of the graph, and their keys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::profile::Probe;
+use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::step::{Action, Step};
+use crate::error::Result;
+use crate::model::cloud::Cloud;
+use crate::model::topology::Container;
+use crate::render::Renderer;
+use crate::steps::shared::Shared;
+
+/// Builds the graph's nodes for one cloud.
+pub struct Builder<'a> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) renderer: &'a Renderer,
+    steps: Vec<Step>,
+}
+
+/// The key of a step on one container.
+pub fn container_key(container: &Container, what: &str) -> StepKey {
+    StepKey::new(format!("container/{}/{}/{what}", container.kind, container.member))
+}
+
+/// The key of a service's last look.
+pub(in crate::plan) fn ready_key(service: &str) -> StepKey {
+    StepKey::new(format!("service/{service}/ready"))
+}
+
+/// The key of the identity service's contents.
+pub(in crate::plan) fn catalog_key() -> StepKey {
+    StepKey::new("identity/catalog")
+}
+
+/// The key of a set-up command.
+pub(super) fn setup_key(service: &str, command: &str) -> StepKey {
+    StepKey::new(format!("setup/{service}/{command}"))
+}
+
+/// The key of a cluster's formation.
+pub fn form_key(kind: &str) -> StepKey {
+    StepKey::new(format!("cluster/{kind}/form"))
+}
+
+/// All steps of a cloud, in no particular order.
+pub fn steps(shared: &Arc<Shared>, renderer: &Renderer) -> Result<Vec<Step>> {
+    let mut builder = Builder { shared: Arc::clone(shared), renderer, steps: Vec::new() };
+    builder.host();
+    builder.layers();
+    for service in &shared.cloud.services {
+        for (kind, definition) in &service.containers {
+            builder.kind(service, kind, definition)?;
+        }
+        builder.databases(service)?;
+        for command in &service.setup {
+            builder.setup(service, command)?;
+        }
+        builder.ready(service);
+    }
+    builder.access()?;
+    builder.catalog();
+    Ok(builder.steps)
+}
+
+/// When each container of a cloud is healthy, by full name.
+pub fn health(cloud: &Cloud, renderer: &Renderer) -> Result<BTreeMap<String, Vec<Probe>>> {
+    let mut health = BTreeMap::new();
+    for container in &cloud.containers {
+        let Some((_, definition)) = cloud.kind(&container.kind) else { continue };
+        let probes = definition.health.iter().map(|probe| match probe {
+            Probe::Run { script } => {
+                Ok(Probe::Run { script: renderer.render_text(container, script)? })
+            }
+            other => Ok(other.clone()),
+        });
+        health.insert(container.name.clone(), probes.collect::<Result<_>>()?);
+    }
+    Ok(health)
+}
+
+impl Builder<'_> {
+    pub(super) fn add(
+        &mut self,
+        key: StepKey,
+        title: String,
+        (phase, resource, estimate_ms): (Phase, Resource, u64),
+        needs: Vec<StepKey>,
+        action: impl Action + 'static,
+    ) {
+        let action = Arc::new(action);
+        self.steps.push(Step { key, title, phase, resource, needs, estimate_ms, action });
+    }
+
+    pub(super) fn text(&self, container: &Container, text: &str) -> Result<String> {
+        self.renderer.render_text(container, text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
