@@ -2,16 +2,11 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use super::global::{Choices, Global};
 use crate::cli::start::block_on;
-use crate::config::cloud::CloudFile;
-use crate::config::load::Profiles;
 use crate::error::{ErrorKind, Result};
 use crate::host::facts::{self, Depth};
-use crate::host::network::obstacles;
-use crate::model::survey::survey;
+use crate::session::opened::Opened;
 use crate::ui;
 
 /// Arguments of `aio size`.
@@ -35,23 +30,15 @@ pub struct Args {
 /// When the files are wrong, or a range that they name is taken.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let paths = global.paths();
-    let profiles = Profiles::load(&paths.config_dir)?;
-    let mut cloud = CloudFile::load(&paths.cloud_file())?;
-    let options = args.choices.options(&global.name);
-    cloud.apply(&options, &profiles)?;
+    let choices = args.choices.options(&global.name);
+    let opened = Opened::read(&paths, &choices)?;
     let facts = block_on(async { Ok(facts::read(&paths.state_dir, Depth::Thorough).await) })?;
-    let survey = survey(&paths.cloud, &facts, &profiles, &cloud, &options)?;
-    let obstacles = obstacles::sentences(
-        &paths.cloud,
-        &survey.networks.networks,
-        options.expose.is_some(),
-        &facts.network.forward_chains,
-    );
+    let decision = opened.decide(&facts, &choices)?;
     if global.json() {
-        ui::out::json(&json!({ "facts": facts, "cloud": survey, "obstacles": obstacles }))?;
+        ui::out::json(&decision.report(&facts))?;
     } else {
-        ui::out::text(&ui::size::report(&facts, &survey, &obstacles))?;
+        ui::out::text(&ui::size::report(&facts, &decision))?;
     }
-    let refused = !survey.refusals.is_empty();
+    let refused = !decision.refusals.is_empty();
     Ok(if refused { ExitCode::from(ErrorKind::Host.exit_code()) } else { ExitCode::SUCCESS })
 }

@@ -12,7 +12,8 @@ pub struct Scenario {
     pub scenario: String,
     /// One line for tables.
     pub summary: String,
-    /// Larger scenarios are preferred when none is named; equal ranks by name.
+    /// Where none is named, the largest rank that fits is chosen; equal ranks by name. One with rank 0 must
+    /// be named.
     pub rank: u32,
     /// Members by container kind. A kind that is not named is not deployed.
     pub members: IndexMap<String, u32>,

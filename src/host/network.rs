@@ -17,9 +17,9 @@ pub mod rules;
 
 use std::path::PathBuf;
 
+use crate::model::firewall::{self, Opening};
 use async_trait::async_trait;
 use links::{Correction, Observed};
-use openings::Opening;
 use sha2::{Digest, Sha256};
 
 use super::shared::SharedSettings;
@@ -68,7 +68,7 @@ impl RealNetwork {
     /// Foreign firewalls that cut the cloud off and can be opened.
     async fn to_open(&self, spec: &HostNetworkSpec) -> Vec<Opening> {
         let chains = obstacles::read().await;
-        let closed = obstacles::closed(&spec.networks, !spec.exposed.is_empty(), &chains);
+        let closed = firewall::closed(&spec.networks, !spec.exposed.is_empty(), &chains);
         closed.into_iter().filter_map(Opening::of).collect()
     }
 
@@ -164,7 +164,7 @@ impl HostNetwork for RealNetwork {
         let mut chains = obstacles::read().await;
         chains.retain(|chain| Opening::of(chain).is_none());
         let exposed = !spec.exposed.is_empty();
-        Ok(obstacles::sentences(&spec.cloud, &spec.networks, exposed, &chains))
+        Ok(firewall::sentences(&spec.cloud, &spec.networks, exposed, &chains))
     }
 }
 

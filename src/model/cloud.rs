@@ -125,6 +125,15 @@ const fn one() -> u32 {
 }
 
 impl Cloud {
+    /// Members by kind.
+    pub fn count_members(&self) -> BTreeMap<String, u32> {
+        let mut members = BTreeMap::new();
+        for container in &self.containers {
+            *members.entry(container.kind.clone()).or_default() += 1;
+        }
+        members
+    }
+
     /// Members of a kind, in order; empty when it is not deployed.
     pub fn members<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Container> + 'a {
         self.containers.iter().filter(move |container| container.kind == kind)

@@ -17,8 +17,8 @@ use crate::config::profile::ContainerKind;
 use demand::Demand;
 
 pub use fit::{
-    Alternatives, Chosen, Refusal, choose_scenario, fewer_services, notes, permit, refusals, size,
-    smallest, taken_ports,
+    Alternatives, Chosen, Refusal, choose_scenario, fewer_services, notes, permit, refusals,
+    smaller, taken_ports,
 };
 
 /// What sizing decides. Every number follows from a host fact.

@@ -1,6 +1,6 @@
 //! What commands share: from the files and the host to a cloud, its steps, and a run of them.
 //!
-//! Two ways lead to a cloud. [`desired`] reads profiles, the user's files and the host's facts: for
+//! Two ways lead to a cloud. [`desired`] follows from what is [`opened`] and the host's facts: for
 //! `bootstrap` and `plan`. [`recorded`] reads what the last `bootstrap` wanted: for every command
 //! that changes no choice.
 
@@ -11,6 +11,7 @@ pub mod dev;
 pub mod files;
 pub mod image;
 pub mod open;
+pub mod opened;
 pub mod power;
 pub mod rebuild;
 pub mod recorded;

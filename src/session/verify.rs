@@ -6,7 +6,7 @@
 
 use super::open::Access;
 use super::run::{self, Options};
-use super::{Session, require_root};
+use super::{Session, opened, require_root};
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
 use crate::config::overrides::Overrides;
@@ -20,20 +20,13 @@ use crate::model::cloud::Cloud;
 use crate::plan;
 use crate::plan::verify::Planned;
 use crate::render::Renderer;
-use crate::secrets::store;
 
 /// What the profiles say now, and a renderer of the recorded cloud with their templates.
 ///
 /// # Errors
 /// When a profile is wrong.
 pub(super) fn profiles(session: &Session) -> Result<(Profiles, Renderer)> {
-    let directory = &session.paths.config_dir;
-    let profiles = Profiles::load(directory)?;
-    let specification = store::specification(directory)?;
-    profiles.check(&|name| match specification.get(name) {
-        Some(_) => Ok(()),
-        None => Err(specification.nearest(name).map(str::to_owned)),
-    })?;
+    let (profiles, _) = opened::profiles(&session.paths.config_dir)?;
     let overrides = Overrides::load(&session.paths.overrides_dir())?;
     let shared = &session.shared;
     let renderer = Renderer::new(&shared.cloud, &shared.secrets, &profiles, &overrides)?;

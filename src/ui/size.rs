@@ -7,28 +7,28 @@ use console::style;
 
 use super::format;
 use super::table::Table;
+use crate::model::decide::Decision;
 use crate::model::facts::{Ability, Answer, CgroupLayout, HostFacts};
 use crate::model::sizing::limits::Whose;
-use crate::model::survey::Survey;
 
 /// The whole report.
-pub fn report(facts: &HostFacts, survey: &Survey, obstacles: &[String]) -> String {
+pub fn report(facts: &HostFacts, decision: &Decision) -> String {
     let mut text = heading("This host").trim_start().to_owned();
     text.push_str(&host(facts));
     text.push_str(&heading("What would be built"));
-    text.push_str(&cloud(survey));
-    text.push_str(&containers(survey));
-    text.push_str(&networks(survey));
+    text.push_str(&cloud(decision));
+    text.push_str(&containers(decision));
+    text.push_str(&networks(decision));
     text.push_str(&heading("What the kernel counts"));
-    text.push_str(&limits(survey));
-    let notes: Vec<&String> = survey.notes.iter().chain(obstacles).collect();
+    text.push_str(&limits(decision));
+    let notes: Vec<&String> = decision.notes.iter().chain(&decision.obstacles).collect();
     if !notes.is_empty() {
         text.push_str(&heading("Good to know"));
         for note in notes {
             let _ = writeln!(text, "- {note}");
         }
     }
-    text.push_str(&verdict(survey));
+    text.push_str(&verdict(decision));
     text
 }
 
@@ -102,18 +102,18 @@ fn host(facts: &HostFacts) -> String {
     pairs(&rows)
 }
 
-fn cloud(survey: &Survey) -> String {
-    let sizing = &survey.sizing;
-    let scenario = if survey.reason.is_empty() {
-        survey.scenario.clone()
+fn cloud(decision: &Decision) -> String {
+    let sizing = &decision.sizing;
+    let scenario = if decision.reason.is_empty() {
+        decision.scenario.scenario.clone()
     } else {
-        format!("{} ({})", survey.scenario, survey.reason)
+        format!("{} ({})", decision.scenario.scenario, decision.reason)
     };
-    let containers: u32 = survey.members.values().sum();
+    let containers: u32 = decision.members.values().sum();
     pairs(&[
-        ("cloud", format!("{}, OpenStack {}", survey.cloud, survey.release)),
+        ("cloud", format!("{}, OpenStack {}", decision.cloud, decision.release.release)),
         ("scenario", scenario),
-        ("reached", survey.reached.clone()),
+        ("reached", decision.reached.clone()),
         ("containers", containers.to_string()),
         ("memory", format!("{} MiB when idle", sizing.predicted_memory_mib)),
         ("disk", format!("{} MiB", sizing.predicted_disk_mib)),
@@ -143,32 +143,32 @@ fn duration(seconds: u64) -> String {
     format::duration(Duration::from_secs(seconds))
 }
 
-fn containers(survey: &Survey) -> String {
+fn containers(decision: &Decision) -> String {
     let mut table = Table::new(["kind", "members", "memory limit"]).right(1).right(2);
-    for (kind, members) in &survey.members {
-        let limit = survey.sizing.memory_limit_mib.get(kind).copied().unwrap_or_default();
+    for (kind, members) in &decision.members {
+        let limit = decision.sizing.memory_limit_mib.get(kind).copied().unwrap_or_default();
         table.row([kind.clone(), members.to_string(), format!("{limit} MiB")]);
     }
     format!("\n{}", table.render())
 }
 
-fn networks(survey: &Survey) -> String {
+fn networks(decision: &Decision) -> String {
     let mut table = Table::new(["network", "range", "bridge", "note"]);
-    for network in &survey.networks.networks {
-        let note = survey.network_reasons.get(&network.role).cloned().unwrap_or_default();
+    for network in &decision.networks.networks {
+        let note = decision.network_reasons.get(&network.role).cloned().unwrap_or_default();
         let range = network.range.to_string();
         table.row([network.role.name().to_owned(), range, network.bridge.clone(), note]);
     }
     format!("\n{}", table.render())
 }
 
-fn limits(survey: &Survey) -> String {
+fn limits(decision: &Decision) -> String {
     let mut table = Table::new(["limit", "for", "there is", "in use", "needed", "so"])
         .right(2)
         .right(3)
         .right(4);
     let number = |it: Option<u64>| it.map_or_else(|| "?".to_owned(), |number| number.to_string());
-    for count in survey.limits.iter().filter(|count| count.most.is_some()) {
+    for count in decision.limits.iter().filter(|count| count.most.is_some()) {
         let whose = match count.whose {
             Whose::Container => "each container",
             Whose::Root => "all containers",
@@ -191,17 +191,20 @@ fn limits(survey: &Survey) -> String {
     table.render()
 }
 
-fn verdict(survey: &Survey) -> String {
-    if survey.refusals.is_empty() {
+fn verdict(decision: &Decision) -> String {
+    if decision.refusals.is_empty() {
         return format!("\n{}\n", style("It fits.").green());
     }
     let mut text = heading("It does not fit");
-    for refusal in &survey.refusals {
+    for refusal in &decision.refusals {
         let _ = writeln!(
             text,
             "- {}: found {}, needed {}. {}",
             refusal.what, refusal.found, refusal.needed, refusal.advice
         );
+    }
+    for sentence in &decision.instead {
+        let _ = writeln!(text, "- {sentence}");
     }
     text
 }
@@ -213,7 +216,7 @@ mod tests {
     use super::*;
     use crate::config::cloud::{CloudFile, CloudOptions};
     use crate::config::load::Profiles;
-    use crate::model::survey::survey;
+    use crate::model::decide::{Premises, decide};
 
     fn text(host: &str, cloud: &str, obstacles: &[String]) -> String {
         console::set_colors_enabled(false);
@@ -222,8 +225,16 @@ mod tests {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let profiles = Profiles::load(Path::new("/nonexistent")).unwrap();
         let cloud = CloudFile::parse(cloud, "cloud.yml").unwrap();
-        let survey = survey("aio1", &facts, &profiles, &cloud, &CloudOptions::default()).unwrap();
-        report(&facts, &survey, obstacles)
+        let premises = Premises {
+            name: "aio1",
+            facts: &facts,
+            profiles: &profiles,
+            file: &cloud,
+            former: None,
+        };
+        let mut decision = decide(&premises, &CloudOptions::default()).unwrap();
+        decision.obstacles = obstacles.to_vec();
+        report(&facts, &decision)
     }
 
     #[test]

@@ -18,41 +18,10 @@
 use super::super::tool::run;
 use crate::error::Result;
 use crate::model::facts::ForwardChain;
+use crate::model::firewall::Opening;
 use crate::model::topology::{Network, bridge_prefix};
 
-/// Whose chain it is, and by which program it is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// Docker's, by this iptables.
-    Docker(&'static str),
-    /// Ufw's, by this iptables.
-    Ufw(&'static str),
-    /// Firewalld's.
-    Firewalld,
-}
-
 impl Opening {
-    /// How to let packets through `chain`; `None` for a firewall that is not known.
-    pub fn of(chain: &ForwardChain) -> Option<Self> {
-        let legacy = chain.chain.starts_with("iptables-legacy");
-        let iptables = if legacy { "iptables-legacy" } else { "iptables-nft" };
-        match chain.owner.as_str() {
-            "docker" => Some(Self::Docker(iptables)),
-            "ufw" => Some(Self::Ufw(iptables)),
-            "firewalld" => Some(Self::Firewalld),
-            _ => None,
-        }
-    }
-
-    /// For sentences.
-    pub fn whose(self) -> &'static str {
-        match self {
-            Self::Docker(_) => "Docker's firewall",
-            Self::Ufw(_) => "ufw",
-            Self::Firewalld => "firewalld",
-        }
-    }
-
     /// Lets packets from and to the cloud's bridges through.
     ///
     /// # Errors

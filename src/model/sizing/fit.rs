@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::demand::Demand;
-use super::{Sizing, limits, predict};
+use super::limits;
 use crate::config::profile::ServiceProfile;
 use crate::config::release::Release;
 use crate::config::scenario::Scenario;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::facts::{Ability, Answer, CgroupLayout, HostFacts, package_of};
-
-/// Scenarios among which one is chosen when the user names none.
-const AUTOMATIC: [&str; 3] = ["minimal", "control", "default"];
 
 /// A clock that is further behind than this is wrong: an index signed in its future is refused.
 const CLOCK_TOLERANCE_SECS: u64 = 24 * 3600;
@@ -55,31 +52,18 @@ pub struct Alternatives<'a> {
     pub members: &'a (dyn Fn(&Scenario) -> BTreeMap<String, u32> + Sync),
 }
 
-/// Sizes a cloud.
-///
-/// # Errors
-/// When the host cannot carry it: every number found, every number needed, and what of
-/// `alternatives` would fit.
-pub fn size(
+/// The largest scenario that fits, for a host that cannot carry what is wanted: a sentence.
+pub fn smaller(
     facts: &HostFacts,
     demand: &Demand<'_>,
     alternatives: &Alternatives<'_>,
-) -> Result<Sizing> {
-    let Err(error) = permit(&refusals(facts, demand)) else {
-        return Ok(predict(facts, demand));
-    };
-    let smaller = candidates(alternatives.scenarios).into_iter().find(|scenario| {
+) -> Option<String> {
+    let fits = candidates(alternatives.scenarios).into_iter().find(|scenario| {
         let members = (alternatives.members)(scenario);
-        let demand = Demand { members: &members, existing: false, ..*demand };
-        self::refusals(facts, &demand).is_empty()
-    });
-    Err(match smaller {
-        Some(fits) => error.hint(format!(
-            "The scenario `{}` fits: aio bootstrap --scenario {}",
-            fits.scenario, fits.scenario
-        )),
-        None => error,
-    })
+        refusals(facts, &Demand { members: &members, existing: false, ..*demand }).is_empty()
+    })?;
+    let name = &fits.scenario;
+    Some(format!("The scenario `{name}` fits: aio bootstrap --scenario {name}"))
 }
 
 /// Which of the services that were added to a scenario fit, if the host cannot carry them all: a
@@ -151,27 +135,19 @@ pub fn members(scenario: &Scenario) -> BTreeMap<String, u32> {
     scenario.members.iter().map(|(kind, count)| (kind.clone(), *count)).collect()
 }
 
-/// The scenarios to choose from, largest first.
+/// The scenarios among which one is chosen when the user names none, the largest first.
 fn candidates<'a>(scenarios: &[&'a Scenario]) -> Vec<&'a Scenario> {
-    let mut all: Vec<&Scenario> = scenarios
-        .iter()
-        .filter(|scenario| AUTOMATIC.contains(&scenario.scenario.as_str()))
-        .copied()
-        .collect();
+    let mut all: Vec<&Scenario> =
+        scenarios.iter().filter(|scenario| scenario.rank > 0).copied().collect();
     all.sort_by(|one, two| (two.rank, &one.scenario).cmp(&(one.rank, &two.scenario)));
     all
 }
 
-/// The smallest of the scenarios among which one is chosen.
-pub fn smallest<'a>(scenarios: &[&'a Scenario]) -> Option<&'a Scenario> {
-    candidates(scenarios).pop()
-}
-
 /// The largest scenario for which this host has room beside what runs on it already; if there is
-/// none, the smallest that it can carry at all.
+/// none, the smallest.
 ///
 /// # Errors
-/// As [`size`], when not even the smallest fits.
+/// When there is no scenario to choose from.
 pub fn choose_scenario(
     facts: &HostFacts,
     alternatives: &Alternatives<'_>,
@@ -201,16 +177,17 @@ pub fn choose_scenario(
     }
     let Some(smallest) = candidates.last() else {
         return Err(Error::new(ErrorKind::Config, "choose a scenario")
-            .because(format!("there is none of {}", AUTOMATIC.join(", ")))
+            .because("there is none with a rank above 0")
             .hint("Name one: --scenario NAME."));
     };
     let members = members(smallest);
-    let nothing = Alternatives { scenarios: &[], ..*alternatives };
-    size(facts, &Demand { release, services, members: &members, existing: false }, &nothing)?;
-    Ok(Chosen {
-        scenario: smallest.scenario.clone(),
-        reason: larger.map_or_else(String::new, |why| format!("the smallest, and tight: {why}")),
-    })
+    let demand = Demand { release, services, members: &members, existing: false };
+    let reason = if refusals(facts, &demand).is_empty() {
+        larger.map_or_else(String::new, |why| format!("the smallest, and tight: {why}"))
+    } else {
+        "the smallest, and not even that fits".to_owned()
+    };
+    Ok(Chosen { scenario: smallest.scenario.clone(), reason })
 }
 
 /// Why the cloud at its busiest would have to share memory with what runs on the host now.

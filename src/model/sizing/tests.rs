@@ -27,8 +27,6 @@ fn host(name: &str) -> HostFacts {
 
 const ID_TITLE: &str = "ranges of 65536 subordinate ids";
 
-const NOTHING: Alternatives<'_> = Alternatives { scenarios: &[], members: &members };
-
 struct World {
     profiles: &'static Profiles,
 }
@@ -59,7 +57,13 @@ impl World {
     fn size(&self, facts: &HostFacts, scenario: &str) -> crate::error::Result<Sizing> {
         let scenarios = self.scenarios();
         let alternatives = Alternatives { scenarios: &scenarios, members: &members };
-        self.with(scenario, |demand| size(facts, demand, &alternatives))
+        self.with(scenario, |demand| {
+            let sized = permit(&refusals(facts, demand)).map(|()| predict(facts, demand));
+            sized.map_err(|error| match smaller(facts, demand, &alternatives) {
+                Some(sentence) => error.hint(sentence),
+                None => error,
+            })
+        })
     }
 
     fn choose(&self, facts: &HostFacts) -> crate::error::Result<Chosen> {
@@ -121,7 +125,9 @@ fn refusals_of(facts: &HostFacts) -> Vec<Refusal> {
 #[test]
 fn without_overlays_nothing_is_built() {
     let facts = host("no-overlay.json");
-    let error = World::new().choose(&facts).unwrap_err();
+    let chosen = World::new().choose(&facts).unwrap();
+    assert_eq!(chosen.reason, "the smallest, and not even that fits");
+    let error = permit(&refusals_of(&facts)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Host);
     assert_eq!(
         error.causes,
@@ -165,9 +171,9 @@ fn a_cloud_that_is_there_is_not_asked_to_be_free_again() {
     facts.memory.available_mib = 200;
     facts.storage.free_mib = 100;
     world.with("minimal", |demand| {
-        assert!(size(&facts, demand, &NOTHING).is_err());
+        assert!(!refusals(&facts, demand).is_empty());
         let existing = Demand { existing: true, ..*demand };
-        assert!(size(&facts, &existing, &NOTHING).is_ok());
+        assert!(refusals(&facts, &existing).is_empty());
     });
 }
 
@@ -183,6 +189,25 @@ fn a_busy_host_gets_a_smaller_cloud_and_is_told_why() {
     let chosen = world.choose(&facts).unwrap();
     assert_eq!(chosen.scenario, "minimal");
     assert!(chosen.reason.starts_with("the smallest, and tight"), "{}", chosen.reason);
+}
+
+#[test]
+fn a_scenario_of_the_users_is_chosen_by_its_rank() {
+    let world = World::new();
+    let facts = host("reference-24g.json");
+    let choose = |rank| {
+        let mine = Scenario {
+            scenario: "mine".to_owned(),
+            rank,
+            ..world.profiles.scenarios["minimal"].clone()
+        };
+        let scenarios = [world.scenarios(), vec![&mine]].concat();
+        let alternatives = Alternatives { scenarios: &scenarios, members: &members };
+        choose_scenario(&facts, &alternatives, world.release(), &world.services()).unwrap().scenario
+    };
+    assert_eq!(choose(35), "mine");
+    assert_eq!(choose(25), "default", "a larger one fits");
+    assert_eq!(choose(0), "default", "it must be named");
 }
 
 #[test]

@@ -1,20 +1,18 @@
 //! What the host says, and what `aio` says about it and the cloud.
 
+use crate::session::opened::Opened;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::ground::Ground;
-use crate::config::cloud::{CloudFile, CloudOptions};
-use crate::config::load::Profiles;
+use crate::config::cloud::CloudOptions;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::host::network::obstacles;
 use crate::model::command::Output;
 use crate::model::facts::HostFacts;
-use crate::model::survey::survey;
 use crate::session::{Session, bootstrap, desired, secrets};
 use crate::steps::health;
 use crate::steps::shared::Shared;
@@ -84,19 +82,12 @@ fn no_choices(ground: &Ground) -> CloudOptions {
 pub async fn size(ground: &Ground, context: &StepContext) -> Result<()> {
     let facts = facts(ground, context).await?;
     ground.findings.add_json("host/facts.json", facts);
-    let sized = || {
-        let paths = &ground.options.paths;
-        let profiles = Profiles::load(&paths.config_dir)?;
-        let cloud = CloudFile::load(&paths.cloud_file())?;
-        let survey = survey(&paths.cloud, facts, &profiles, &cloud, &no_choices(ground))?;
-        let networks = &survey.networks.networks;
-        let chains = &facts.network.forward_chains;
-        let obstacles = obstacles::sentences(&paths.cloud, networks, false, chains);
-        Ok(json!({ "facts": facts, "cloud": survey, "obstacles": obstacles }))
-    };
-    match sized() {
+    let choices = no_choices(ground);
+    let opened = Opened::read(&ground.options.paths, &choices);
+    let sized = opened.and_then(|opened| Ok(opened.decide(facts, &choices)?.report(facts)));
+    match sized {
         Ok(value) => ground.findings.add_json("size.json", &value),
-        Err::<_, Error>(error) => ground.findings.missing("size.json", error),
+        Err(error) => ground.findings.missing("size.json", error),
     }
     Ok(())
 }

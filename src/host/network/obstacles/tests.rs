@@ -1,6 +1,9 @@
 use super::*;
+use crate::config::network::NetworkRole;
 use crate::model::facts::NetworkFacts;
+use crate::model::firewall::sentences;
 use crate::model::ranges;
+use crate::model::topology::Network;
 
 /// What Docker's table looks like through `nft -j`, cut to what matters; `more` are further rules.
 fn docker(more: &str) -> String {
