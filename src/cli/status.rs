@@ -64,7 +64,7 @@ fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
     require_root(command)?;
     block_on(async {
         let session = Session::recorded(&global.paths(), Access::Look).await?;
-        health::observe(&session.context(), &session.shared).await
+        health::observe(&session.context(), &session.site).await
     })
 }
 

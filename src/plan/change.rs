@@ -1,6 +1,6 @@
 //! Parts of the graph, for commands that change less than `bootstrap`: rebuild, start, stop.
 //!
-//! They reuse the steps of [`super::build`]: a rebuilt container is made by the same steps as a new
+//! They reuse the steps of [`super::bootstrap`]: a rebuilt container is made by the same steps as a new
 //! one, and `start` is `bootstrap` without anything that changes what was already chosen.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use crate::model::topology::Container;
 use crate::plan::bootstrap::{container_key, form_key};
 use crate::steps::container::{Discard, StopContainer};
 use crate::steps::remove::{ReleaseHost, RemoveContainer, RemoveFiles, RemoveNetwork};
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// Whether a step brings up what a reboot takes away, and nothing else.
 pub fn is_start(step: &Step) -> bool {
@@ -37,8 +37,8 @@ pub fn waits_for(step: &Step, containers: &[Container]) -> bool {
 ///
 /// Their units start with them, and those that find no database or messages start again and again.
 /// With a whole cloud on two cores that left so little for the clusters that galera took 127 s.
-pub fn clusters_first(steps: &mut [Step], shared: &Shared) {
-    let cloud = &shared.cloud;
+pub fn clusters_first(steps: &mut [Step], site: &Site) {
+    let cloud = &site.cloud;
     for service in &cloud.services {
         let needed = cloud.services.iter().filter(|other| service.needs.contains(&other.service));
         let clusters: Vec<StepKey> = needed
@@ -63,7 +63,7 @@ pub fn concerns(step: &Step, targets: &[Container]) -> bool {
 /// other members serve meanwhile.
 pub fn rebuild(
     mut steps: Vec<Step>,
-    shared: &Arc<Shared>,
+    site: &Arc<Site>,
     targets: &[Container],
     data: bool,
 ) -> Vec<Step> {
@@ -84,8 +84,8 @@ pub fn rebuild(
             action: Arc::new(Discard {
                 container: target.clone(),
                 data,
-                told: remembers(shared, target),
-                balancer: Arc::clone(&shared.balancer),
+                told: remembers(site, target),
+                balancer: Arc::clone(&site.balancer),
             }),
         });
     }
@@ -93,8 +93,8 @@ pub fn rebuild(
 }
 
 /// Whether the cluster of a member goes on counting on data that the member no longer has.
-fn remembers(shared: &Shared, target: &Container) -> bool {
-    let definition = shared.cloud.kind(&target.kind);
+fn remembers(site: &Site, target: &Container) -> bool {
+    let definition = site.cloud.kind(&target.kind);
     let cluster = definition.and_then(|(_, definition)| definition.cluster.as_ref());
     cluster.is_some_and(|cluster| cluster.forget.is_some())
 }
@@ -109,16 +109,16 @@ pub fn only_among(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 /// The steps that stop containers, those that need others before those that they need.
-pub fn stop(shared: &Arc<Shared>, targets: &[Container], whole_cloud: bool) -> Vec<Step> {
+pub fn stop(site: &Arc<Site>, targets: &[Container], whole_cloud: bool) -> Vec<Step> {
     let needs_service = |user: &Container, used: &Container| {
-        let mut services = shared.cloud.services.iter();
+        let mut services = site.cloud.services.iter();
         services.any(|it| it.service == user.service && it.needs.contains(&used.service))
     };
     let mut steps = Vec::new();
     for target in targets {
         let users = targets.iter().filter(|user| needs_service(user, target));
         let needs = users.map(|user| container_key(user, "stop")).collect();
-        let balancer = (!whole_cloud).then(|| Arc::clone(&shared.balancer));
+        let balancer = (!whole_cloud).then(|| Arc::clone(&site.balancer));
         let action: Arc<dyn Action> =
             Arc::new(StopContainer { container: target.clone(), balancer });
         steps.push(Step {
@@ -135,9 +135,9 @@ pub fn stop(shared: &Arc<Shared>, targets: &[Container], whole_cloud: bool) -> V
 }
 
 /// The steps that remove single containers with their data. They are out of service by then and have
-/// ended in an orderly way: `shared` is the cloud with them.
-pub fn remove(shared: &Arc<Shared>, containers: &[Container]) -> Vec<Step> {
-    let mut steps = stop(shared, containers, false);
+/// ended in an orderly way: `site` is the cloud with them.
+pub fn remove(site: &Arc<Site>, containers: &[Container]) -> Vec<Step> {
+    let mut steps = stop(site, containers, false);
     steps.extend(containers.iter().map(|container| {
         let name = container.name.clone();
         let label = format!("{}/{}", container.kind, container.member);
@@ -164,16 +164,16 @@ fn removal(key: StepKey, title: String, action: RemoveContainer) -> Step {
 /// The steps that remove a cloud from the host. `strays` are containers that LXC knows and the
 /// cloud no longer does; `trees` and `empty` are the files that go last.
 pub fn destroy(
-    shared: &Arc<Shared>,
+    site: &Arc<Site>,
     strays: &[String],
     trees: Vec<std::path::PathBuf>,
     empty: Vec<std::path::PathBuf>,
 ) -> Vec<Step> {
-    let known = shared.cloud.containers.iter();
+    let known = site.cloud.containers.iter();
     let known = known.map(|container| (container.name.clone(), Some(container.clone())));
     let strays = strays
         .iter()
-        .filter(|name| shared.cloud.container(name).is_none())
+        .filter(|name| site.cloud.container(name).is_none())
         .map(|name| (name.clone(), None));
     let mut steps: Vec<Step> = known
         .chain(strays)
@@ -188,7 +188,7 @@ pub fn destroy(
         (
             "destroy/network",
             "remove bridges, routes and the firewall table",
-            Arc::new(RemoveNetwork { spec: super::bootstrap::network_spec(shared) }),
+            Arc::new(RemoveNetwork { spec: super::bootstrap::network_spec(site) }),
         ),
         ("destroy/host", "restore the host's settings", Arc::new(ReleaseHost)),
         ("destroy/files", "remove files", Arc::new(RemoveFiles { trees, empty })),
@@ -218,15 +218,15 @@ mod tests {
     #[test]
     fn containers_that_need_a_cluster_start_after_it_has_formed() {
         each_scenario(|cloud, renderer| {
-            let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
-            let mut steps = bootstrap::steps(&shared, renderer).unwrap();
+            let site = Arc::new(Site::new(cloud.clone(), Default::default()));
+            let mut steps = bootstrap::steps(&site, renderer).unwrap();
             steps.retain(is_start);
-            clusters_first(&mut steps, &shared);
+            clusters_first(&mut steps, &site);
             let graph = Graph::new(only_among(steps)).unwrap();
             let place =
                 |key: StepKey| graph.steps().iter().position(|step| step.key == key).unwrap();
             for (kind, cluster) in [("keystone", "galera"), ("heat_engine", "rabbit_mq")] {
-                let member = shared.cloud.members(kind).next().unwrap();
+                let member = site.cloud.members(kind).next().unwrap();
                 let start = place(container_key(member, "start"));
                 assert!(graph.needs(start).contains(&place(form_key(cluster))), "{kind}");
             }
@@ -237,11 +237,11 @@ mod tests {
     fn a_member_is_forgotten_after_its_new_container_starts_and_before_its_units_do() {
         let mut seen = 0;
         each_scenario(|cloud, renderer| {
-            let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
+            let site = Arc::new(Site::new(cloud.clone(), Default::default()));
             let targets: Vec<Container> =
-                shared.cloud.members("rabbit_mq").take(1).cloned().collect();
-            let steps = bootstrap::steps(&shared, renderer).unwrap();
-            let graph = Graph::new(rebuild(steps, &shared, &targets, true)).unwrap();
+                site.cloud.members("rabbit_mq").take(1).cloned().collect();
+            let steps = bootstrap::steps(&site, renderer).unwrap();
+            let graph = Graph::new(rebuild(steps, &site, &targets, true)).unwrap();
             let order = ["discard", "define", "start", "forget", "units"];
             let place = |what: &str| {
                 let key = container_key(&targets[0], what);

@@ -16,7 +16,7 @@ use crate::plan::bootstrap::{catalog_key, ready_key};
 use crate::render::Renderer;
 use crate::steps::departed::Forgotten;
 use crate::steps::setup::Setup;
-use crate::steps::shared::{ATTEMPTS, Shared};
+use crate::steps::site::{ATTEMPTS, Site};
 
 /// One question whose answer may keep members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,23 +69,19 @@ pub fn questions(
 ///
 /// # Errors
 /// When a profile's text cannot be rendered.
-pub fn steps(
-    shared: &Arc<Shared>,
-    renderer: &Renderer,
-    departed: &[Departed],
-) -> Result<Vec<Step>> {
+pub fn steps(site: &Arc<Site>, renderer: &Renderer, departed: &[Departed]) -> Result<Vec<Step>> {
     if departed.is_empty() {
         return Ok(Vec::new());
     }
     let mut steps = Vec::new();
-    for service in &shared.cloud.services {
+    for service in &site.cloud.services {
         // Commands of one service run in the order in which the profile lists them.
         let mut before: Option<StepKey> = None;
         for command in &service.leave.forget {
             let departed = concerned(&command.of, departed);
-            let place = shared.cloud.members(&command.container).next();
+            let place = site.cloud.members(&command.container).next();
             if let (Some(place), false) = (place, departed.is_empty()) {
-                let mut step = forget(shared, renderer, (service, command), place, &departed)?;
+                let mut step = forget(site, renderer, (service, command), place, &departed)?;
                 step.needs.extend(before.replace(step.key.clone()));
                 steps.push(step);
             }
@@ -104,15 +100,15 @@ pub fn steps(
 }
 
 /// All services in service, with their catalog: records are cleared by asking them.
-fn whole_cloud(shared: &Shared) -> Vec<StepKey> {
-    let services = &shared.cloud.services;
+fn whole_cloud(site: &Site) -> Vec<StepKey> {
+    let services = &site.cloud.services;
     let ready = services.iter().map(|service| ready_key(&service.service));
     let catalog = services.iter().any(|service| service.identity_server.is_some());
     ready.chain(catalog.then(catalog_key)).collect()
 }
 
 fn forget(
-    shared: &Arc<Shared>,
+    site: &Arc<Site>,
     renderer: &Renderer,
     (service, command): (&ServiceProfile, &ForgetCommand),
     place: &Container,
@@ -137,14 +133,14 @@ fn forget(
         fills: Vec::new(),
         upgrades: false,
         attempts: ATTEMPTS,
-        shared: Arc::clone(shared),
+        site: Arc::clone(site),
     };
     Ok(Step {
         key: StepKey::new(format!("leave/{}/{}", service.service, command.name)),
         title: command.title.clone(),
         phase: Phase::Services,
         resource: Resource::Load,
-        needs: whole_cloud(shared),
+        needs: whole_cloud(site),
         estimate_ms: 2_000,
         action: Arc::new(action),
     })
@@ -161,12 +157,12 @@ mod tests {
     fn who_goes_is_asked_after_and_then_forgotten_by_all_that_know_them() {
         let mut seen = 0;
         each_scenario(|cloud, renderer| {
-            let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
-            assert!(steps(&shared, renderer, &[]).unwrap().is_empty());
+            let site = Arc::new(Site::new(cloud.clone(), Default::default()));
+            assert!(steps(&site, renderer, &[]).unwrap().is_empty());
             for container in &cloud.containers {
                 let gone = Departed { member: 9, ..Departed::from(container) };
-                let mut all = bootstrap::steps(&shared, renderer).unwrap();
-                all.extend(steps(&shared, renderer, std::slice::from_ref(&gone)).unwrap());
+                let mut all = bootstrap::steps(&site, renderer).unwrap();
+                all.extend(steps(&site, renderer, std::slice::from_ref(&gone)).unwrap());
                 let graph = Graph::new(all).unwrap();
                 let keys = graph.steps().iter().map(|step| step.key.0.as_str());
                 let keys: Vec<&str> = keys.filter(|key| key.starts_with("leave/")).collect();

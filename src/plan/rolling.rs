@@ -1,6 +1,6 @@
 //! Running members whose definition changed, replaced one at a time.
 //!
-//! A container can only be defined anew while it is stopped. The steps of [`super::build`] do so
+//! A container can only be defined anew while it is stopped. The steps of [`super::bootstrap`] do so
 //! with all members of a kind together: right for a cloud that does not run yet, wrong for one in
 //! use, whose definitions all differ after an upgrade of `aio`. [`one_at_a_time`] is told which
 //! members serve and differ and puts their steps in a row: the next member is stopped when the one
@@ -20,7 +20,7 @@ use crate::plan::bootstrap::{container_key, form_key, ready_key};
 use crate::steps::cluster::Form;
 use crate::steps::rejoin::Rejoin;
 use crate::steps::service::Ready;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// Puts the steps of members that serve and are to be defined anew in a row, for each kind.
 ///
@@ -28,21 +28,21 @@ use crate::steps::shared::Shared;
 /// When a profile's cluster names a unit that it does not have.
 pub fn one_at_a_time(
     mut steps: Vec<Step>,
-    shared: &Arc<Shared>,
+    site: &Arc<Site>,
     replaced: &[Container],
 ) -> Result<Vec<Step>> {
-    for service in &shared.cloud.services {
+    for service in &site.cloud.services {
         for kind in service.containers.keys() {
-            let members: Vec<Container> = shared.cloud.members(kind).cloned().collect();
+            let members: Vec<Container> = site.cloud.members(kind).cloned().collect();
             let (rolled, others): (Vec<Container>, Vec<Container>) =
                 members.into_iter().partition(|member| replaced.contains(member));
             if !rolled.is_empty() && rolled.len() + others.len() > 1 {
-                queue_up(&mut steps, shared, service, &rolled, &others)?;
+                queue_up(&mut steps, site, service, &rolled, &others)?;
             }
         }
     }
     for member in replaced {
-        stop_late(&mut steps, shared, member);
+        stop_late(&mut steps, site, member);
     }
     Ok(only_among(steps))
 }
@@ -50,7 +50,7 @@ pub fn one_at_a_time(
 /// The row of one kind. `others` are not in service, or as they should be.
 fn queue_up(
     steps: &mut Vec<Step>,
-    shared: &Arc<Shared>,
+    site: &Arc<Site>,
     service: &ServiceProfile,
     rolled: &[Container],
     others: &[Container],
@@ -59,7 +59,7 @@ fn queue_up(
     // One of its members runs: it has its first state. The step waits for the files of all members.
     let seed = StepKey::new(format!("cluster/{}/seed", first.kind));
     steps.retain(|step| step.key != seed);
-    let form = Form::of(shared, &first.kind)?;
+    let form = Form::of(site, &first.kind)?;
     let mut before: Vec<StepKey> = Vec::new();
     let mut late: Vec<&Container> = Vec::new();
     for member in others {
@@ -69,13 +69,13 @@ fn queue_up(
         if depends_on(steps, &units, &container_key(first, "define")) {
             late.push(member);
         } else {
-            before.push(rejoin(steps, shared, form.as_ref(), member));
+            before.push(rejoin(steps, site, form.as_ref(), member));
         }
     }
     let mut all = before.clone();
     for member in rolled {
         add_needs(steps, &container_key(member, "define"), before);
-        before = vec![rejoin(steps, shared, form.as_ref(), member)];
+        before = vec![rejoin(steps, site, form.as_ref(), member)];
         all.extend(before.iter().cloned());
     }
     for member in late {
@@ -89,14 +89,14 @@ fn queue_up(
 /// Adds the step that sees a member back in service.
 fn rejoin(
     steps: &mut Vec<Step>,
-    shared: &Arc<Shared>,
+    site: &Arc<Site>,
     form: Option<&Form>,
     member: &Container,
 ) -> StepKey {
     let key = container_key(member, "rejoin");
     let mut needs = vec![container_key(member, "units")];
-    needs.extend(balancer_units(shared));
-    let frontends = shared.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
+    needs.extend(balancer_units(site));
+    let frontends = site.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
     let servers = frontends.map(|(_, it)| (member.clone(), it.name.clone())).collect();
     steps.push(Step {
         key: key.clone(),
@@ -108,7 +108,7 @@ fn rejoin(
         action: Arc::new(Rejoin {
             member: member.clone(),
             form: form.cloned(),
-            ready: Ready { servers, shared: Arc::clone(shared) },
+            ready: Ready { servers, site: Arc::clone(site) },
         }),
     });
     key
@@ -116,22 +116,22 @@ fn rejoin(
 
 /// A member that serves is not stopped before what its units will wait for is there, and not while the
 /// balancer that should send its clients elsewhere is away. Only where that makes no circle.
-fn stop_late(steps: &mut [Step], shared: &Shared, member: &Container) {
+fn stop_late(steps: &mut [Step], site: &Site, member: &Container) {
     let units = container_key(member, "units");
     let mut wanted: Vec<StepKey> = steps
         .iter()
         .filter(|step| step.key == units)
         .flat_map(|step| step.needs.iter().cloned())
         .collect();
-    wanted.extend(balancer_units(shared));
+    wanted.extend(balancer_units(site));
     let define = container_key(member, "define");
     wanted.retain(|key| !depends_on(steps, key, &define));
     add_needs(steps, &define, wanted);
 }
 
-fn balancer_units(shared: &Shared) -> impl Iterator<Item = StepKey> {
-    let balancers = shared.cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
-    let members = balancers.flat_map(|definition| shared.cloud.members(&definition.kind));
+fn balancer_units(site: &Site) -> impl Iterator<Item = StepKey> {
+    let balancers = site.cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
+    let members = balancers.flat_map(|definition| site.cloud.members(&definition.kind));
     members.map(|member| container_key(member, "units"))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::desired::{self, Desired};
 use super::open::Access;
-use super::run::{self, Options};
+use super::run::{self, Options, Run};
 use super::{Session, dev, recorded, require_root, tls};
 use crate::config::cloud::CloudOptions;
 use crate::config::profile::Speech;
@@ -21,7 +21,7 @@ use crate::state::files;
 use crate::steps::cluster::Form;
 use crate::steps::departed;
 use crate::steps::health::{self};
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 use crate::ui;
 
 /// What the user asked for.
@@ -51,8 +51,8 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
         ui::out::note(note);
     }
     // Everything is rendered before anything is written: a mistake in a template changes nothing.
-    let shared = desired.shared();
-    let steps = bootstrap::steps(&shared, &desired.renderer)?;
+    let site = desired.site();
+    let steps = bootstrap::steps(&site, &desired.renderer)?;
     let surplus = surplus(&desired);
     if !surplus.is_empty() {
         let labels: Vec<String> =
@@ -77,20 +77,20 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     files::prepare(&options.paths)?;
     let _lock = run::lock(options, "bootstrap")?;
     // Where ids for more members are missing the user's files stay as they are.
-    let session = Session::open(&options.paths, shared, Access::Change).await?;
+    let session = Session::open(&options.paths, site, Access::Change).await?;
     desired.write_files(options)?;
     if !surplus.is_empty() {
         // Before the record forgets them: a run killed here finds them again.
         departed::add(&*session.host.records, surplus.iter().map(Into::into).collect()).await?;
-        run::run(options, &session, "bootstrap", removal(&desired, &surplus)).await?;
+        Run::new(options, &session, "bootstrap").go(removal(&desired, &surplus)).await?;
     }
-    recorded::save(&options.paths, &session.shared.cloud)?;
+    recorded::save(&options.paths, &session.site.cloud)?;
     let replaced = replaced(&session, &desired).await;
-    let mut steps = rolling::one_at_a_time(steps, &session.shared, &replaced)?;
+    let mut steps = rolling::one_at_a_time(steps, &session.site, &replaced)?;
     let gone = departed::load(&*session.host.records).await?;
     let gone = departed::still_gone(gone, &desired.cloud);
-    steps.extend(leave::steps(&session.shared, &desired.renderer, &gone)?);
-    let report = run::run(options, &session, "bootstrap", steps).await?;
+    steps.extend(leave::steps(&session.site, &desired.renderer, &gone)?);
+    let report = Run::new(options, &session, "bootstrap").go(steps).await?;
     desired.remember_secrets(options).await?;
     if let Some(sentence) = tls::told(&options.paths, &desired.cloud) {
         ui::out::note(&sentence);
@@ -104,7 +104,7 @@ pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
     for note in &desired.notes {
         ui::out::note(note);
     }
-    let session = Session::open(&options.paths, desired.shared(), Access::Look).await?;
+    let session = Session::open(&options.paths, desired.site(), Access::Look).await?;
     look(options, &session, &desired).await
 }
 
@@ -118,12 +118,12 @@ pub(super) async fn look(
     let mut gone = departed::load(&*session.host.records).await?;
     gone.extend(surplus.iter().map(Into::into));
     let mut steps = removal(desired, &surplus);
-    let wanted = bootstrap::steps(&session.shared, &desired.renderer)?;
+    let wanted = bootstrap::steps(&session.site, &desired.renderer)?;
     let replaced = replaced(session, desired).await;
-    steps.extend(rolling::one_at_a_time(wanted, &session.shared, &replaced)?);
+    steps.extend(rolling::one_at_a_time(wanted, &session.site, &replaced)?);
     let gone = departed::still_gone(gone, &desired.cloud);
-    steps.extend(leave::steps(&session.shared, &desired.renderer, &gone)?);
-    run::look(options, session, "plan", steps).await
+    steps.extend(leave::steps(&session.site, &desired.renderer, &gone)?);
+    Run::new(options, session, "plan").look(steps).await
 }
 
 /// Refuses to remove what something still needs, or of which that cannot be asked. Nothing was changed.
@@ -137,12 +137,12 @@ async fn refuse_needed(options: &Options, desired: &Desired, surplus: &[Containe
         service.leave = now.map_or_else(|| service.leave.clone(), |now| now.leave.clone());
     }
     let questions = leave::questions(&asked, &desired.renderer, &departing)?;
-    let former = Arc::new(Shared::new(asked, desired.shared().secrets.clone()));
+    let former = Arc::new(Site::new(asked, desired.site().secrets.clone()));
     let session = Session::open(&options.paths, former, Access::Look).await?;
     let context = session.context();
     for Question { departing, because, hint, ask } in questions {
         let error = Error::new(ErrorKind::Refused, format!("remove {}", labels(&departing)));
-        match departed::needed(&context, &session.shared, &departing, &ask).await {
+        match departed::needed(&context, &session.site, &departing, &ask).await {
             Ok(found) if found.is_empty() => {}
             Ok(found) => {
                 return Err(error
@@ -172,7 +172,7 @@ fn surplus(desired: &Desired) -> Vec<Container> {
 /// The steps that remove them, out of the cloud as it was. Nobody logs in for that.
 fn removal(desired: &Desired, surplus: &[Container]) -> Vec<Step> {
     let Some(former) = &desired.former else { return Vec::new() };
-    let former = Arc::new(Shared::new(former.clone(), BTreeMap::new()));
+    let former = Arc::new(Site::new(former.clone(), BTreeMap::new()));
     change::remove(&former, surplus)
 }
 
@@ -184,8 +184,8 @@ async fn speaks_otherwise(
     desired: &Desired,
     container: &Container,
 ) -> bool {
-    let Ok(Some(form)) = Form::of(&session.shared, &container.kind) else { return false };
-    let kind = session.shared.cloud.kind(&container.kind);
+    let Ok(Some(form)) = Form::of(&session.site, &container.kind) else { return false };
+    let kind = session.site.cloud.kind(&container.kind);
     let (Some(speech), Some((_, kind))) = (&form.cluster.speech, kind) else { return false };
     let file = kind.files.iter().find(|file| file.path == speech.file);
     let Some(Ok(file)) = file.map(|file| desired.renderer.render_file(container, file)) else {
@@ -200,9 +200,9 @@ async fn speaks_otherwise(
 async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
     let Some(former) = &desired.former else { return Vec::new() };
     let context = session.context();
-    let former = Shared::new(former.clone(), session.shared.secrets.clone());
+    let former = Site::new(former.clone(), session.site.secrets.clone());
     let mut replaced = Vec::new();
-    for container in &session.shared.cloud.containers {
+    for container in &session.site.cloud.containers {
         let Some(before) = former.cloud.container(&container.name) else { continue };
         let differs = context.host.containers.definition_differs(container).await;
         if !matches!(differs, Ok(Some(_))) {

@@ -30,7 +30,7 @@ use crate::secrets::file::{SecretValues, SecretsFile};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
 use crate::state::swaps;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// The cloud that should be, with all that follows from it.
 pub struct Desired {
@@ -192,9 +192,9 @@ async fn complete_secrets(
 
 impl Desired {
     /// What steps share.
-    pub fn shared(&self) -> Arc<Shared> {
+    pub fn site(&self) -> Arc<Site> {
         let secrets = with_keys(&self.secrets, &self.certificates);
-        Arc::new(Shared::new(self.cloud.clone(), secrets))
+        Arc::new(Site::new(self.cloud.clone(), secrets))
     }
 
     /// Writes the files of the configuration directory.
@@ -217,14 +217,14 @@ impl Desired {
 
 /// A renderer for a recorded cloud: templates and overrides as they are now.
 pub fn renderer(session: &Session) -> Result<Renderer> {
-    renderer_of(session, &session.shared.cloud)
+    renderer_of(session, &session.site.cloud)
 }
 
 /// As [`renderer`], for the recorded cloud with other members standing by.
 pub fn renderer_of(session: &Session, cloud: &Cloud) -> Result<Renderer> {
-    let Session { paths, shared, .. } = session;
-    tls::check_keys(paths, cloud, &shared.secrets)?;
+    let Session { paths, site, .. } = session;
+    tls::check_keys(paths, cloud, &site.secrets)?;
     let profiles = Profiles::load(&paths.config_dir)?;
     let overrides = Overrides::load(&paths.overrides_dir())?;
-    Renderer::new(cloud, &shared.secrets, &profiles, &overrides)
+    Renderer::new(cloud, &site.secrets, &profiles, &overrides)
 }

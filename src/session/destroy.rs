@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::open::Access;
-use super::run::{self, Options};
+use super::run::{self, Options, Run};
 use super::{Session, recorded, require_root};
 use crate::dev::source::clone;
 use crate::dev::source::reader::Ground;
@@ -14,7 +14,7 @@ use crate::gateway;
 use crate::model::paths::Paths;
 use crate::plan::change;
 use crate::secrets::tls::store::own_files;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 use crate::ui;
 
 /// What stays although the cloud goes.
@@ -43,17 +43,17 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     );
     ui::prompt::confirm(&question, yes)?;
     // Removing needs no secret, and the file that holds them may be gone already.
-    let shared = Arc::new(Shared::new(cloud, BTreeMap::new()));
+    let site = Arc::new(Site::new(cloud, BTreeMap::new()));
     let _lock = run::lock(options, "destroy")?;
     // It may run all the same: it never holds the lock.
     if gateway::stop(paths)? {
         ui::out::note("The gateway has ended.");
     }
-    let session = Session::open(paths, shared, Access::Change).await?;
+    let session = Session::open(paths, site, Access::Change).await?;
     let strays = session.host.containers.list().await?;
     let (trees, empty) = files(paths, keep);
-    let steps = change::destroy(&session.shared, &strays, trees, empty);
-    run::run_without_trace(options, &session, "destroy", steps).await?;
+    let steps = change::destroy(&session.site, &strays, trees, empty);
+    Run::new(options, &session, "destroy").without_trace().go(steps).await?;
     let kept = users_files(paths);
     if !kept.is_empty() {
         let names: Vec<String> = kept.iter().map(|path| path.display().to_string()).collect();

@@ -27,7 +27,7 @@ use crate::model::paths::{Paths, RUN_DIR};
 use crate::model::topology::Container;
 use crate::secrets::tls::store::authority_file;
 use crate::state::topology::Topology;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// What the host will be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Session {
     /// Where it stands.
     pub paths: Paths,
     /// The cloud, its secrets, its load balancer.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
     /// The host.
     pub host: Arc<Host>,
 }
@@ -53,14 +53,14 @@ impl Session {
     pub async fn recorded(paths: &Paths, access: Access) -> Result<Self> {
         let cloud = recorded::load(paths)?;
         let secrets::Recorded { values, unapplied } = secrets::recorded(paths, &cloud).await?;
-        let shared = Shared { unapplied, ..Shared::new(cloud, values) };
-        Self::open(paths, Arc::new(shared), access).await
+        let site = Site { unapplied, ..Site::new(cloud, values) };
+        Self::open(paths, Arc::new(site), access).await
     }
 
     /// A cloud on its host.
-    pub async fn open(paths: &Paths, shared: Arc<Shared>, access: Access) -> Result<Self> {
-        let host = Arc::new(host(paths, &shared.cloud, access).await?);
-        Ok(Self { paths: paths.clone(), shared, host })
+    pub async fn open(paths: &Paths, site: Arc<Site>, access: Access) -> Result<Self> {
+        let host = Arc::new(host(paths, &site.cloud, access).await?);
+        Ok(Self { paths: paths.clone(), site, host })
     }
 
     /// For looks outside a run: events go nowhere.
@@ -76,7 +76,7 @@ impl Session {
 
     /// The containers that selectors name; all of them when there are no selectors.
     pub fn select(&self, selectors: &[String]) -> Result<Vec<Container>> {
-        let containers = &self.shared.cloud.containers;
+        let containers = &self.site.cloud.containers;
         if selectors.is_empty() {
             return Ok(containers.clone());
         }

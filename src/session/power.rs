@@ -1,7 +1,7 @@
 //! `aio start` and `aio stop`.
 
 use super::open::Access;
-use super::run::{self, Options};
+use super::run::{self, Options, Run};
 use super::{Session, desired, dev, require_root};
 use crate::error::{Error, Result};
 use crate::plan::{bootstrap, change};
@@ -16,8 +16,8 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     let renderer = desired::renderer(&session)?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "start")?;
-    let mut steps = bootstrap::steps(&session.shared, &renderer)?;
-    change::clusters_first(&mut steps, &session.shared);
+    let mut steps = bootstrap::steps(&session.site, &renderer)?;
+    change::clusters_first(&mut steps, &session.site);
     let whole_cloud = names.is_empty();
     let mut unfinished = Vec::new();
     for target in &targets {
@@ -30,7 +30,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
             && !change::waits_for(step, &unfinished)
             && (whole_cloud || step.key.0.starts_with("host/") || change::concerns(step, &targets))
     });
-    run::run(options, &session, "start", change::only_among(steps)).await?;
+    Run::new(options, &session, "start").go(change::only_among(steps)).await?;
     if unfinished.is_empty() {
         return Ok(());
     }
@@ -48,6 +48,6 @@ pub async fn stop(options: &Options, names: &[String], yes: bool) -> Result<()> 
     let session = Session::recorded(&options.paths, Access::Change).await?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "stop")?;
-    let steps = change::stop(&session.shared, &targets, names.is_empty());
-    run::run(options, &session, "stop", steps).await.map(drop)
+    let steps = change::stop(&session.site, &targets, names.is_empty());
+    Run::new(options, &session, "stop").go(steps).await.map(drop)
 }

@@ -1,7 +1,7 @@
 //! `aio rebuild`: containers thrown away and made anew.
 
 use super::open::Access;
-use super::run::{self, Options};
+use super::run::{self, Options, Run};
 use super::{Session, desired, dev, require_root, secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
@@ -30,7 +30,7 @@ pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Res
     dev::release(options, names, "a rebuild", yes).await?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
     // What is made anew gets the new values, while the others have the old ones.
-    if let Some(note) = secrets::note(&session.shared.unapplied) {
+    if let Some(note) = secrets::note(&session.site.unapplied) {
         ui::out::note(&note);
     }
     let renderer = desired::renderer(&session)?;
@@ -42,9 +42,9 @@ pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Res
         }
     }
     for wave in waves(targets) {
-        let steps = bootstrap::steps(&session.shared, &renderer)?;
-        let steps = change::rebuild(steps, &session.shared, &wave, data);
-        run::run(options, &session, "rebuild", steps).await?;
+        let steps = bootstrap::steps(&session.site, &renderer)?;
+        let steps = change::rebuild(steps, &session.site, &wave, data);
+        Run::new(options, &session, "rebuild").go(steps).await?;
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ async fn refuse_last_copy(
     if !target.data.iter().any(|data| data.precious && !data.keep) {
         return Ok(());
     }
-    let cloud = &session.shared.cloud;
+    let cloud = &session.site.cloud;
     let clustered = cloud.kind(&target.kind).is_some_and(|(_, kind)| kind.cluster.is_some());
     if clustered {
         for member in cloud.members(&target.kind) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Session;
 use crate::engine::graph::Graph;
 use crate::engine::interrupt::Interrupt;
+use crate::engine::listen::Listener;
 use crate::engine::options::{RunOptions, Slots};
 use crate::engine::report::Report;
 use crate::engine::step::Step;
@@ -35,19 +36,6 @@ pub fn lock(options: &Options, command: &str) -> Result<Lock> {
     Lock::acquire(&options.paths, command, options.lock_timeout, ui::out::note)
 }
 
-/// A run of which nothing is kept.
-fn plain(session: &Session, command: &str, interrupt: Interrupt) -> RunOptions {
-    RunOptions {
-        command: command.to_owned(),
-        dry_run: false,
-        told_by_command: false,
-        slots: slots(&session.shared.cloud.sizing),
-        interrupt,
-        journal: None,
-        durations: None,
-    }
-}
-
 fn slots(sizing: &Sizing) -> Slots {
     Slots {
         package: sizing.parallel_packages,
@@ -57,154 +45,119 @@ fn slots(sizing: &Sizing) -> Slots {
     }
 }
 
-/// Runs steps to their end and shows how it goes; what they did is journaled and timed.
-///
-/// # Errors
-/// When a step failed or the run was interrupted.
-pub async fn run(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-) -> Result<Report> {
-    let done = run_once(options, session, command, steps).await;
-    done.map_err(|error| error.hint(again(command)))
+/// A run of steps of one command: shown, journaled and timed, and to be run again where it failed.
+pub struct Run<'a> {
+    options: &'a Options,
+    session: &'a Session,
+    command: &'a str,
+    again: bool,
+    patient: bool,
+    traced: bool,
 }
 
-/// What to do after a run that looks before it acts.
-fn again(command: &str) -> String {
-    format!("Run `aio {command}` again: it looks at what is there and carries on.")
-}
-
-/// As [`run`], for steps that are not simply run again.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_once(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-) -> Result<Report> {
-    traced(options, session, command, steps, Interrupt::on_signals()?).await
-}
-
-/// As [`run`], for steps that put something back: see [`Interrupt::patient`].
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_patiently(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-) -> Result<Report> {
-    let done = traced(options, session, command, steps, Interrupt::patient()?).await;
-    done.map_err(|error| error.hint(again(command)))
-}
-
-async fn traced(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-    interrupt: Interrupt,
-) -> Result<Report> {
-    let paths = &options.paths;
-    let log = LogFile::create(paths, command)?;
-    ui::trace::begin(options.wish.verbose, Some(&log));
-    let run_options = RunOptions {
-        journal: Some(paths.steps_file()),
-        durations: Some(paths.durations_file()),
-        ..plain(session, command, interrupt)
-    };
-    finish(options, session, steps, run_options, Some(&log)).await
-}
-
-/// As [`run`], for steps that remove the very directory in which a run leaves its trace.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_without_trace(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-) -> Result<Report> {
-    let done =
-        finish(options, session, steps, plain(session, command, Interrupt::on_signals()?), None)
-            .await;
-    done.map_err(|error| error.hint(again(command)))
-}
-
-/// Only looks: what steps would do, and why. Which could not be looked at is part of the report.
-///
-/// # Errors
-/// When the steps make no graph.
-pub async fn look(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-) -> Result<Report> {
-    let graph = Graph::new(steps)?;
-    let run_options = RunOptions {
-        dry_run: true,
-        durations: Some(options.paths.durations_file()),
-        ..plain(session, command, Interrupt::on_signals()?)
-    };
-    let host = Arc::clone(&session.host);
-    Ok(crate::engine::run::run(&graph, host, run_options, Vec::new()).await)
-}
-
-/// Runs steps that change nothing of what `aio` keeps: no journal, which belongs to whoever holds
-/// the cloud's lock, and how it ended is the caller's to say. `durations` is where those of earlier
-/// runs stand, if they tell anything about this one.
-///
-/// # Errors
-/// When the steps make no graph, or the log cannot be written.
-pub async fn check(
-    options: &Options,
-    session: &Session,
-    command: &str,
-    steps: Vec<Step>,
-    durations: Option<PathBuf>,
-) -> Result<Report> {
-    let log = LogFile::create(&options.paths, command)?;
-    ui::trace::begin(options.wish.verbose, Some(&log));
-    let run_options = RunOptions {
-        told_by_command: true,
-        durations,
-        ..plain(session, command, Interrupt::on_signals()?)
-    };
-    let graph = Graph::new(steps)?;
-    let listeners = ui::listeners(options.wish, Some(&log));
-    let host = Arc::clone(&session.host);
-    Ok(crate::engine::run::run(&graph, host, run_options, listeners).await)
-}
-
-async fn finish(
-    options: &Options,
-    session: &Session,
-    steps: Vec<Step>,
-    run_options: RunOptions,
-    log: Option<&LogFile>,
-) -> Result<Report> {
-    let graph = Graph::new(steps)?;
-    let listeners = ui::listeners(options.wish, log);
-    let host = Arc::clone(&session.host);
-    let report = crate::engine::run::run(&graph, host, run_options, listeners).await;
-    if let Some(path) = &options.timings {
-        ui::timings::write(path, &report)?;
+impl<'a> Run<'a> {
+    /// An ordinary run.
+    pub fn new(options: &'a Options, session: &'a Session, command: &'a str) -> Self {
+        Self { options, session, command, again: true, patient: false, traced: true }
     }
-    match report.error() {
-        Some(error) => {
-            // A report of what went well is the caller's to print.
-            if options.wish.json {
-                ui::out::json(&report)?;
-            }
-            Err(error)
+
+    /// For steps that are not simply run again.
+    pub fn once(self) -> Self {
+        Self { again: false, ..self }
+    }
+
+    /// For steps that put something back: see [`Interrupt::patient`].
+    pub fn patiently(self) -> Self {
+        Self { patient: true, ..self }
+    }
+
+    /// For steps that remove the very directory in which a run leaves its trace.
+    pub fn without_trace(self) -> Self {
+        Self { traced: false, ..self }
+    }
+
+    /// Runs the steps to their end.
+    ///
+    /// # Errors
+    /// When a step failed or the run was interrupted.
+    pub async fn go(self, steps: Vec<Step>) -> Result<Report> {
+        self.act(steps).await.map_err(|error| {
+            let command = self.command;
+            let again =
+                || format!("Run `aio {command}` again: it looks at what is there and carries on.");
+            if self.again { error.hint(again()) } else { error }
+        })
+    }
+
+    /// Only looks: what steps would do, and why. Which could not be looked at is part of the report.
+    ///
+    /// # Errors
+    /// When the steps make no graph.
+    pub async fn look(self, steps: Vec<Step>) -> Result<Report> {
+        let durations = Some(self.options.paths.durations_file());
+        self.carry_out(steps, RunOptions { dry_run: true, durations, ..self.how()? }, Vec::new())
+            .await
+    }
+
+    /// Runs steps that change nothing of what `aio` keeps: no journal, which belongs to whoever holds
+    /// the cloud's lock, and how it ended is the caller's to say. `durations` is where those of earlier
+    /// runs stand, if they tell anything about this one.
+    ///
+    /// # Errors
+    /// When the steps make no graph, or the log cannot be written.
+    pub async fn check(self, steps: Vec<Step>, durations: Option<PathBuf>) -> Result<Report> {
+        let log = self.log()?;
+        let listeners = ui::listeners(self.options.wish, Some(&log));
+        let how = RunOptions { told_by_command: true, durations, ..self.how()? };
+        self.carry_out(steps, how, listeners).await
+    }
+
+    async fn act(&self, steps: Vec<Step>) -> Result<Report> {
+        let Options { paths, wish, timings, .. } = self.options;
+        let log = self.traced.then(|| self.log()).transpose()?;
+        let mut how = self.how()?;
+        if self.traced {
+            how.journal = Some(paths.steps_file());
+            how.durations = Some(paths.durations_file());
         }
-        None => Ok(report),
+        let report = self.carry_out(steps, how, ui::listeners(*wish, log.as_ref())).await?;
+        if let Some(path) = timings {
+            ui::timings::write(path, &report)?;
+        }
+        let Some(error) = report.error() else { return Ok(report) };
+        // A report of what went well is the caller's to print.
+        if wish.json {
+            ui::out::json(&report)?;
+        }
+        Err(error)
+    }
+
+    fn log(&self) -> Result<LogFile> {
+        let log = LogFile::create(&self.options.paths, self.command)?;
+        ui::trace::begin(self.options.wish.verbose, Some(&log));
+        Ok(log)
+    }
+
+    /// A run of which nothing is kept.
+    fn how(&self) -> Result<RunOptions> {
+        Ok(RunOptions {
+            command: self.command.to_owned(),
+            dry_run: false,
+            told_by_command: false,
+            slots: slots(&self.session.site.cloud.sizing),
+            interrupt: if self.patient { Interrupt::patient()? } else { Interrupt::on_signals()? },
+            journal: None,
+            durations: None,
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        steps: Vec<Step>,
+        how: RunOptions,
+        listeners: Vec<Box<dyn Listener>>,
+    ) -> Result<Report> {
+        let graph = Graph::new(steps)?;
+        Ok(crate::engine::run::run(&graph, Arc::clone(&self.session.host), how, listeners).await)
     }
 }

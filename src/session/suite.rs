@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::open::Access;
-use super::run::{self, Options};
+use super::run::{Options, Run};
 use super::{Session, require_root, verify};
 use crate::config::load::Profiles;
 use crate::config::profile::Suite;
@@ -38,10 +38,10 @@ pub async fn run(options: &Options, name: &str, asked: &Asked) -> Result<Results
     require_root(name)?;
     let session = Session::recorded(&options.paths, Access::Look).await?;
     let (profiles, renderer) = verify::profiles(&session)?;
-    let (suite, container) = find(&profiles, &session.shared.cloud, name)?;
+    let (suite, container) = find(&profiles, &session.site.cloud, name)?;
     let results = Arc::new(Mutex::new(Tap::default()));
     let step = plan::verify::suite(suite, &renderer, container, variables(asked), &results)?;
-    let report = run::check(options, &session, name, vec![step], None).await?;
+    let report = Run::new(options, &session, name).check(vec![step], None).await?;
     let tap = std::mem::take(&mut *results.lock().await);
     Ok(Results {
         suite: name.to_owned(),

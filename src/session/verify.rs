@@ -5,7 +5,7 @@
 //! that was edited needs no bootstrap.
 
 use super::open::Access;
-use super::run::{self, Options};
+use super::run::{Options, Run};
 use super::{Session, opened, require_root};
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
@@ -28,8 +28,8 @@ use crate::render::Renderer;
 pub(super) fn profiles(session: &Session) -> Result<(Profiles, Renderer)> {
     let (profiles, _) = opened::profiles(&session.paths.config_dir)?;
     let overrides = Overrides::load(&session.paths.overrides_dir())?;
-    let shared = &session.shared;
-    let renderer = Renderer::new(&shared.cloud, &shared.secrets, &profiles, &overrides)?;
+    let site = &session.site;
+    let renderer = Renderer::new(&site.cloud, &site.secrets, &profiles, &overrides)?;
     Ok((profiles, renderer))
 }
 
@@ -40,13 +40,13 @@ pub(super) fn profiles(session: &Session) -> Result<(Profiles, Renderer)> {
 pub async fn verify(options: &Options, names: &[String]) -> Result<Verified> {
     require_root("verify")?;
     let session = Session::recorded(&options.paths, Access::Look).await?;
-    let cloud = &session.shared.cloud;
+    let cloud = &session.site.cloud;
     let (profiles, renderer) = profiles(&session)?;
     let services = select(&profiles, cloud, names)?;
     let planned = plan::verify::checks(cloud, &renderer, &services, rand::random())?;
     let (described, steps) = described(planned);
     let durations = options.paths.check_durations_file();
-    let report = run::check(options, &session, "verify", steps, Some(durations)).await?;
+    let report = Run::new(options, &session, "verify").check(steps, Some(durations)).await?;
     let checks = checked(described, &report);
     Ok(Verified { cloud: cloud.name.clone(), seconds: report.summary.elapsed, checks })
 }

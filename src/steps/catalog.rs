@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::identity::{Session, find_id};
-use super::shared::{ATTEMPTS, Shared};
+use super::site::{ATTEMPTS, Site};
 use crate::config::profile::{Identity, User};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::model::hash::sha256_hex;
 /// Domains, projects, roles, users, assignments, services and endpoints of all deployed profiles.
 pub struct Catalog {
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 /// What the service holds now.
@@ -80,7 +80,7 @@ struct Endpoint {
 
 impl Catalog {
     fn identities(&self) -> impl Iterator<Item = &Identity> {
-        self.shared.cloud.services.iter().map(|service| &service.identity)
+        self.site.cloud.services.iter().map(|service| &service.identity)
     }
 
     fn users(&self) -> impl Iterator<Item = &User> {
@@ -88,7 +88,7 @@ impl Catalog {
     }
 
     fn endpoints(&self) -> Result<Vec<Endpoint>> {
-        let cloud = &self.shared.cloud;
+        let cloud = &self.site.cloud;
         let mut endpoints = Vec::new();
         for service in self.identities().flat_map(|identity| &identity.services) {
             let frontend = cloud
@@ -115,7 +115,7 @@ impl Catalog {
     }
 
     fn password_fingerprint(&self, user: &User, id: &str) -> Result<String> {
-        Ok(sha256_hex(format!("{id} {}", self.shared.password(&user.secret)?)))
+        Ok(sha256_hex(format!("{id} {}", self.site.password(&user.secret)?)))
     }
 
     /// The first thing that is not as it should be.
@@ -178,7 +178,7 @@ impl Catalog {
             ("service_id", service),
             ("interface", endpoint.interface),
             ("url", &endpoint.url),
-            ("region_id", &self.shared.cloud.region),
+            ("region_id", &self.site.cloud.region),
         ]
     }
 
@@ -233,7 +233,7 @@ impl Catalog {
         found: &Found,
         user: &User,
     ) -> Result<()> {
-        let password = self.shared.password(&user.secret)?;
+        let password = self.site.password(&user.secret)?;
         let record = Self::password_record(user);
         let id = match found.user(user) {
             Some(id) => {
@@ -278,7 +278,7 @@ impl Catalog {
             }
             let same_place = [("service_id", service.as_str()), ("interface", endpoint.interface)];
             let body = json!({ "service_id": service, "interface": endpoint.interface,
-                "url": endpoint.url, "region_id": self.shared.cloud.region });
+                "url": endpoint.url, "region_id": self.site.cloud.region });
             match find_id(&found.endpoints, &same_place) {
                 Some(id) => {
                     let body = json!({ "endpoint": body });
@@ -296,7 +296,7 @@ impl Catalog {
 #[async_trait]
 impl Action for Catalog {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        let session = match Session::open(context, &self.shared).await {
+        let session = match Session::open(context, &self.site).await {
             Ok(session) => session,
             Err(error) => return Ok(Observation::Wrong(error.to_string())),
         };
@@ -312,7 +312,7 @@ impl Action for Catalog {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        let session = Session::open(context, &self.shared).await?;
+        let session = Session::open(context, &self.site).await?;
         let mut found = Found::load(&session).await?;
         self.make_containers(&session, &mut found).await?;
         for user in self.users() {

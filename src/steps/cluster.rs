@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::pending::Pending;
 use super::probe::unhealthy;
-use super::shared::{Shared, json, run_script};
+use super::site::{Site, json, run_script};
 use super::units::{last_words, start_units};
 use crate::config::profile::{Cluster, ClusterSize, Unit, UnitStart};
 use crate::engine::step::{Action, Observation, StepContext};
@@ -70,7 +70,7 @@ pub struct Form {
     /// The unit.
     pub unit: Unit,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 impl Form {
@@ -78,8 +78,8 @@ impl Form {
     ///
     /// # Errors
     /// When the profile's cluster names a unit that the kind does not have.
-    pub fn of(shared: &Arc<Shared>, kind: &str) -> Result<Option<Self>> {
-        let definition = shared.cloud.kind(kind).map(|(_, definition)| definition);
+    pub fn of(site: &Arc<Site>, kind: &str) -> Result<Option<Self>> {
+        let definition = site.cloud.kind(kind).map(|(_, definition)| definition);
         let Some((definition, cluster)) =
             definition.and_then(|it| Some((it, it.cluster.as_ref()?)))
         else {
@@ -90,10 +90,10 @@ impl Form {
             Error::failed(format!("find the unit `{}` of `{kind}`", cluster.unit))
         })?;
         Ok(Some(Self {
-            members: shared.cloud.members(kind).cloned().collect(),
+            members: site.cloud.members(kind).cloned().collect(),
             cluster: cluster.clone(),
             unit,
-            shared: Arc::clone(shared),
+            site: Arc::clone(site),
         }))
     }
 
@@ -150,11 +150,11 @@ impl Form {
     /// Why the cluster is not whole; `None` when every member is healthy and sees all others.
     async fn incomplete(&self, context: &StepContext) -> Result<Option<String>> {
         for member in &self.members {
-            let probes = self.shared.cloud.probes(member);
-            if let Some(reason) = unhealthy(context, &self.shared, member, probes).await? {
+            let probes = self.site.cloud.probes(member);
+            if let Some(reason) = unhealthy(context, &self.site, member, probes).await? {
                 return Ok(Some(format!("member {}: {reason}", member.member)));
             }
-            let size = size(context, &self.shared, member, &self.cluster.size).await;
+            let size = size(context, &self.site, member, &self.cluster.size).await;
             match size {
                 // Its health must do: how many it sees cannot be asked.
                 Ok(None) => {}
@@ -279,7 +279,7 @@ impl Form {
             if !pending.restarts.contains(&self.cluster.unit) {
                 continue;
             }
-            let balancer = &self.shared.balancer;
+            let balancer = &self.site.balancer;
             balancer.take_out(context, member).await?;
             start_units(context, &member.name, "restart", &self.unit_list(), &[]).await?;
             self.expect_complete(context).await?;
@@ -383,7 +383,7 @@ impl Action for Form {
 /// cloud does not use it yet.
 pub async fn size(
     context: &StepContext,
-    shared: &Shared,
+    site: &Site,
     member: &Container,
     how: &ClusterSize,
 ) -> Result<Option<usize>> {
@@ -393,13 +393,13 @@ pub async fn size(
     };
     match how {
         ClusterSize::Sql { query } => {
-            let text = shared.member_sql(context, member, query).await?.unwrap_or_default();
+            let text = site.member_sql(context, member, query).await?.unwrap_or_default();
             text.parse().map(Some).map_err(|_| unreadable(&text))
         }
-        ClusterSize::Http { secret, .. } if shared.unapplied.contains(secret) => Ok(None),
+        ClusterSize::Http { secret, .. } if site.unapplied.contains(secret) => Ok(None),
         ClusterSize::Http { port, path, user, secret, filter } => {
             use base64::Engine as _;
-            let credentials = format!("{user}:{}", shared.password(secret)?);
+            let credentials = format!("{user}:{}", site.password(secret)?);
             let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
             let request = Request {
                 method: "GET".to_owned(),

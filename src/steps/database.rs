@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
 
-use super::shared::{Shared, run_script};
+use super::site::{Site, run_script};
 use crate::config::profile::Database as Definition;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
@@ -21,7 +21,7 @@ pub struct Access {
     /// The rendered SQL.
     pub sql: String,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 impl Access {
@@ -37,7 +37,7 @@ const ACCESS_RECORD: &str = "database/access";
 impl Action for Access {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         for member in &self.members {
-            let account = self.shared.sql_account(member)?;
+            let account = self.site.sql_account(member)?;
             if context.host.sql.query(&account, "SELECT 1").await.is_err() {
                 return Ok(Observation::Wrong(format!("no login on {}", member.name)));
             }
@@ -52,7 +52,7 @@ impl Action for Access {
         let Some(member) = self.members.first() else { return Ok(()) };
         let command = Command {
             stdin: self.sql.clone().into_bytes(),
-            ..Command::shell(self.shared.sql_definition()?.local_client.clone())
+            ..Command::shell(self.site.sql_definition()?.local_client.clone())
         };
         run_script(context, &member.name, "give the engine access to the databases", command)
             .await?;
@@ -67,17 +67,17 @@ pub struct Database {
     /// Addresses from which the user may log in.
     pub hosts: BTreeSet<String>,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 impl Database {
     fn needs_tls(&self) -> bool {
-        self.shared.cloud.inside.is_some()
+        self.site.cloud.inside.is_some()
     }
 
     /// MariaDB's own hash of the password, as `mysql.global_priv` holds it.
     fn password_hash(&self) -> Result<String> {
-        let password = self.shared.secret(&self.definition.secret)?.expose_secret();
+        let password = self.site.secret(&self.definition.secret)?.expose_secret();
         Ok(native_hash(password))
     }
 
@@ -91,7 +91,7 @@ impl Database {
              ON d.User = p.User AND d.Host = p.Host AND d.Db = '{name}' \
              AND d.Create_priv = 'Y' AND d.Drop_priv = 'Y' WHERE p.User = '{user}'"
         );
-        let rows = self.shared.sql(context, &query).await?;
+        let rows = self.site.sql(context, &query).await?;
         Ok(rows
             .into_iter()
             .filter_map(|row| {
@@ -128,7 +128,7 @@ impl Action for Database {
         let Definition { name, user, .. } = &self.definition;
         let schema =
             format!("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{name}'");
-        match self.shared.sql(context, &schema).await {
+        match self.site.sql(context, &schema).await {
             Err(_) => return Ok(Observation::Wrong("no database member answers".to_owned())),
             Ok(rows) if rows.is_empty() => {
                 return Ok(Observation::Wrong("the database does not exist".to_owned()));
@@ -175,7 +175,7 @@ impl Action for Database {
             statements.push(format!("GRANT ALL PRIVILEGES ON `{name}`.* TO {account}"));
         }
         let making = || format!("make the database `{name}`");
-        self.shared.execute(context, &statements).await.doing(making)
+        self.site.execute(context, &statements).await.doing(making)
     }
 }
 

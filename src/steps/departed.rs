@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::shared::{Shared, run_script};
+use super::site::{Site, run_script};
 use crate::config::profile::Ask;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
@@ -46,14 +46,14 @@ pub fn still_gone(departed: Vec<Departed>, cloud: &Cloud) -> Vec<Departed> {
 /// When it cannot be asked.
 pub async fn needed(
     context: &StepContext,
-    shared: &Shared,
+    site: &Site,
     departing: &[Departed],
     ask: &Ask,
 ) -> Result<Vec<String>> {
     let mut found = Vec::new();
     match ask {
         Ask::Sql { query } => {
-            let rows = shared.sql(context, query).await?;
+            let rows = site.sql(context, query).await?;
             found.extend(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()));
         }
         Ask::Run { script } => {

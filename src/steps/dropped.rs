@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::probe::wait_healthy;
-use super::shared::{Shared, run_script};
+use super::site::{Site, run_script};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::ContainerState;
@@ -114,7 +114,7 @@ pub struct Grow {
     /// What it runs, if there is anything to run.
     pub script: Option<String>,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 #[async_trait]
@@ -130,8 +130,8 @@ impl Action for Grow {
         let name = &self.member.name;
         if let Some(script) = &self.script {
             let limit = context.host.patiently(std::time::Duration::from_secs(30));
-            let probes = self.shared.cloud.probes(&self.member);
-            wait_healthy(context, &self.shared, &self.member, probes, limit).await?;
+            let probes = self.site.cloud.probes(&self.member);
+            wait_healthy(context, &self.site, &self.member, probes, limit).await?;
             let doing = format!("give `{name}` its share again");
             run_script(context, name, &doing, Command::shell(script.clone())).await?;
         }

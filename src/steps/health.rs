@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::cluster;
 use super::probe::unhealthy;
-use super::shared::Shared;
+use super::site::Site;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::ContainerState;
@@ -22,17 +22,17 @@ use crate::model::topology::Container;
 use crate::secrets::tls::pair::ends;
 
 /// Looks at everything at once.
-pub async fn observe(context: &StepContext, shared: &Arc<Shared>) -> Result<CloudHealth> {
+pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHealth> {
     let mut looks = JoinSet::new();
-    for (index, container) in shared.cloud.containers.iter().enumerate() {
-        let (context, shared, container) = (context.clone(), Arc::clone(shared), container.clone());
-        looks.spawn(async move { (index, look(&context, &shared, &container).await) });
+    for (index, container) in site.cloud.containers.iter().enumerate() {
+        let (context, site, container) = (context.clone(), Arc::clone(site), container.clone());
+        looks.spawn(async move { (index, look(&context, &site, &container).await) });
     }
     let (clusters, backends) =
-        tokio::join!(clusters(context, shared), shared.balancer.servers(context));
+        tokio::join!(clusters(context, site), site.balancer.servers(context));
     let backends: Vec<ServerState> = backends
         .into_iter()
-        .filter(|server| shared.cloud.container(&server.server).is_some())
+        .filter(|server| site.cloud.container(&server.server).is_some())
         .collect();
     let mut containers = Vec::new();
     while let Some(result) = looks.join_next().await {
@@ -45,25 +45,25 @@ pub async fn observe(context: &StepContext, shared: &Arc<Shared>) -> Result<Clou
         containers.into_iter().map(|(_, health)| health).collect();
     let state = overall(&containers, &clusters);
     Ok(CloudHealth {
-        cloud: shared.cloud.name.clone(),
+        cloud: site.cloud.name.clone(),
         state,
         containers,
         clusters,
         backends,
-        outside: shared.cloud.outside.as_ref().map(Outside::url),
-        certificates_end: shared.cloud.certificates().filter_map(|text| ends(text)).min(),
-        unapplied_secrets: shared.unapplied.clone(),
+        outside: site.cloud.outside.as_ref().map(Outside::url),
+        certificates_end: site.cloud.certificates().filter_map(|text| ends(text)).min(),
+        unapplied_secrets: site.unapplied.clone(),
     })
 }
 
 /// Looks at one container.
 pub async fn look(
     context: &StepContext,
-    shared: &Shared,
+    site: &Site,
     container: &Container,
 ) -> Result<ContainerHealth> {
     let state = context.host.containers.state(&container.name).await?;
-    let units = own_units(shared, container);
+    let units = own_units(site, container);
     let mut active = vec![false; units.len()];
     let reason = match state {
         ContainerState::Absent => Some("it does not exist".to_owned()),
@@ -74,8 +74,8 @@ pub async fn look(
             match idle {
                 Some((unit, _)) => Some(format!("{unit} does not run")),
                 None => {
-                    let probes = shared.cloud.probes(container);
-                    unhealthy(context, shared, container, probes).await?
+                    let probes = site.cloud.probes(container);
+                    unhealthy(context, site, container, probes).await?
                 }
             }
         }
@@ -105,24 +105,24 @@ pub async fn look(
 }
 
 /// The units that must run in a container: its kind's and those that every container has.
-fn own_units(shared: &Shared, container: &Container) -> Vec<String> {
-    let kind = shared.cloud.kind(&container.kind);
+fn own_units(site: &Site, container: &Container) -> Vec<String> {
+    let kind = site.cloud.kind(&container.kind);
     let own = kind.map(|(_, definition)| definition.units.as_slice()).unwrap_or_default();
-    let common = &shared.cloud.release.units;
+    let common = &site.cloud.release.units;
     own.iter().chain(common).map(|unit| unit.name.clone()).collect()
 }
 
-async fn clusters(context: &StepContext, shared: &Shared) -> BTreeMap<String, ClusterHealth> {
+async fn clusters(context: &StepContext, site: &Site) -> BTreeMap<String, ClusterHealth> {
     let mut clusters = BTreeMap::new();
-    let kinds = shared.cloud.services.iter().flat_map(|service| &service.containers);
+    let kinds = site.cloud.services.iter().flat_map(|service| &service.containers);
     for (kind, definition) in kinds {
         let Some(definition) = &definition.cluster else { continue };
-        let expected = shared.cloud.members(kind).count();
+        let expected = site.cloud.members(kind).count();
         if expected == 0 {
             continue;
         }
         let mut size = Some(0);
-        for member in shared.cloud.members(kind) {
+        for member in site.cloud.members(kind) {
             let running = matches!(
                 context.host.containers.state(&member.name).await,
                 Ok(ContainerState::Running { .. })
@@ -130,7 +130,7 @@ async fn clusters(context: &StepContext, shared: &Shared) -> BTreeMap<String, Cl
             if !running {
                 continue;
             }
-            if let Ok(seen) = cluster::size(context, shared, member, &definition.size).await {
+            if let Ok(seen) = cluster::size(context, site, member, &definition.size).await {
                 size = seen;
                 break;
             }

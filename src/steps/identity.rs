@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::shared::{Shared, json as parse};
+use super::site::{Site, json as parse};
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::{Request, Response};
@@ -26,8 +26,8 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Logs in as the administrator with the present secret, once in a run.
-    pub async fn open(context: &'a StepContext, shared: &Shared) -> Result<Self> {
-        let definition = shared
+    pub async fn open(context: &'a StepContext, site: &Site) -> Result<Self> {
+        let definition = site
             .cloud
             .services
             .iter()
@@ -36,18 +36,18 @@ impl<'a> Session<'a> {
                 Error::failed("find the identity service")
                     .because("no deployed profile has `identity_server`")
             })?;
-        let frontend = shared
+        let frontend = site
             .cloud
             .frontends()
             .find(|(_, frontend)| frontend.name == definition.frontend)
             .map(|(_, frontend)| frontend)
             .ok_or_else(|| Error::failed(format!("find the frontend `{}`", definition.frontend)))?;
-        let url = format!("{}/v3", shared.cloud.url(frontend));
-        let mut known = shared.admin_token.lock().await;
+        let url = format!("{}/v3", site.cloud.url(frontend));
+        let mut known = site.admin_token.lock().await;
         let token = match known.as_ref() {
             Some(token) => token.clone(),
             None => {
-                let password = shared.password(&definition.secret)?;
+                let password = site.password(&definition.secret)?;
                 let project = Some(definition.project.as_str());
                 login(context, &url, &definition.user, "Default", password, project).await?
             }

@@ -18,7 +18,7 @@ pub mod rejoin;
 pub mod remove;
 pub mod service;
 pub mod setup;
-pub mod shared;
+pub mod site;
 pub mod suite;
 pub mod swap;
 pub mod unfinished;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::shared::Shared;
+use super::site::Site;
 use crate::config::profile::Probe;
 use crate::engine::step::StepContext;
 use crate::engine::wait::until_well;
@@ -19,12 +19,12 @@ pub(super) const POLL: Duration = Duration::from_millis(150);
 /// Why a member is not healthy; `None` when every probe is content.
 pub async fn unhealthy(
     context: &StepContext,
-    shared: &Shared,
+    site: &Site,
     member: &Container,
     probes: &[Probe],
 ) -> Result<Option<String>> {
     for probe in probes {
-        if let Some(reason) = ask(context, shared, member, probe).await? {
+        if let Some(reason) = ask(context, site, member, probe).await? {
             return Ok(Some(reason));
         }
     }
@@ -33,7 +33,7 @@ pub async fn unhealthy(
 
 async fn ask(
     context: &StepContext,
-    shared: &Shared,
+    site: &Site,
     member: &Container,
     probe: &Probe,
 ) -> Result<Option<String>> {
@@ -56,7 +56,7 @@ async fn ask(
             Ok(()) => None,
             Err(_) => Some(format!("port {port} is closed")),
         }),
-        Probe::Sql { query, expect } => Ok(match shared.member_sql(context, member, query).await {
+        Probe::Sql { query, expect } => Ok(match site.member_sql(context, member, query).await {
             Ok(Some(value)) if value == *expect => None,
             Ok(value) => Some(format!(
                 "`{query}` says {}, not {expect}",
@@ -90,10 +90,10 @@ async fn ask(
 /// Waits until a member is healthy. Returns the last reason when it is not after `limit`.
 pub async fn wait_healthy(
     context: &StepContext,
-    shared: &Shared,
+    site: &Site,
     member: &Container,
     probes: &[Probe],
     limit: Duration,
 ) -> Result<Option<String>> {
-    until_well(context, limit, POLL, || unhealthy(context, shared, member, probes)).await
+    until_well(context, limit, POLL, || unhealthy(context, site, member, probes)).await
 }

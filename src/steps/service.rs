@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::identity::Session;
-use super::shared::Shared;
+use super::site::Site;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::Request;
@@ -17,7 +17,7 @@ pub struct Ready {
     /// Each member with a frontend that it answers.
     pub servers: Vec<(Container, String)>,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 /// Whether the balancer sends it traffic (or would, if it is a backup).
@@ -31,7 +31,7 @@ impl Ready {
         if self.servers.is_empty() {
             return Ok(Vec::new());
         }
-        let seen = self.shared.balancer.servers(context).await;
+        let seen = self.site.balancer.servers(context).await;
         let mut down = Vec::new();
         for (member, frontend) in &self.servers {
             let found = seen
@@ -67,7 +67,7 @@ impl Action for Ready {
 
     async fn act(&self, context: &StepContext) -> Result<()> {
         for (member, _) in self.down(context).await? {
-            self.shared.balancer.put_back(context, member).await?;
+            self.site.balancer.put_back(context, member).await?;
         }
         Ok(())
     }
@@ -81,15 +81,15 @@ impl Action for Ready {
 /// A token is issued through the load balancer, and everything in the catalog answers.
 pub struct Verify {
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 impl Verify {
     async fn wrong(&self, context: &StepContext) -> Result<Option<String>> {
-        if let Err(error) = Session::open(context, &self.shared).await {
+        if let Err(error) = Session::open(context, &self.site).await {
             return Ok(Some(error.to_string()));
         }
-        let cloud = &self.shared.cloud;
+        let cloud = &self.site.cloud;
         for service in cloud.services.iter().flat_map(|service| &service.identity.services) {
             let Some((_, frontend)) =
                 cloud.frontends().find(|(_, frontend)| frontend.name == service.frontend)

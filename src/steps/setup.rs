@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::identity::Session;
-use super::shared::{Shared, run_script};
+use super::site::{Site, run_script};
 use crate::config::profile::Done;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
@@ -39,7 +39,7 @@ pub struct Setup {
     /// See [`Action::attempts`].
     pub attempts: u32,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
 }
 
 impl Setup {
@@ -62,13 +62,13 @@ impl Setup {
                 [format!("DROP DATABASE IF EXISTS `{name}`"), format!("CREATE DATABASE `{name}`")]
             };
             let statements: Vec<String> = self.fills.iter().flat_map(remake).collect();
-            return self.shared.execute(context, &statements).await;
+            return self.site.execute(context, &statements).await;
         }
         let names = self.fills.join("', '");
         let tables = format!(
             "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ('{names}')"
         );
-        let rows = self.shared.sql(context, &tables).await?;
+        let rows = self.site.sql(context, &tables).await?;
         if rows.into_iter().flatten().next().flatten().as_deref() == Some("0") {
             context.host.records.set(&self.record, FILLING).await?;
         }
@@ -95,14 +95,14 @@ impl Action for Setup {
         let missing = match &self.done {
             // What is going to run anyhow need not be asked.
             Done::Run { .. } if !known => false,
-            Done::Sql { query } => match self.shared.sql(context, query).await {
+            Done::Sql { query } => match self.site.sql(context, query).await {
                 Ok(rows) => {
                     let first = rows.into_iter().next().and_then(|row| row.into_iter().next());
                     matches!(first.flatten().as_deref(), None | Some("0"))
                 }
                 Err(_) => true,
             },
-            Done::AdminToken => Session::open(context, &self.shared).await.is_err(),
+            Done::AdminToken => Session::open(context, &self.site).await.is_err(),
             Done::Run { script } => !self.holds(context, script).await,
         };
         if missing {
@@ -118,7 +118,7 @@ impl Action for Setup {
         self.begin(context).await?;
         run_script(context, &self.container.name, &self.title, self.command.clone()).await?;
         // A password that was set anew has ended every token of its user.
-        *self.shared.admin_token.lock().await = None;
+        *self.site.admin_token.lock().await = None;
         if !self.upgrades && self.fills.is_empty() {
             return Ok(());
         }
@@ -181,7 +181,7 @@ mod tests {
             fills: Vec::new(),
             upgrades: true,
             attempts: 1,
-            shared: Arc::new(Shared::new(cloud, testing::secrets())),
+            site: Arc::new(Site::new(cloud, testing::secrets())),
         };
         (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
     }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::pending::Pending;
 use super::probe::{POLL, unhealthy};
-use super::shared::{ATTEMPTS, Shared, run_script};
+use super::site::{ATTEMPTS, Site, run_script};
 use super::unfinished;
 use crate::config::profile::{PATIENCE_SECS, Probe, Unit};
 use crate::engine::step::{Action, Observation, StepContext};
@@ -87,7 +87,7 @@ pub struct Units {
     /// When it is healthy; empty where the cluster's step asks.
     pub probes: Vec<Probe>,
     /// What several steps share.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
     /// Held while a member is out of service: one member of a kind at a time.
     pub rolling: Arc<Mutex<()>>,
 }
@@ -160,7 +160,7 @@ impl Units {
         if !inactive.is_empty() {
             return Ok(Some(format!("{} does not run", inactive.join(", "))));
         }
-        unhealthy(context, &self.shared, &self.container, &self.probes).await
+        unhealthy(context, &self.site, &self.container, &self.probes).await
     }
 
     async fn wait(&self, context: &StepContext) -> Result<()> {
@@ -186,7 +186,7 @@ impl Units {
             return Ok(());
         }
         let _one_member_at_a_time = self.rolling.lock().await;
-        let balancer = &self.shared.balancer;
+        let balancer = &self.site.balancer;
         balancer.take_out(context, &self.container).await?;
         start_units(context, name, "restart", &pending.restarts, &[]).await?;
         self.wait(context).await?;
@@ -216,7 +216,7 @@ impl Action for Units {
         if unfinished::is_marked(context, &self.container.name).await? {
             return Ok(Observation::Wrong("they were never all healthy".to_owned()));
         }
-        let reason = unhealthy(context, &self.shared, &self.container, &self.probes).await?;
+        let reason = unhealthy(context, &self.site, &self.container, &self.probes).await?;
         Ok(reason.map_or(Observation::Right, Observation::Wrong))
     }
 
@@ -275,7 +275,7 @@ mod tests {
             container,
             units: vec![unit],
             probes: Vec::new(),
-            shared: Arc::new(Shared::new(cloud, testing::secrets())),
+            site: Arc::new(Site::new(cloud, testing::secrets())),
             rolling: Arc::default(),
         };
         (units, StepContext { host, cancel, key: StepKey::new("x"), events }, containers)

@@ -10,11 +10,11 @@ use crate::error::Result;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 use crate::render::Renderer;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// Builds the graph's nodes for one cloud.
 pub struct Builder<'a> {
-    pub(super) shared: Arc<Shared>,
+    pub(super) site: Arc<Site>,
     pub(super) renderer: &'a Renderer,
     steps: Vec<Step>,
 }
@@ -45,11 +45,11 @@ pub fn form_key(kind: &str) -> StepKey {
 }
 
 /// All steps of a cloud, in no particular order.
-pub fn steps(shared: &Arc<Shared>, renderer: &Renderer) -> Result<Vec<Step>> {
-    let mut builder = Builder { shared: Arc::clone(shared), renderer, steps: Vec::new() };
+pub fn steps(site: &Arc<Site>, renderer: &Renderer) -> Result<Vec<Step>> {
+    let mut builder = Builder { site: Arc::clone(site), renderer, steps: Vec::new() };
     builder.host();
     builder.layers();
-    for service in &shared.cloud.services {
+    for service in &site.cloud.services {
         for (kind, definition) in &service.containers {
             builder.kind(service, kind, definition)?;
         }

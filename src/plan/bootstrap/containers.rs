@@ -22,7 +22,7 @@ impl Builder<'_> {
         kind: &str,
         definition: &ContainerKind,
     ) -> Result<()> {
-        let members: Vec<Container> = self.shared.cloud.members(kind).cloned().collect();
+        let members: Vec<Container> = self.site.cloud.members(kind).cloned().collect();
         if members.is_empty() {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Builder<'_> {
             format!("define container {label}"),
             (Phase::Containers, Resource::Light, 100),
             self.layer_keys(container),
-            Define { container: container.clone(), balancer: Arc::clone(&self.shared.balancer) },
+            Define { container: container.clone(), balancer: Arc::clone(&self.site.balancer) },
         );
         self.add(
             container_key(container, "files"),
@@ -78,7 +78,7 @@ impl Builder<'_> {
             before_start,
             Start { container: container.name.clone() },
         );
-        let common = self.shared.cloud.release.units.clone();
+        let common = self.site.cloud.release.units.clone();
         let own = definition.units.iter().filter(|unit| cluster_unit != Some(unit.name.as_str()));
         let units: Vec<Unit> = common.into_iter().chain(own.cloned()).collect();
         let mut needs = vec![container_key(container, "start")];
@@ -89,7 +89,7 @@ impl Builder<'_> {
         // A cluster's own step asks for the health of its members.
         let probes = match cluster_unit {
             Some(_) => Vec::new(),
-            None => self.shared.cloud.probes(container).to_vec(),
+            None => self.site.cloud.probes(container).to_vec(),
         };
         self.add(
             container_key(container, "units"),
@@ -100,7 +100,7 @@ impl Builder<'_> {
                 container: container.clone(),
                 units,
                 probes,
-                shared: Arc::clone(&self.shared),
+                site: Arc::clone(&self.site),
                 rolling: Arc::clone(rolling),
             },
         );
@@ -108,7 +108,7 @@ impl Builder<'_> {
     }
 
     fn layer_keys(&self, container: &Container) -> Vec<StepKey> {
-        let layers = self.shared.cloud.layers.iter();
+        let layers = self.site.cloud.layers.iter();
         layers
             .filter(|(id, _)| container.layers.contains(id))
             .map(|(_, spec)| StepKey::new(format!("layer/{}", spec.name)))
@@ -122,7 +122,7 @@ impl Builder<'_> {
         container: &Container,
         units: &[String],
     ) -> Result<Vec<DesiredFile>> {
-        let release = &self.shared.cloud.release;
+        let release = &self.site.cloud.release;
         let common_units: Vec<String> =
             release.units.iter().map(|unit| unit.name.clone()).collect();
         let mut files = Vec::new();
@@ -160,7 +160,7 @@ impl Builder<'_> {
             .collect();
         needs.extend(self.foundations(service));
         if let Some(kind) = kind {
-            let first = kind.after.iter().flat_map(|other| self.shared.cloud.members(other));
+            let first = kind.after.iter().flat_map(|other| self.site.cloud.members(other));
             needs.extend(first.map(|member| container_key(member, "units")));
             if kind.needs_catalog {
                 needs.extend(self.catalog_if_any());
@@ -188,7 +188,7 @@ impl Builder<'_> {
                 Seed { members: seeds },
             );
         }
-        let Some(form) = Form::of(&self.shared, kind)? else { return Ok(()) };
+        let Some(form) = Form::of(&self.site, kind)? else { return Ok(()) };
         self.add(
             form_key(kind),
             format!("form the {kind} cluster"),
@@ -233,7 +233,7 @@ impl Builder<'_> {
             format!("give {label} its share again"),
             (Phase::Services, Resource::Light, 2_000),
             vec![form_key(&member.kind)],
-            Grow { member: member.clone(), script, shared: Arc::clone(&self.shared) },
+            Grow { member: member.clone(), script, site: Arc::clone(&self.site) },
         );
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::steps::layer::{BuildLayer, DownloadPackages, FindPackages};
 
 impl Builder<'_> {
     pub(super) fn host(&mut self) {
-        let sysctls = self.shared.cloud.kernel_settings();
+        let sysctls = self.site.cloud.kernel_settings();
         self.add(
             StepKey::new("host/settings"),
             "kernel limits".to_owned(),
@@ -31,7 +31,7 @@ impl Builder<'_> {
             vec![StepKey::new("host/binary")],
             BootUnit,
         );
-        let spec = network_spec(&self.shared);
+        let spec = network_spec(&self.site);
         self.add(
             StepKey::new("host/network"),
             "bridges, routes and firewall".to_owned(),
@@ -39,7 +39,7 @@ impl Builder<'_> {
             vec![StepKey::new("host/settings")],
             Network { spec },
         );
-        let filters = inbound::filters(&self.shared.cloud);
+        let filters = inbound::filters(&self.site.cloud);
         self.add(
             StepKey::new("host/filters"),
             "what containers let in".to_owned(),
@@ -50,7 +50,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn layers(&mut self) {
-        let layers = self.shared.cloud.layers.clone();
+        let layers = self.site.cloud.layers.clone();
         let index = StepKey::new("packages/index");
         self.add(
             index.clone(),

@@ -7,11 +7,11 @@ use crate::model::cloud::{Cloud, Outside};
 use crate::model::host_network::{Exposed, HostNetworkSpec, Port};
 use crate::model::ranges;
 use crate::model::topology::{Container, Interface};
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// What the host's network should be for a cloud.
-pub fn network_spec(shared: &Shared) -> HostNetworkSpec {
-    let cloud = &shared.cloud;
+pub fn network_spec(site: &Site) -> HostNetworkSpec {
+    let cloud = &site.cloud;
     let tls = cloud.outside.as_ref().is_some_and(Outside::tls);
     let exposed = match (cloud.networks.exposed_address, cloud.outside_door()) {
         (Some(address), Some(door)) => cloud

@@ -14,7 +14,7 @@ use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::Setup;
-use crate::steps::shared::ATTEMPTS;
+use crate::steps::site::ATTEMPTS;
 
 /// A set-up command as it runs in a container, secrets in its environment.
 pub fn setup_command(
@@ -35,7 +35,7 @@ impl Builder<'_> {
         let databases = service.databases.iter();
         let mut keys: Vec<StepKey> =
             databases.map(|database| StepKey::new(format!("database/{}", database.name))).collect();
-        let needed = self.shared.cloud.services.iter().filter(|other| {
+        let needed = self.site.cloud.services.iter().filter(|other| {
             service.needs.contains(&other.service) && other.identity_server.is_none()
         });
         keys.extend(needed.map(|other| ready_key(&other.service)));
@@ -44,17 +44,17 @@ impl Builder<'_> {
 
     /// The step that makes users, roles and the catalog; none without an identity service.
     pub(super) fn catalog_if_any(&self) -> Option<StepKey> {
-        let services = &self.shared.cloud.services;
+        let services = &self.site.cloud.services;
         services.iter().any(|service| service.identity_server.is_some()).then(catalog_key)
     }
 
     pub(super) fn access(&mut self) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        if !shared.cloud.services.iter().any(|service| service.sql_server.is_some()) {
+        let site = Arc::clone(&self.site);
+        if !site.cloud.services.iter().any(|service| service.sql_server.is_some()) {
             return Ok(());
         }
-        let definition = shared.sql_definition()?;
-        let members: Vec<Container> = shared.cloud.members(&definition.kind).cloned().collect();
+        let definition = site.sql_definition()?;
+        let members: Vec<Container> = site.cloud.members(&definition.kind).cloned().collect();
         let Some(first) = members.first() else { return Ok(()) };
         let sql = self.text(first, &definition.access)?;
         self.add(
@@ -62,13 +62,13 @@ impl Builder<'_> {
             "accounts of the databases".to_owned(),
             (Phase::Services, Resource::Light, 100),
             vec![form_key(&definition.kind)],
-            Access { members, sql, shared: Arc::clone(&shared) },
+            Access { members, sql, site: Arc::clone(&site) },
         );
         Ok(())
     }
 
     pub(super) fn databases(&mut self, service: &ServiceProfile) -> Result<()> {
-        let cloud = &self.shared.cloud;
+        let cloud = &self.site.cloud;
         let balancers = cloud.services.iter().filter_map(|service| service.load_balancer.as_ref());
         let balancer_kinds: Vec<String> =
             balancers.map(|definition| definition.kind.clone()).collect();
@@ -88,14 +88,14 @@ impl Builder<'_> {
                 format!("database {}", definition.name),
                 (Phase::Services, Resource::Light, 100),
                 vec![StepKey::new("database/access")],
-                Database { definition, hosts, shared: Arc::clone(&self.shared) },
+                Database { definition, hosts, site: Arc::clone(&self.site) },
             );
         }
         Ok(())
     }
 
     pub(super) fn setup(&mut self, service: &ServiceProfile, command: &SetupCommand) -> Result<()> {
-        let cloud = &self.shared.cloud;
+        let cloud = &self.site.cloud;
         let Some(container) = cloud.members(&command.container).next().cloned() else {
             return Ok(());
         };
@@ -129,7 +129,7 @@ impl Builder<'_> {
             fills: command.fills.clone(),
             upgrades: command.upgrades,
             attempts: if command.before == SetupPhase::Cloud { ATTEMPTS } else { 1 },
-            shared: Arc::clone(&self.shared),
+            site: Arc::clone(&self.site),
         };
         self.add(
             setup_key(&service.service, &command.name),
@@ -148,14 +148,13 @@ impl Builder<'_> {
         phase: SetupPhase,
     ) -> impl Iterator<Item = &'a SetupCommand> {
         let commands = service.setup.iter().filter(move |command| command.before == phase);
-        commands
-            .filter(move |command| self.shared.cloud.members(&command.container).next().is_some())
+        commands.filter(move |command| self.site.cloud.members(&command.container).next().is_some())
     }
 
     /// What a command of that service waits for that uses the cloud as a user does: every service,
     /// the catalog, and what services that it needs, near or far, make in this way themselves.
     fn whole_cloud(&self, service: &ServiceProfile) -> Vec<StepKey> {
-        let services = &self.shared.cloud.services;
+        let services = &self.site.cloud.services;
         let mut keys: Vec<StepKey> =
             services.iter().map(|other| ready_key(&other.service)).collect();
         keys.extend(self.catalog_if_any());
@@ -173,7 +172,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn ready(&mut self, service: &ServiceProfile) {
-        let cloud = &self.shared.cloud;
+        let cloud = &self.site.cloud;
         let mut needs: Vec<StepKey> = Vec::new();
         for (kind, definition) in &service.containers {
             needs.extend(cloud.members(kind).map(|member| container_key(member, "units")));
@@ -200,20 +199,20 @@ impl Builder<'_> {
                 servers.push((member.clone(), frontend.name.clone()));
             }
         }
-        let shared = Arc::clone(&self.shared);
+        let site = Arc::clone(&self.site);
         self.add(
             ready_key(&service.service),
             format!("{} is in service", service.service),
             (Phase::Verify, Resource::Light, 1_000),
             needs,
-            Ready { servers, shared },
+            Ready { servers, site },
         );
     }
 
     pub(super) fn catalog(&mut self) {
-        let shared = Arc::clone(&self.shared);
+        let site = Arc::clone(&self.site);
         let Some(service) =
-            shared.cloud.services.iter().find(|service| service.identity_server.is_some())
+            site.cloud.services.iter().find(|service| service.identity_server.is_some())
         else {
             return;
         };
@@ -222,9 +221,7 @@ impl Builder<'_> {
             service
                 .needs
                 .iter()
-                .filter(|needed| {
-                    shared.cloud.services.iter().any(|other| other.service == **needed)
-                })
+                .filter(|needed| site.cloud.services.iter().any(|other| other.service == **needed))
                 .map(|needed| ready_key(needed)),
         );
         self.add(
@@ -232,10 +229,10 @@ impl Builder<'_> {
             "users, roles and the catalog".to_owned(),
             (Phase::Services, Resource::Light, 1_500),
             needs,
-            Catalog { shared: Arc::clone(&shared) },
+            Catalog { site: Arc::clone(&site) },
         );
         let mut needs = vec![catalog_key()];
-        for service in &shared.cloud.services {
+        for service in &site.cloud.services {
             needs.push(ready_key(&service.service));
             let commands = self.setup_commands(service, SetupPhase::Cloud);
             needs.extend(commands.map(|command| setup_key(&service.service, &command.name)));
@@ -245,7 +242,7 @@ impl Builder<'_> {
             "a token, and every endpoint of the catalog".to_owned(),
             (Phase::Verify, Resource::Light, 700),
             needs,
-            Verify { shared },
+            Verify { site },
         );
     }
 }

@@ -145,11 +145,11 @@ fn steps_on_containers(memory_limit_mib: u64, replaced: &[Container]) -> Vec<Ste
     let secrets: std::collections::BTreeMap<_, _> =
         [("x".to_owned(), secrecy::SecretString::from("x"))].into();
     let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default()).unwrap();
-    let shared = Arc::new(Shared::new(cloud, secrets));
-    let mut steps = bootstrap::steps(&shared, &renderer).unwrap();
+    let site = Arc::new(Site::new(cloud, secrets));
+    let mut steps = bootstrap::steps(&site, &renderer).unwrap();
     let ours = ["container/", "cluster/", "service/"];
     steps.retain(|step| ours.iter().any(|prefix| step.key.0.starts_with(prefix)));
-    one_at_a_time(only_among(steps), &shared, replaced).unwrap()
+    one_at_a_time(only_among(steps), &site, replaced).unwrap()
 }
 
 /// `db/1` of `stop aio1_db_container-00000001`, for one kind, repetitions dropped.
@@ -246,23 +246,23 @@ fn where_nothing_that_serves_differs_the_graph_is_the_same() {
         steps.iter().map(|step| (step.key.clone(), step.needs.clone())).collect()
     };
     each_scenario(|cloud, renderer| {
-        let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
-        let steps = bootstrap::steps(&shared, renderer).unwrap();
+        let site = Arc::new(Site::new(cloud.clone(), Default::default()));
+        let steps = bootstrap::steps(&site, renderer).unwrap();
         let before = shape(&steps);
-        assert_eq!(shape(&one_at_a_time(steps, &shared, &[]).unwrap()), before);
+        assert_eq!(shape(&one_at_a_time(steps, &site, &[]).unwrap()), before);
     });
 }
 
 #[test]
 fn members_of_every_built_in_kind_wait_for_the_one_before() {
     each_scenario(|cloud, renderer| {
-        let shared = Arc::new(Shared::new(cloud.clone(), Default::default()));
+        let site = Arc::new(Site::new(cloud.clone(), Default::default()));
         // Any subset must leave a graph without a circle; all of them make the longest rows.
         for skipped in 0..=cloud.containers.len() {
             let kept = cloud.containers.iter().enumerate().filter(|(index, _)| *index != skipped);
             let replaced: Vec<Container> = kept.map(|(_, container)| container.clone()).collect();
-            let steps = bootstrap::steps(&shared, renderer).unwrap();
-            let steps = one_at_a_time(steps, &shared, &replaced).unwrap();
+            let steps = bootstrap::steps(&site, renderer).unwrap();
+            let steps = one_at_a_time(steps, &site, &replaced).unwrap();
             for pair in replaced.windows(2).filter(|pair| pair[0].kind == pair[1].kind) {
                 let define = container_key(&pair[1], "define");
                 assert!(depends_on(&steps, &define, &container_key(&pair[0], "rejoin")));

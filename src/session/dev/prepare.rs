@@ -96,7 +96,7 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
 /// # Errors
 /// When a file of a checkout cannot be read, or the configuration is wrong.
 pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<Into> {
-    let cloud = &session.shared.cloud;
+    let cloud = &session.site.cloud;
     let siblings = cloud.members(&target.container.kind);
     let siblings = siblings.filter(|it| it.name != target.container.name);
     let balanced = cloud.is_balanced(&target.container.kind);
@@ -129,7 +129,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
         delta: Mutex::new(None),
         work: Arc::new(Work {
             paths: session.paths.clone(),
-            shared: Arc::clone(&session.shared),
+            site: Arc::clone(&session.site),
             container: target.container.clone(),
             swap: Mutex::new(swap),
             balancer_files: balancer_files(session, &renderer)?,
@@ -287,14 +287,14 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
 pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
     let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
     let renderer = renderer(session, others.flat_map(|other| other.standby).collect())?;
-    let container = session.shared.cloud.container(&swap.container).ok_or_else(|| {
+    let container = session.site.cloud.container(&swap.container).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("undo the swap of {}", swap.label()))
             .because(format!("the cloud no longer has the container {}", swap.container))
     })?;
     let shared = session.paths.shared_dir(&swap.container);
     Ok(Work {
         paths: session.paths.clone(),
-        shared: Arc::clone(&session.shared),
+        site: Arc::clone(&session.site),
         container: container.clone(),
         swap: Mutex::new(swap.clone()),
         balancer_files: balancer_files(session, &renderer)?,
@@ -307,7 +307,7 @@ pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -
 /// The load balancer's files that change with who stands by: as the records want them now, and as
 /// `renderer` makes them.
 fn balancer_files(session: &Session, renderer: &Renderer) -> Result<Vec<BalancerFile>> {
-    let cloud = &session.shared.cloud;
+    let cloud = &session.site.cloud;
     // Not those of the session: it may be older than the swap.
     let present = self::renderer(session, swaps::standby(&session.paths)?)?;
     let mut files = Vec::new();
@@ -352,7 +352,7 @@ pub fn described(sources: &[Source]) -> Vec<(PathBuf, String)> {
 
 /// A renderer of the cloud in which these members stand by.
 pub fn renderer(session: &Session, standby: BTreeSet<String>) -> Result<Renderer> {
-    desired::renderer_of(session, &Cloud { standby, ..session.shared.cloud.clone() })
+    desired::renderer_of(session, &Cloud { standby, ..session.site.cloud.clone() })
 }
 
 /// The dump of a service's database from before its schema was changed, if it was.
@@ -363,7 +363,7 @@ pub fn dump(session: &Session, service: &str) -> Option<PathBuf> {
 
 /// The database whose schema a service's code brings.
 pub fn database(session: &Session, service: &str) -> Option<String> {
-    let services = &session.shared.cloud.services;
+    let services = &session.site.cloud.services;
     let profile = services.iter().find(|profile| profile.service == service)?;
     Some(profile.dev.as_ref()?.schema.as_ref()?.database.clone())
 }

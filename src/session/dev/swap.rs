@@ -14,7 +14,7 @@ use crate::model::cloud::Cloud;
 use crate::model::paths::Paths;
 use crate::model::swap::{Stage, Swap};
 use crate::session::open::Access;
-use crate::session::run::{self, Options};
+use crate::session::run::{self, Options, Run};
 use crate::session::{Session, require_root};
 use crate::state::swaps;
 use crate::state::topology::Topology;
@@ -28,7 +28,7 @@ use crate::{plan, ui};
 pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     require_root("dev")?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
-    let target = super::target::find(&session.shared.cloud, &asked.unit, asked.member)?;
+    let target = super::target::find(&session.site.cloud, &asked.unit, asked.member)?;
     let name = &target.container.name;
     if session.host.containers.state(name).await? == ContainerState::Stopped {
         return Err(Error::new(ErrorKind::NotFound, format!("swap {}", target.label()))
@@ -36,7 +36,7 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
             .hint(format!("`aio start {name}` starts it.")));
     }
     // Before anything is fetched, and again when nobody else can change it any more.
-    alone(options, &session.shared.cloud, &target)?;
+    alone(options, &session.site.cloud, &target)?;
     free(options, &target, asked.take_over)?;
     if asked.mode == Mode::Watch {
         super::watch::refuse_small_limits(Path::new(&asked.from))?;
@@ -48,7 +48,7 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     };
     let sources = super::prepare::sources(&session, asked, &target)?;
     let lock = run::lock(options, "dev")?;
-    alone(options, &session.shared.cloud, &target)?;
+    alone(options, &session.site.cloud, &target)?;
     if let Some(former) = free(options, &target, asked.take_over)? {
         leftover(options, &session, former).await?;
     }
@@ -59,7 +59,7 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
         _ => None,
     };
     let steps = plan::swap::into(target.label(), &into);
-    if let Err(error) = run::run_once(options, &session, "dev", steps).await {
+    if let Err(error) = Run::new(options, &session, "dev").once().go(steps).await {
         return Err(undo_failed(options, &session, &into, error).await);
     }
     drop(lock);
@@ -101,7 +101,7 @@ pub async fn restore(
     let _lock = run::lock(options, "dev --restore")?;
     let mut swaps = swaps::load(&options.paths)?;
     if let Some(unit) = unit {
-        let target = super::target::find(&session.shared.cloud, unit, member)?;
+        let target = super::target::find(&session.site.cloud, unit, member)?;
         let (kind, unit) = (&target.container.kind, &target.unit);
         swaps.retain(|swap| {
             let is_member = member.is_none_or(|member| swap.member == member);
@@ -139,7 +139,7 @@ pub async fn settle(options: &Options) -> Result<()> {
     let _lock = run::lock(options, "dev --restore")?;
     // Again: someone who was making one held the lock.
     for swap in swaps::load(&options.paths)? {
-        if session.shared.cloud.container(&swap.container).is_none() {
+        if session.site.cloud.container(&swap.container).is_none() {
             swaps::forget(&options.paths, &swap)?;
         } else {
             leftover(options, &session, swap).await?;
@@ -241,7 +241,7 @@ async fn leftover(options: &Options, session: &Session, swap: Swap) -> Result<()
     ui::out::note(&format!("The swap of {} ended by itself: clearing it up.", swap.label()));
     let work = Arc::new(super::prepare::back(session, &swap, None)?);
     let steps = plan::swap::back(swap.label(), &work, false);
-    run::run(options, session, "dev --restore", steps).await.map(drop)
+    Run::new(options, session, "dev --restore").go(steps).await.map(drop)
 }
 
 /// With the cloud's lock held.
@@ -250,7 +250,7 @@ async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool)
     let name = dumped.then(|| super::prepare::database(session, &swap.service)).flatten();
     let work = Arc::new(super::prepare::back(session, swap, name)?);
     let steps = plan::swap::back(swap.label(), &work, true);
-    run::run_patiently(options, session, "dev --restore", steps).await?;
+    Run::new(options, session, "dev --restore").patiently().go(steps).await?;
     if let Some(dump) = super::prepare::dump(session, &swap.service) {
         ui::out::note(&format!(
             "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
@@ -302,7 +302,7 @@ async fn report(
             dump.display()
         ));
     }
-    let cloud = &session.shared.cloud;
+    let cloud = &session.site.cloud;
     if !cloud.is_balanced(&swap.kind) {
         for sibling in cloud.members(&swap.kind).filter(|it| it.name != swap.container) {
             let name = format!("{}/{}", sibling.kind, sibling.member);

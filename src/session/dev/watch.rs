@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
 use crate::model::swap::Swap;
 use crate::session::Session;
-use crate::session::run::{self, Options};
+use crate::session::run::{self, Options, Run};
 use crate::state::swaps;
 use crate::steps::swap::Work;
 use crate::{plan, ui};
@@ -168,7 +168,10 @@ pub async fn restart(
         return Ok(());
     }
     let quiet = Options { wish: ui::Wish { quiet: true, ..options.wish }, ..options.clone() };
-    match run::run_once(&quiet, session, "dev --watch", plan::swap::again(swap.label(), work)).await
+    match Run::new(&quiet, session, "dev --watch")
+        .once()
+        .go(plan::swap::again(swap.label(), work))
+        .await
     {
         Ok(_) => {
             let seconds = started.elapsed().as_secs_f64();

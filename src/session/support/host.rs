@@ -1,6 +1,5 @@
 //! What the host says, and what `aio` says about it and the cloud.
 
-use crate::session::opened::Opened;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::model::command::Output;
 use crate::model::facts::HostFacts;
+use crate::session::opened::Opened;
 use crate::session::{Session, bootstrap, desired, secrets};
 use crate::steps::health;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// How much of what a tool says is kept, from its end.
 const LIMIT_BYTES: usize = 4 << 20;
@@ -137,8 +137,8 @@ pub async fn kernel(ground: &Ground, context: &StepContext) -> Result<()> {
     Ok(())
 }
 
-fn session(ground: &Ground, shared: Arc<Shared>, host: &Arc<Host>) -> Session {
-    Session { paths: ground.options.paths.clone(), shared, host: Arc::clone(host) }
+fn session(ground: &Ground, site: Arc<Site>, host: &Arc<Host>) -> Session {
+    Session { paths: ground.options.paths.clone(), site, host: Arc::clone(host) }
 }
 
 /// What `aio plan --output json` prints. Without a cloud everything is to be done: only whether it
@@ -152,7 +152,7 @@ pub async fn plan(ground: &Ground, context: &StepContext) -> Result<()> {
     if ground.cloud.is_none() {
         return Ok(());
     }
-    let session = session(ground, desired.shared(), &context.host);
+    let session = session(ground, desired.site(), &context.host);
     let report = bootstrap::look(&ground.options, &session, &desired).await?;
     ground.findings.add_json("plan.json", &report);
     Ok(())
@@ -163,9 +163,9 @@ pub async fn status(ground: &Ground, context: &StepContext) -> Result<()> {
     let Some(cloud) = ground.cloud.clone() else { return Ok(()) };
     let recorded = secrets::recorded(&ground.options.paths, &cloud).await?;
     let secrets::Recorded { values, unapplied } = recorded;
-    let shared = Arc::new(Shared { unapplied, ..Shared::new(cloud, values) });
-    let session = session(ground, Arc::clone(&shared), &context.host);
-    let health = health::observe(&session.context(), &shared).await?;
+    let site = Arc::new(Site { unapplied, ..Site::new(cloud, values) });
+    let session = session(ground, Arc::clone(&site), &context.host);
+    let health = health::observe(&session.context(), &site).await?;
     ground.findings.add_json("ls.json", &health.containers);
     ground.findings.add_json("status.json", &health);
     Ok(())

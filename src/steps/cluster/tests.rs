@@ -68,7 +68,7 @@ fn form() -> Form {
         members: cloud.members("galera").cloned().collect(),
         cluster,
         unit,
-        shared: Arc::new(Shared::new(cloud, testing::secrets())),
+        site: Arc::new(Site::new(cloud, testing::secrets())),
     }
 }
 

@@ -45,8 +45,8 @@ fn forget(members: &[Container]) -> Forget {
 
 fn grow(members: &[Container]) -> Grow {
     let cloud = testing::cloud(&testing::profiles(&[]));
-    let shared = Arc::new(Shared::new(cloud, Default::default()));
-    Grow { member: members[2].clone(), script: Some("grow".to_owned()), shared }
+    let site = Arc::new(Site::new(cloud, Default::default()));
+    Grow { member: members[2].clone(), script: Some("grow".to_owned()), site }
 }
 
 /// Scripts that were run, with the container.

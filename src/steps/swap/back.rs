@@ -12,7 +12,7 @@ impl Work {
     pub fn relieve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             let swap = self.swap().await;
-            let balancer = &self.shared.balancer;
+            let balancer = &self.site.balancer;
             for sibling in self.siblings(&swap.standby) {
                 balancer.set_standby(context, sibling, false).await?;
                 balancer.wait_up(context, sibling).await?;
@@ -85,7 +85,7 @@ impl Work {
     /// Puts it back into service.
     pub fn serve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
-            self.shared.balancer.put_back(context, &self.container).await?;
+            self.site.balancer.put_back(context, &self.container).await?;
             self.write_balancer_files(context).await
         })
     }
@@ -93,7 +93,7 @@ impl Work {
     /// Starts the unit once more, with what its checkout has by now.
     pub fn restart<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
-            self.shared.balancer.take_out(context, &self.container).await?;
+            self.site.balancer.take_out(context, &self.container).await?;
             self.systemctl(
                 context,
                 "systemctl reset-failed $unit 2>/dev/null || true\nsystemctl restart $unit",
@@ -106,7 +106,7 @@ impl Work {
     pub fn serving<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             self.wait_healthy(context).await?;
-            self.shared.balancer.put_back(context, &self.container).await
+            self.site.balancer.put_back(context, &self.container).await
         })
     }
 

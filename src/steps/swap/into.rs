@@ -142,7 +142,7 @@ impl Into {
     /// Starts the checkout, while siblings, if there are any, take what comes.
     pub fn start<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
-            let balancer = &self.work.shared.balancer;
+            let balancer = &self.work.site.balancer;
             balancer.take_out(context, &self.work.container).await?;
             self.work
                 .systemctl(
@@ -172,7 +172,7 @@ impl Into {
     pub fn serve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             let work = &self.work;
-            let balancer = &work.shared.balancer;
+            let balancer = &work.site.balancer;
             balancer.put_back(context, &work.container).await?;
             let swap = work.swap().await;
             if !swap.standby.is_empty() {

@@ -99,8 +99,8 @@ impl Work {
     /// Waits until the unit is healthy. A process that ends meanwhile is an error at once: systemd
     /// would start it again and again.
     pub(super) async fn wait_healthy(&self, context: &StepContext) -> Result<()> {
-        let probes = self.shared.cloud.probes(&self.container);
-        let look = || unhealthy(context, &self.shared, &self.container, probes);
+        let probes = self.site.cloud.probes(&self.container);
+        let look = || unhealthy(context, &self.site, &self.container, probes);
         self.wait_until(context, "is healthy", look).await?;
         if self.settles().await {
             self.wait_until(context, "has started", || self.restless(context)).await?;
@@ -111,7 +111,7 @@ impl Work {
     /// Whether the unit's own process must tell that it has started.
     async fn settles(&self) -> bool {
         let unit = self.swap().await.unit;
-        let services = &self.shared.cloud.services;
+        let services = &self.site.cloud.services;
         let mut declared = services.iter().filter_map(|it| it.dev.as_ref()?.units.get(&unit));
         declared.any(|unit| unit.settles)
     }
@@ -153,7 +153,7 @@ impl Work {
         R: Future<Output = Result<Option<String>>>,
     {
         let swap = self.swap().await;
-        let definition = self.shared.cloud.kind(&swap.kind);
+        let definition = self.site.cloud.kind(&swap.kind);
         let unit =
             definition.and_then(|(_, kind)| kind.units.iter().find(|unit| unit.name == swap.unit));
         let usual = unit.map_or(PATIENCE_SECS, |unit| unit.timeout_secs);

@@ -9,7 +9,7 @@ use crate::host::ContainerState;
 use crate::model::command::Command;
 use crate::model::topology::Container;
 use crate::state::files::{remove, write_atomic};
-use crate::steps::shared::run_script;
+use crate::steps::site::run_script;
 
 /// A larger database is not one of a cloud in which code is tried.
 const LARGEST_DUMP_BYTES: u64 = 1 << 30;
@@ -32,7 +32,7 @@ impl Schema {
         work: &Work,
     ) -> Result<BTreeSet<String>> {
         let query = format!("SELECT version_num FROM {}.alembic_version", self.database);
-        let rows = work.shared.sql(context, &query).await?;
+        let rows = work.site.sql(context, &query).await?;
         Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
     }
 
@@ -44,7 +44,7 @@ impl Schema {
             return Ok(());
         }
         let member = member(context, work).await?;
-        let tool = &work.shared.sql_definition()?.local_dump;
+        let tool = &work.site.sql_definition()?.local_dump;
         let script = Command {
             largest_output_bytes: Some(LARGEST_DUMP_BYTES),
             ..Command::shell(format!("{tool} {}", self.database))
@@ -78,7 +78,7 @@ pub(super) async fn load_dump(context: &StepContext, work: &Work, name: &str) ->
             .into_bytes();
     sql.extend(dump);
     let member = member(context, work).await?;
-    let client = work.shared.sql_definition()?.local_client.clone();
+    let client = work.site.sql_definition()?.local_client.clone();
     let command = Command { stdin: sql, ..Command::shell(client) };
     run_script(context, &member.name, &doing(), command).await?;
     remove(&file)
@@ -86,8 +86,8 @@ pub(super) async fn load_dump(context: &StepContext, work: &Work, name: &str) ->
 
 /// The first database member that runs: the one that serves.
 async fn member<'a>(context: &StepContext, work: &'a Work) -> Result<&'a Container> {
-    let kind = &work.shared.sql_definition()?.kind;
-    for member in work.shared.cloud.members(kind) {
+    let kind = &work.site.sql_definition()?.kind;
+    for member in work.site.cloud.members(kind) {
         if let ContainerState::Running { .. } = context.host.containers.state(&member.name).await? {
             return Ok(member);
         }

@@ -15,14 +15,14 @@ use crate::model::paths::Paths;
 use crate::model::swap::Swap;
 use crate::model::topology::Container;
 use crate::state::swaps;
-use crate::steps::shared::Shared;
+use crate::steps::site::Site;
 
 /// What both ways know.
 pub struct Work {
     /// Where the cloud stands.
     pub paths: Paths,
     /// The cloud.
-    pub shared: Arc<Shared>,
+    pub site: Arc<Site>,
     /// The container whose unit it is.
     pub container: Container,
     /// The swap as it is by now.
@@ -91,7 +91,7 @@ impl Work {
         &'a self,
         names: &'a [String],
     ) -> impl Iterator<Item = &'a Container> + 'a {
-        self.shared.cloud.containers.iter().filter(|it| names.contains(&it.name))
+        self.site.cloud.containers.iter().filter(|it| names.contains(&it.name))
     }
 
     /// Writes what the load balancer was told at run time, so that a later reload keeps it. A file

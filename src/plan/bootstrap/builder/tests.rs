@@ -88,8 +88,8 @@ fn needs() -> BTreeMap<String, Vec<String>> {
     };
     let renderer =
         Renderer::new(&cloud, &BTreeMap::new(), &profiles, &Overrides::default()).unwrap();
-    let shared = Arc::new(Shared::new(cloud, BTreeMap::new()));
-    let steps = steps(&shared, &renderer).unwrap();
+    let site = Arc::new(Site::new(cloud, BTreeMap::new()));
+    let steps = steps(&site, &renderer).unwrap();
     let needs = steps.into_iter().map(|step| {
         (step.key.0.clone(), step.needs.into_iter().map(|need| need.0.clone()).collect())
     });

@@ -1,4 +1,4 @@
-//! What several steps need of the desired cloud: secrets, accounts, members.
+//! The cloud as steps see it: with its secrets, its load balancer, accounts and members.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::model::topology::Container;
 /// How often a step is tried that uses the cloud as its users do: see `Action::attempts`.
 pub const ATTEMPTS: u32 = 3;
 
-/// The desired cloud with its secrets.
-pub struct Shared {
+/// A cloud, desired or there, with what is needed to work on it.
+pub struct Site {
     /// The cloud.
     pub cloud: Cloud,
     /// Every secret of the deployed services by name.
@@ -33,7 +33,7 @@ pub struct Shared {
     pub admin_token: Mutex<Option<String>>,
 }
 
-impl Shared {
+impl Site {
     /// A cloud with its secrets.
     pub fn new(cloud: Cloud, secrets: BTreeMap<String, SecretString>) -> Self {
         let balancer = Arc::new(Balancer::new(&cloud));
