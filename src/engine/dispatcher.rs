@@ -21,12 +21,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::children;
 use super::durations::Durations;
-use super::event::{Event, Outcome, Phase, Resource, StepKey};
+use super::event::{Event, Outcome, Phase, Resource};
 use super::journal::Journal;
 use super::report::Span;
 use super::step::{Observation, Step, StepContext};
 use crate::engine::act::act;
 use crate::engine::graph::Graph;
+use crate::engine::key::StepKey;
 use crate::engine::options::RunOptions;
 use crate::error::{Error, Result};
 use crate::host::Host;

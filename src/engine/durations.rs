@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::event::StepKey;
 use super::step::Step;
+use crate::engine::key::StepKey;
 use crate::error::{Result, ResultExt};
 use crate::state::files;
 
@@ -49,8 +49,9 @@ impl Durations {
 /// The key without the numbers of members: they take the same time.
 fn class(key: &StepKey) -> String {
     let is_number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    let key = key.to_string();
     let parts: Vec<&str> =
-        key.0.split('/').map(|part| if is_number(part) { "*" } else { part }).collect();
+        key.split('/').map(|part| if is_number(part) { "*" } else { part }).collect();
     parts.join("/")
 }
 

@@ -1,29 +1,12 @@
 //! What happens in a run, as data. The display, the plain lines, the JSON stream and the log file
 //! are listeners of one stream of these.
 
-use crate::model::duration::optional_seconds;
-use crate::model::duration::seconds;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Names a step: `container/heat_engine/1/start`. Stable over runs and versions.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct StepKey(pub String);
-
-impl StepKey {
-    /// A key from its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl std::fmt::Display for StepKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+use super::key::StepKey;
+use crate::model::duration::{optional_seconds, seconds};
 
 /// The part of the run to which a step belongs; one progress bar each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

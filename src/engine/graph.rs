@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use crate::engine::event::StepKey;
+use crate::engine::key::StepKey;
 use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -48,7 +48,8 @@ impl Graph {
             needs.push(resolved?);
         }
         let order = topological_order(&needs).map_err(|cycle| {
-            let keys: Vec<&str> = cycle.iter().map(|&index| steps[index].key.0.as_str()).collect();
+            let keys: Vec<String> =
+                cycle.iter().map(|&index| steps[index].key.to_string()).collect();
             wrong(format!("steps need each other in a circle: {}", keys.join(" needs ")))
         })?;
         Ok(Self::arrange(steps.into_iter().map(Arc::new).collect(), &needs, &order))
@@ -141,11 +142,12 @@ fn wrong(message: String) -> Error {
 
 fn unknown_need<'a>(step: &Step, need: &StepKey, keys: impl Iterator<Item = &'a StepKey>) -> Error {
     let error = wrong(format!("step `{}` needs `{need}`, which no step provides", step.key));
+    let wanted = need.to_string();
     let nearest = keys
-        .map(|key| (strsim::damerau_levenshtein(&key.0, &need.0), key))
+        .map(|key| (strsim::damerau_levenshtein(&key.to_string(), &wanted), key))
         .min_by_key(|(distance, _)| *distance);
     match nearest {
-        Some((distance, key)) if distance * 3 <= need.0.len() => {
+        Some((distance, key)) if distance * 3 <= wanted.len() => {
             error.hint(format!("The nearest key is `{key}`."))
         }
         _ => error,

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::StepKey;
+use crate::engine::key::StepKey;
 use crate::error::{Result, ResultExt};
 use crate::state::files;
 
@@ -80,12 +80,12 @@ impl Journal {
 
     /// A step is about to act.
     pub fn acting(&mut self, key: &StepKey, reason: &str) -> std::io::Result<()> {
-        self.write(What::Acting { step: key.0.clone(), reason: reason.to_owned() })
+        self.write(What::Acting { step: key.to_string(), reason: reason.to_owned() })
     }
 
     /// A step has acted.
     pub fn finished(&mut self, key: &StepKey, outcome: &str) -> std::io::Result<()> {
-        self.write(What::Finished { step: key.0.clone(), outcome: outcome.to_owned() })
+        self.write(What::Finished { step: key.to_string(), outcome: outcome.to_owned() })
     }
 
     /// The run came to its end, well or not.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use super::event::{Event, Outcome, StepKey};
+use super::event::{Event, Outcome};
+use crate::engine::key::StepKey;
 
 /// How many lines of each step are kept for the report of a failure.
 const KEPT_LINES: usize = 20;

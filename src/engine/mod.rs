@@ -12,6 +12,7 @@ pub mod graph;
 pub mod interrupt;
 pub mod journal;
 mod judge;
+pub mod key;
 pub mod listen;
 pub mod options;
 pub mod report;

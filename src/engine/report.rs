@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::event::{Outcome, Phase, Resource, StepKey, Summary};
+use super::event::{Outcome, Phase, Resource, Summary};
+use crate::engine::key::StepKey;
 use crate::error::{Error, ErrorKind};
 use crate::model::duration::seconds;
 

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Event, Phase, Resource, StepKey};
+use super::event::{Event, Phase, Resource};
 use crate::config::profile::PATIENCE_SECS;
+use crate::engine::key::StepKey;
 use crate::error::Result;
 use crate::host::Host;
 

@@ -42,7 +42,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::engine::event::StepKey;
+    use crate::engine::key::StepKey;
     use crate::error::{Error, ErrorKind};
     use crate::host::fake::absent;
 

@@ -17,7 +17,6 @@ pub mod rules;
 
 use std::path::PathBuf;
 
-use crate::model::firewall::{self, Opening};
 use async_trait::async_trait;
 use links::{Correction, Observed};
 use sha2::{Digest, Sha256};
@@ -26,6 +25,7 @@ use super::shared::SharedSettings;
 use super::tool::run;
 use crate::error::{Result, ResultExt};
 use crate::host::HostNetwork;
+use crate::model::firewall::{self, Opening};
 use crate::model::host_network::HostNetworkSpec;
 
 /// The real network of this host.

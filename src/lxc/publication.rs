@@ -10,9 +10,6 @@
 //! before each start ([`Place::reset`]), so a container always starts as it was made, except for what
 //! is asked to be kept.
 
-use crate::model::publication::Access;
-use crate::model::publication::Directory;
-use crate::model::publication::Publication;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -24,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::root::is_mount_point;
 use super::{descent, rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
+use crate::model::publication::{Access, Directory, Publication};
 
 /// The directory below, in which systemd looks for units and drop-ins.
 pub const UNITS: &str = "units";

@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 
 use super::cloud::Cloud;
 use super::facts::HostFacts;
-use super::firewall;
-use super::ranges;
 use super::sizing::demand::Demand;
 use super::sizing::limits::{self, Count};
 use super::sizing::{self, Alternatives, Refusal, Sizing, choose_scenario};
 use super::topology::Networks;
+use super::{firewall, ranges};
 use crate::config::cloud::{CloudFile, CloudOptions, Expose, Key, Tls, refuse_fixed};
 use crate::config::load::Profiles;
 use crate::config::network::NetworkRole;

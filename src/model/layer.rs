@@ -5,9 +5,10 @@
 //! layer's manifest and not in its id: else a warm run would have to ask the package index, and a
 //! host that is offline could not start a cloud that it has already built.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 
 /// Part of every id. Raised when the way in which layers are built changes what is in them.
 const FORMAT: u32 = 2;

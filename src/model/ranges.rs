@@ -4,7 +4,6 @@
 //! free range of its block, always the same one on the same host, with a reason for `cloud.yml`.
 //! A range that the user named is used or refused, never replaced.
 
-use crate::model::topology::bridge_prefix;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -14,7 +13,7 @@ use super::facts::{HostRoute, NetworkFacts};
 use super::topology::Networks;
 use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::topology::Network;
+use crate::model::topology::{Network, bridge_prefix};
 
 /// The least metric of guard routes: far above every route that a host's own tools make, so that
 /// the bridge's connected route wins while it is there.

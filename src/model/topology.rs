@@ -1,14 +1,13 @@
 //! The cloud as it should be: which containers there are, with which names, addresses, layers and
 //! files. A pure value, made from profiles, the user's files and the host's facts.
 
-use crate::config::network::Range;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::network::NetworkRole;
+use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, Result};
 
 /// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).

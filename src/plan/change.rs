@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::model::topology::Container;
 use crate::plan::bootstrap::{container_key, form_key};
@@ -16,20 +17,39 @@ use crate::steps::site::Site;
 
 /// Whether a step brings up what a reboot takes away, and nothing else.
 pub fn is_start(step: &Step) -> bool {
-    let key = step.key.0.as_str();
-    key.starts_with("host/")
-        || key.starts_with("service/")
-        || (key.starts_with("cluster/") && key.ends_with("/form"))
-        || (key.starts_with("container/")
-            && ["/start", "/forget", "/units", "/grow"].iter().any(|what| key.ends_with(what)))
+    use ContainerStep::{Define, Discard, Files, Forget, Grow, Rejoin, Remove, Start, Stop, Units};
+    match &step.key {
+        StepKey::Host(_) | StepKey::Ready(_) | StepKey::ClusterForm(_) => true,
+        StepKey::Container { step, .. } => match step {
+            Start | Forget | Units | Grow => true,
+            Define | Files | Rejoin | Stop | Discard | Remove => false,
+        },
+        StepKey::PackageIndex
+        | StepKey::PackageDownload
+        | StepKey::Layer(_)
+        | StepKey::ClusterSeed(_)
+        | StepKey::DatabaseAccess
+        | StepKey::Database(_)
+        | StepKey::Setup { .. }
+        | StepKey::Catalog
+        | StepKey::CloudVerify
+        | StepKey::Own(_) => false,
+    }
+}
+
+/// Whether a step is about the host as a whole.
+pub fn is_of_host(step: &Step) -> bool {
+    matches!(step.key, StepKey::Host(_))
 }
 
 /// Whether a step starts one of these containers, or waits for all that belongs to its service.
 pub fn waits_for(step: &Step, containers: &[Container]) -> bool {
-    let key = step.key.0.as_str();
-    containers.iter().any(|container| {
-        key.starts_with(&format!("container/{}/{}/", container.kind, container.member))
-            || key == format!("service/{}/ready", container.service)
+    containers.iter().any(|container| match &step.key {
+        StepKey::Container { kind, member, .. } => {
+            *kind == container.kind && *member == container.member
+        }
+        StepKey::Ready(service) => *service == container.service,
+        _ => false,
     })
 }
 
@@ -47,7 +67,8 @@ pub fn clusters_first(steps: &mut [Step], site: &Site) {
             .map(|(kind, _)| form_key(kind))
             .collect();
         let members = service.containers.keys().flat_map(|kind| cloud.members(kind));
-        let starts: BTreeSet<_> = members.map(|member| container_key(member, "start")).collect();
+        let starts: BTreeSet<_> =
+            members.map(|member| container_key(member, ContainerStep::Start)).collect();
         for step in steps.iter_mut().filter(|step| starts.contains(&step.key)) {
             step.needs.extend(clusters.iter().cloned());
         }
@@ -69,8 +90,8 @@ pub fn rebuild(
 ) -> Vec<Step> {
     steps.retain(|step| concerns(step, targets));
     for target in targets {
-        let discard = container_key(target, "discard");
-        let define = container_key(target, "define");
+        let discard = container_key(target, ContainerStep::Discard);
+        let define = container_key(target, ContainerStep::Define);
         for step in steps.iter_mut().filter(|step| step.key == define) {
             step.needs.push(discard.clone());
         }
@@ -117,12 +138,12 @@ pub fn stop(site: &Arc<Site>, targets: &[Container], whole_cloud: bool) -> Vec<S
     let mut steps = Vec::new();
     for target in targets {
         let users = targets.iter().filter(|user| needs_service(user, target));
-        let needs = users.map(|user| container_key(user, "stop")).collect();
+        let needs = users.map(|user| container_key(user, ContainerStep::Stop)).collect();
         let balancer = (!whole_cloud).then(|| Arc::clone(&site.balancer));
         let action: Arc<dyn Action> =
             Arc::new(StopContainer { container: target.clone(), balancer });
         steps.push(Step {
-            key: container_key(target, "stop"),
+            key: container_key(target, ContainerStep::Stop),
             title: format!("stop container {}/{}", target.kind, target.member),
             phase: Phase::Containers,
             resource: Resource::Light,
@@ -142,8 +163,8 @@ pub fn remove(site: &Arc<Site>, containers: &[Container]) -> Vec<Step> {
         let name = container.name.clone();
         let label = format!("{}/{}", container.kind, container.member);
         let action = RemoveContainer { name, container: Some(container.clone()) };
-        let key = container_key(container, "remove");
-        let needs = vec![container_key(container, "stop")];
+        let key = container_key(container, ContainerStep::Remove);
+        let needs = vec![container_key(container, ContainerStep::Stop)];
         Step { needs, ..removal(key, format!("remove container {label}"), action) }
     }));
     steps
@@ -212,6 +233,7 @@ pub fn destroy(
 mod tests {
     use super::*;
     use crate::engine::graph::Graph;
+    use crate::engine::key::ContainerStep;
     use crate::plan::bootstrap;
     use crate::render::builtin_tests::each_scenario;
 
@@ -227,7 +249,7 @@ mod tests {
                 |key: StepKey| graph.steps().iter().position(|step| step.key == key).unwrap();
             for (kind, cluster) in [("keystone", "galera"), ("heat_engine", "rabbit_mq")] {
                 let member = site.cloud.members(kind).next().unwrap();
-                let start = place(container_key(member, "start"));
+                let start = place(container_key(member, ContainerStep::Start));
                 assert!(graph.needs(start).contains(&place(form_key(cluster))), "{kind}");
             }
         });
@@ -235,6 +257,7 @@ mod tests {
 
     #[test]
     fn a_member_is_forgotten_after_its_new_container_starts_and_before_its_units_do() {
+        use ContainerStep::{Define, Discard, Forget, Grow, Start, Units};
         let mut seen = 0;
         each_scenario(|cloud, renderer| {
             let site = Arc::new(Site::new(cloud.clone(), Default::default()));
@@ -242,17 +265,15 @@ mod tests {
                 site.cloud.members("rabbit_mq").take(1).cloned().collect();
             let steps = bootstrap::steps(&site, renderer).unwrap();
             let graph = Graph::new(rebuild(steps, &site, &targets, true)).unwrap();
-            let order = ["discard", "define", "start", "forget", "units"];
-            let place = |what: &str| {
+            let order = [Discard, Define, Start, Forget, Units];
+            let place = |what: ContainerStep| {
                 let key = container_key(&targets[0], what);
                 graph.steps().iter().position(|step| step.key == key).unwrap()
             };
             for pair in order.windows(2) {
-                assert!(
-                    graph.needs(place(pair[1])).contains(&place(pair[0])) || pair[1] == "start"
-                );
+                assert!(graph.needs(place(pair[1])).contains(&place(pair[0])) || pair[1] == Start);
             }
-            assert!(place("units") < place("grow"));
+            assert!(place(Units) < place(Grow));
             seen += 1;
         });
         assert!(seen > 1);

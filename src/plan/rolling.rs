@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::change::only_among;
 use crate::config::profile::ServiceProfile;
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::model::topology::Container;
@@ -57,7 +58,7 @@ fn queue_up(
 ) -> Result<()> {
     let Some(first) = rolled.first() else { return Ok(()) };
     // One of its members runs: it has its first state. The step waits for the files of all members.
-    let seed = StepKey::new(format!("cluster/{}/seed", first.kind));
+    let seed = StepKey::ClusterSeed(first.kind.clone());
     steps.retain(|step| step.key != seed);
     let form = Form::of(site, &first.kind)?;
     let mut before: Vec<StepKey> = Vec::new();
@@ -65,8 +66,8 @@ fn queue_up(
     for member in others {
         // All others are in service before one is stopped, but for those that need what is prepared
         // in the first.
-        let units = container_key(member, "units");
-        if depends_on(steps, &units, &container_key(first, "define")) {
+        let units = container_key(member, ContainerStep::Units);
+        if depends_on(steps, &units, &container_key(first, ContainerStep::Define)) {
             late.push(member);
         } else {
             before.push(rejoin(steps, site, form.as_ref(), member));
@@ -74,12 +75,12 @@ fn queue_up(
     }
     let mut all = before.clone();
     for member in rolled {
-        add_needs(steps, &container_key(member, "define"), before);
+        add_needs(steps, &container_key(member, ContainerStep::Define), before);
         before = vec![rejoin(steps, site, form.as_ref(), member)];
         all.extend(before.iter().cloned());
     }
     for member in late {
-        add_needs(steps, &container_key(member, "units"), before.clone());
+        add_needs(steps, &container_key(member, ContainerStep::Units), before.clone());
     }
     add_needs(steps, &form_key(&first.kind), all.clone());
     add_needs(steps, &ready_key(&service.service), all);
@@ -93,8 +94,8 @@ fn rejoin(
     form: Option<&Form>,
     member: &Container,
 ) -> StepKey {
-    let key = container_key(member, "rejoin");
-    let mut needs = vec![container_key(member, "units")];
+    let key = container_key(member, ContainerStep::Rejoin);
+    let mut needs = vec![container_key(member, ContainerStep::Units)];
     needs.extend(balancer_units(site));
     let frontends = site.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
     let servers = frontends.map(|(_, it)| (member.clone(), it.name.clone())).collect();
@@ -117,14 +118,14 @@ fn rejoin(
 /// A member that serves is not stopped before what its units will wait for is there, and not while the
 /// balancer that should send its clients elsewhere is away. Only where that makes no circle.
 fn stop_late(steps: &mut [Step], site: &Site, member: &Container) {
-    let units = container_key(member, "units");
+    let units = container_key(member, ContainerStep::Units);
     let mut wanted: Vec<StepKey> = steps
         .iter()
         .filter(|step| step.key == units)
         .flat_map(|step| step.needs.iter().cloned())
         .collect();
     wanted.extend(balancer_units(site));
-    let define = container_key(member, "define");
+    let define = container_key(member, ContainerStep::Define);
     wanted.retain(|key| !depends_on(steps, key, &define));
     add_needs(steps, &define, wanted);
 }
@@ -132,7 +133,7 @@ fn stop_late(steps: &mut [Step], site: &Site, member: &Container) {
 fn balancer_units(site: &Site) -> impl Iterator<Item = StepKey> {
     let balancers = site.cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
     let members = balancers.flat_map(|definition| site.cloud.members(&definition.kind));
-    members.map(|member| container_key(member, "units"))
+    members.map(|member| container_key(member, ContainerStep::Units))
 }
 
 fn add_needs(steps: &mut [Step], key: &StepKey, needs: Vec<StepKey>) {

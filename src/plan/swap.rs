@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Step, StepContext};
 use crate::steps::swap::{Deed, Done, Into, Work};
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::config::profile::{Check as Definition, ServiceProfile, Suite as SuiteDefinition};
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Step};
 use crate::error::Result;
 use crate::model::cloud::Cloud;
@@ -232,7 +233,7 @@ mod tests {
         heat.verify = vec![check("row", "galera", &[]), check("server", "utility", &["nova"])];
         let services = [&heat, &profiles.services["nova"]];
         let planned = checks(&cloud, &renderer, &services, 1).unwrap();
-        let keys: Vec<&str> = planned.iter().map(|it| it.step.key.0.as_str()).collect();
+        let keys: Vec<String> = planned.iter().map(|it| it.step.key.to_string()).collect();
         assert_eq!(
             keys,
             ["verify/heat/row/1", "verify/heat/row/2", "verify/heat/row/3", "verify/heat/server"]

@@ -10,12 +10,11 @@ use super::{Session, recorded, require_root};
 use crate::dev::source::clone;
 use crate::dev::source::reader::Ground;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gateway;
 use crate::model::paths::Paths;
 use crate::plan::change;
 use crate::secrets::tls::store::own_files;
 use crate::steps::site::Site;
-use crate::ui;
+use crate::{gateway, ui};
 
 /// What stays although the cloud goes.
 #[derive(Clone, Copy, Debug)]

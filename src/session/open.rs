@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::{recorded, secrets};
-use crate::engine::event::StepKey;
+use crate::engine::key::StepKey;
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::containers::{HostFeatures, RealContainers, limits};

@@ -28,7 +28,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     steps.retain(|step| {
         change::is_start(step)
             && !change::waits_for(step, &unfinished)
-            && (whole_cloud || step.key.0.starts_with("host/") || change::concerns(step, &targets))
+            && (whole_cloud || change::is_of_host(step) || change::concerns(step, &targets))
     });
     Run::new(options, &session, "start").go(change::only_among(steps)).await?;
     if unfinished.is_empty() {

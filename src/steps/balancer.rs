@@ -3,13 +3,13 @@
 //! A server is named by its container, so no table maps one to the other. Changes at run time need
 //! no reload: a reload ends everybody's long-lived sessions.
 
-use crate::model::health::ServerState;
 use std::time::{Duration, Instant};
 
 use crate::config::profile::Drain;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::model::cloud::Cloud;
+use crate::model::health::ServerState;
 use crate::model::topology::Container;
 
 /// How long sessions may take to end after a drain.

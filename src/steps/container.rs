@@ -1,6 +1,5 @@
 //! Steps on one container: definition, files, start, stop, and throwing it away.
 
-use crate::steps::pending::DesiredFile;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use crate::error::Result;
 use crate::host::{ContainerState, Stop};
 use crate::model::file::ContainerFile;
 use crate::model::topology::Container;
+use crate::steps::pending::DesiredFile;
 
 /// How long a container's init may take to shut down, in seconds.
 const SHUTDOWN_SECS: u64 = 30;

@@ -1,10 +1,5 @@
 //! The cloud as it is: what `aio status` and `aio ls` show. Looks, changes nothing.
 
-use crate::model::health::CloudHealth;
-use crate::model::health::ClusterHealth;
-use crate::model::health::ContainerHealth;
-use crate::model::health::Health;
-use crate::model::health::overall;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,7 +12,9 @@ use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::ContainerState;
 use crate::model::cloud::Outside;
-use crate::model::health::ServerState;
+use crate::model::health::{
+    CloudHealth, ClusterHealth, ContainerHealth, Health, ServerState, overall,
+};
 use crate::model::topology::Container;
 use crate::secrets::tls::pair::ends;
 

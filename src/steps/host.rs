@@ -112,13 +112,15 @@ impl Action for BootUnit {
 
 #[cfg(test)]
 mod tests {
+    use crate::engine::key::HostStep;
     use std::sync::Arc;
 
     use tokio::sync::mpsc::unbounded_channel;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::engine::event::{Event, StepKey};
+    use crate::engine::event::Event;
+    use crate::engine::key::StepKey;
     use crate::error::Error;
     use crate::host::fake::absent;
     use crate::host::fake::network::FakeNetwork;
@@ -142,7 +144,7 @@ mod tests {
         let context = StepContext {
             host: Arc::new(host),
             cancel: CancellationToken::new(),
-            key: StepKey::new("host/network"),
+            key: StepKey::Host(HostStep::Network),
             events,
         };
         let step = Network { spec: spec() };
@@ -169,7 +171,7 @@ mod tests {
         let context = StepContext {
             host: Arc::new(host),
             cancel: CancellationToken::new(),
-            key: StepKey::new("host/settings"),
+            key: StepKey::Host(HostStep::Settings),
             events,
         };
         let needed = [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 9)];

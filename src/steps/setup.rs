@@ -142,7 +142,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::engine::event::StepKey;
+    use crate::engine::key::StepKey;
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;

@@ -247,7 +247,7 @@ mod tests {
 
     use super::*;
     use crate::config::profile::UnitStart;
-    use crate::engine::event::StepKey;
+    use crate::engine::key::StepKey;
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;

@@ -129,8 +129,8 @@ impl Listener for Bars {
                 self.say(&format!("{} {title}: {error}", style("failed:").for_stderr().red()));
             }
             Event::Cancelling { running } => {
-                let titles: Vec<String> = running.iter().map(|key| self.board.title(key)).collect();
-                self.say(&plain::cancelling(titles.iter().map(String::as_str)));
+                let text = plain::cancelling(running.iter().map(|key| self.board.title(key)));
+                self.say(&text);
             }
             _ => {}
         }

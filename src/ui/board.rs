@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::format;
-use crate::engine::event::{Event, Phase, StepKey};
+use crate::engine::event::{Event, Phase};
+use crate::engine::key::StepKey;
 
 /// How many running steps are named in one line.
 const NAMED: usize = 2;
@@ -108,7 +109,7 @@ impl Board {
     /// The title of a step that runs.
     pub(super) fn title(&self, key: &StepKey) -> String {
         let running = self.running.iter().find(|running| running.key == *key);
-        running.map_or_else(|| key.0.clone(), |running| running.title.clone())
+        running.map_or_else(|| key.to_string(), |running| running.title.clone())
     }
 
     /// What is shown of a phase.

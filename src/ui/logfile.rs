@@ -102,7 +102,7 @@ impl Listener for LogFile {
             }
             Event::Warning { message } => format!("warning: {message}"),
             Event::Cancelling { running } => {
-                let keys: Vec<&str> = running.iter().map(|key| key.0.as_str()).collect();
+                let keys: Vec<String> = running.iter().map(ToString::to_string).collect();
                 format!("interrupted while: {}", keys.join(", "))
             }
             Event::RunFinished(summary) => format::summary(summary),
@@ -157,7 +157,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::engine::event::StepKey;
+    use crate::engine::key::StepKey;
 
     #[test]
     fn is_private_and_the_last_twenty_are_kept() {

@@ -8,7 +8,8 @@ use console::style;
 
 use super::format;
 use super::harmless::harmless;
-use crate::engine::event::{Event, Outcome, StepKey};
+use crate::engine::event::{Event, Outcome};
+use crate::engine::key::StepKey;
 use crate::engine::listen::Listener;
 
 /// The listener.
@@ -29,8 +30,8 @@ impl Plain {
 }
 
 impl<W> Plain<W> {
-    fn title<'a>(&'a self, key: &'a StepKey) -> &'a str {
-        self.titles.get(key).map_or(&key.0, String::as_str)
+    fn title(&self, key: &StepKey) -> String {
+        self.titles.get(key).cloned().unwrap_or_else(|| key.to_string())
     }
 
     fn finished(&self, key: &StepKey, outcome: &Outcome, elapsed: Duration) -> Option<String> {
@@ -90,8 +91,8 @@ impl<W: Write + Send> Listener for Plain<W> {
 }
 
 /// What is said at the first Ctrl-C.
-pub(super) fn cancelling<'a>(running: impl Iterator<Item = &'a str>) -> String {
-    let running: Vec<&str> = running.collect();
+pub(super) fn cancelling(running: impl Iterator<Item = String>) -> String {
+    let running: Vec<String> = running.collect();
     if running.is_empty() {
         "interrupted".to_owned()
     } else {

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::format;
-use crate::engine::event::{Outcome, Resource, StepKey};
+use crate::engine::event::{Outcome, Resource};
+use crate::engine::key::StepKey;
 use crate::engine::report::{Report, Span, StepReport};
 use crate::error::{Result, ResultExt};
 
@@ -293,7 +294,7 @@ mod tests {
     #[test]
     fn the_critical_path_goes_through_needs_and_slots() {
         let path: Vec<String> =
-            critical_path(&report().steps).into_iter().map(|key| key.0).collect();
+            critical_path(&report().steps).into_iter().map(|key| key.to_string()).collect();
         assert_eq!(path, ["a", "b", "c"]);
     }
 
@@ -301,9 +302,9 @@ mod tests {
     fn steps_of_one_row_do_not_overlap() {
         let report = report();
         let lanes = lanes(&report.steps);
-        let rows: Vec<Vec<&str>> = lanes[&Resource::Package]
+        let rows: Vec<Vec<String>> = lanes[&Resource::Package]
             .iter()
-            .map(|row| row.iter().map(|step| step.key.0.as_str()).collect())
+            .map(|row| row.iter().map(|step| step.key.to_string()).collect())
             .collect();
         assert_eq!(rows, [vec!["a", "c"], vec!["b"], vec!["d"]]);
     }

@@ -32,8 +32,8 @@ fn step(key: &str, needs: &[&str], estimate_ms: u64) -> Step {
     }
 }
 
-fn keys(graph: &Graph) -> Vec<&str> {
-    graph.steps().iter().map(|step| step.key.0.as_str()).collect()
+fn keys(graph: &Graph) -> Vec<String> {
+    graph.steps().iter().map(|step| step.key.to_string()).collect()
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_selection_keeps_the_order_through_what_it_drops() {
         step("alone", &[], 0),
     ])
     .unwrap();
-    let selected = graph.select(|step| ["a", "b"].contains(&step.key.0.as_str()));
+    let selected = graph.select(|step| ["a", "b"].contains(&&*step.key.to_string()));
     assert_eq!(keys(&selected), ["a", "b"]);
     assert_eq!(selected.needs(1), [0]);
     assert!(graph.select(|_| false).is_empty());
@@ -147,12 +147,12 @@ fn ancestors(graph: &Graph) -> HashMap<String, BTreeSet<String>> {
     for index in 0..graph.len() {
         let mut own = BTreeSet::new();
         for &need in graph.needs(index) {
-            own.insert(graph.steps()[need].key.0.clone());
+            own.insert(graph.steps()[need].key.to_string());
             own.extend(all[need].iter().cloned());
         }
         all.push(own);
     }
-    graph.steps().iter().map(|step| step.key.0.clone()).zip(all).collect()
+    graph.steps().iter().map(|step| step.key.to_string()).zip(all).collect()
 }
 
 proptest! {
@@ -160,7 +160,7 @@ proptest! {
     fn every_step_comes_once_and_after_its_needs(description in acyclic()) {
         let graph = build(&description).unwrap();
         prop_assert_eq!(graph.len(), description.len());
-        let distinct: BTreeSet<&str> = keys(&graph).into_iter().collect();
+        let distinct: BTreeSet<String> = keys(&graph).into_iter().collect();
         prop_assert_eq!(distinct.len(), description.len());
         for index in 0..graph.len() {
             prop_assert!(graph.needs(index).iter().all(|&need| need < index));
@@ -188,7 +188,7 @@ proptest! {
     ) {
         let graph = build(&description).unwrap();
         let is_chosen = |key: &str| chosen[key.parse::<usize>().unwrap()];
-        let selected = graph.select(|step| is_chosen(&step.key.0));
+        let selected = graph.select(|step| is_chosen(&step.key.to_string()));
         let whole = ancestors(&graph);
         for (key, before) in ancestors(&selected) {
             let expected: BTreeSet<String> =
@@ -206,7 +206,7 @@ proptest! {
         let end = with_needs[back.0 % with_needs.len()];
         let needs = graph.needs(end);
         let start = needs[back.1 % needs.len()];
-        let key_of = |index: usize| graph.steps()[index].key.0.parse::<usize>().unwrap();
+        let key_of = |index: usize| graph.steps()[index].key.to_string().parse::<usize>().unwrap();
         let mut circular = description.clone();
         circular[key_of(start)].1.push(key_of(end));
         let error = build(&circular).err().unwrap();

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::event::{Event, Outcome, Phase, StepKey};
+use crate::engine::event::{Event, Outcome, Phase};
+use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Observation, Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::fake::absent;
@@ -76,11 +77,11 @@ struct Toy {
 impl Action for Toy {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         tokio::task::yield_now().await;
-        *self.world.looks.lock().unwrap().entry(context.key.0.clone()).or_default() += 1;
+        *self.world.looks.lock().unwrap().entry(context.key.to_string()).or_default() += 1;
         match self.mood {
             Mood::FailsToObserve => Err(Error::failed("cannot look")),
             Mood::Skips => Ok(Observation::Skip("not on this host".to_owned())),
-            _ if self.world.is_done(&context.key.0) => Ok(Observation::Right),
+            _ if self.world.is_done(&context.key.to_string()) => Ok(Observation::Right),
             _ => Ok(Observation::Wrong("absent".to_owned())),
         }
     }
@@ -94,7 +95,7 @@ impl Action for Toy {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        self.world.acted.lock().unwrap().push(context.key.0.clone());
+        self.world.acted.lock().unwrap().push(context.key.to_string());
         self.world.enter(self.resource);
         tokio::time::sleep(self.takes).await;
         self.world.leave(self.resource);
@@ -119,7 +120,7 @@ impl Action for Toy {
             }
             _ => {}
         }
-        self.world.done.lock().unwrap().insert(context.key.0.clone());
+        self.world.done.lock().unwrap().insert(context.key.to_string());
         Ok(())
     }
 }
@@ -175,7 +176,9 @@ impl Listener for Ear {
             Event::Output { line, .. } if line.starts_with(trigger.as_str()) => {
                 interrupt.cancel.cancel();
             }
-            Event::StepActing { key, .. } if key.0 == *trigger => interrupt.cancel.cancel(),
+            Event::StepActing { key, .. } if key.to_string() == *trigger => {
+                interrupt.cancel.cancel()
+            }
             Event::Cancelling { .. } if self.kill_at_cancel => interrupt.kill.cancel(),
             _ => {}
         }
@@ -199,7 +202,7 @@ async fn go(graph: &Graph, options: RunOptions) -> Report {
 }
 
 fn outcome<'a>(report: &'a Report, key: &str) -> &'a Outcome {
-    &report.steps.iter().find(|step| step.key.0 == key).unwrap().outcome
+    &report.steps.iter().find(|step| step.key.to_string() == key).unwrap().outcome
 }
 
 fn pending(report: &Report, key: &str) -> String {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::profile::Probe;
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::error::Result;
 use crate::model::cloud::Cloud;
@@ -20,28 +21,28 @@ pub struct Builder<'a> {
 }
 
 /// The key of a step on one container.
-pub fn container_key(container: &Container, what: &str) -> StepKey {
-    StepKey::new(format!("container/{}/{}/{what}", container.kind, container.member))
+pub fn container_key(container: &Container, step: ContainerStep) -> StepKey {
+    StepKey::Container { kind: container.kind.clone(), member: container.member, step }
 }
 
 /// The key of a service's last look.
 pub(in crate::plan) fn ready_key(service: &str) -> StepKey {
-    StepKey::new(format!("service/{service}/ready"))
+    StepKey::Ready(service.to_owned())
 }
 
 /// The key of the identity service's contents.
 pub(in crate::plan) fn catalog_key() -> StepKey {
-    StepKey::new("identity/catalog")
+    StepKey::Catalog
 }
 
 /// The key of a set-up command.
 pub(super) fn setup_key(service: &str, command: &str) -> StepKey {
-    StepKey::new(format!("setup/{service}/{command}"))
+    StepKey::Setup { service: service.to_owned(), command: command.to_owned() }
 }
 
 /// The key of a cluster's formation.
 pub fn form_key(kind: &str) -> StepKey {
-    StepKey::new(format!("cluster/{kind}/form"))
+    StepKey::ClusterForm(kind.to_owned())
 }
 
 /// All steps of a cloud, in no particular order.

@@ -6,7 +6,8 @@ use tokio::sync::Mutex;
 
 use super::builder::{Builder, container_key, form_key, setup_key};
 use crate::config::profile::{Cluster, ContainerKind, File, ServiceProfile, SetupPhase, Unit};
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::{ContainerStep, HostStep, StepKey};
 use crate::error::Result;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
@@ -48,31 +49,31 @@ impl Builder<'_> {
         let names: Vec<String> = definition.units.iter().map(|unit| unit.name.clone()).collect();
         let files = self.files_of(definition, container, &names)?;
         self.add(
-            container_key(container, "define"),
+            container_key(container, ContainerStep::Define),
             format!("define container {label}"),
             (Phase::Containers, Resource::Light, 100),
             self.layer_keys(container),
             Define { container: container.clone(), balancer: Arc::clone(&self.site.balancer) },
         );
         self.add(
-            container_key(container, "files"),
+            container_key(container, ContainerStep::Files),
             format!("files of {label}"),
             (Phase::Containers, Resource::Light, 50),
-            vec![container_key(container, "define")],
+            vec![container_key(container, ContainerStep::Define)],
             Files { container: container.name.clone(), files },
         );
         let mut before_start = vec![
-            container_key(container, "files"),
-            StepKey::new("host/binary"),
-            StepKey::new("host/network"),
-            StepKey::new("host/filters"),
-            StepKey::new("host/settings"),
+            container_key(container, ContainerStep::Files),
+            StepKey::Host(HostStep::Binary),
+            StepKey::Host(HostStep::Network),
+            StepKey::Host(HostStep::Filters),
+            StepKey::Host(HostStep::Settings),
         ];
         if definition.cluster.as_ref().is_some_and(|cluster| !cluster.seed.is_empty()) {
-            before_start.push(StepKey::new(format!("cluster/{}/seed", container.kind)));
+            before_start.push(StepKey::ClusterSeed(container.kind.clone()));
         }
         self.add(
-            container_key(container, "start"),
+            container_key(container, ContainerStep::Start),
             format!("start container {label}"),
             (Phase::Containers, Resource::Start, 700),
             before_start,
@@ -81,9 +82,9 @@ impl Builder<'_> {
         let common = self.site.cloud.release.units.clone();
         let own = definition.units.iter().filter(|unit| cluster_unit != Some(unit.name.as_str()));
         let units: Vec<Unit> = common.into_iter().chain(own.cloned()).collect();
-        let mut needs = vec![container_key(container, "start")];
+        let mut needs = vec![container_key(container, ContainerStep::Start)];
         if definition.cluster.as_ref().is_some_and(|cluster| cluster.forget.is_some()) {
-            needs.push(container_key(container, "forget"));
+            needs.push(container_key(container, ContainerStep::Forget));
         }
         needs.extend(self.before_units(service, container));
         // A cluster's own step asks for the health of its members.
@@ -92,7 +93,7 @@ impl Builder<'_> {
             None => self.site.cloud.probes(container).to_vec(),
         };
         self.add(
-            container_key(container, "units"),
+            container_key(container, ContainerStep::Units),
             format!("units of {label}"),
             (Phase::Services, Resource::Load, 2_500),
             needs,
@@ -111,7 +112,7 @@ impl Builder<'_> {
         let layers = self.site.cloud.layers.iter();
         layers
             .filter(|(id, _)| container.layers.contains(id))
-            .map(|(_, spec)| StepKey::new(format!("layer/{}", spec.name)))
+            .map(|(_, spec)| StepKey::Layer(spec.name.clone()))
             .collect()
     }
 
@@ -161,7 +162,7 @@ impl Builder<'_> {
         needs.extend(self.foundations(service));
         if let Some(kind) = kind {
             let first = kind.after.iter().flat_map(|other| self.site.cloud.members(other));
-            needs.extend(first.map(|member| container_key(member, "units")));
+            needs.extend(first.map(|member| container_key(member, ContainerStep::Units)));
             if kind.needs_catalog {
                 needs.extend(self.catalog_if_any());
             }
@@ -180,11 +181,11 @@ impl Builder<'_> {
                 seeds.push((member.name.clone(), files?));
             }
             self.add(
-                StepKey::new(format!("cluster/{kind}/seed")),
+                StepKey::ClusterSeed(kind.to_owned()),
                 format!("first state of the {kind} cluster"),
                 (Phase::Containers, Resource::Light, 50),
                 // Not beside them: two writers would mount the same root at the same time.
-                members.iter().map(|member| container_key(member, "files")).collect(),
+                members.iter().map(|member| container_key(member, ContainerStep::Files)).collect(),
                 Seed { members: seeds },
             );
         }
@@ -194,7 +195,7 @@ impl Builder<'_> {
             format!("form the {kind} cluster"),
             (Phase::Services, Resource::Light, 9_000),
             // After the other units, which record what is pending in the same place.
-            members.iter().map(|member| container_key(member, "units")).collect(),
+            members.iter().map(|member| container_key(member, ContainerStep::Units)).collect(),
             form,
         );
         for member in members {
@@ -221,15 +222,15 @@ impl Builder<'_> {
             siblings.push((sibling.name.clone(), script));
         }
         self.add(
-            container_key(member, "forget"),
+            container_key(member, ContainerStep::Forget),
             format!("make the cluster forget {label}"),
             (Phase::Services, Resource::Light, 2_000),
-            vec![container_key(member, "start")],
+            vec![container_key(member, ContainerStep::Start)],
             Forget { departing: member.clone(), unit: cluster.unit.clone(), siblings },
         );
         let script = cluster.grow.as_ref().map(|script| self.text(member, script)).transpose()?;
         self.add(
-            container_key(member, "grow"),
+            container_key(member, ContainerStep::Grow),
             format!("give {label} its share again"),
             (Phase::Services, Resource::Light, 2_000),
             vec![form_key(&member.kind)],

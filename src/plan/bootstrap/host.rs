@@ -3,7 +3,8 @@
 use super::builder::Builder;
 use super::inbound;
 use super::network::network_spec;
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::{HostStep, StepKey};
 use crate::steps::host::{Binary, BootUnit, Filters, KernelSettings, Network};
 use crate::steps::layer::{BuildLayer, DownloadPackages, FindPackages};
 
@@ -11,37 +12,37 @@ impl Builder<'_> {
     pub(super) fn host(&mut self) {
         let sysctls = self.site.cloud.kernel_settings();
         self.add(
-            StepKey::new("host/settings"),
+            StepKey::Host(HostStep::Settings),
             "kernel limits".to_owned(),
             (Phase::Host, Resource::Light, 20),
             Vec::new(),
             KernelSettings { sysctls },
         );
         self.add(
-            StepKey::new("host/binary"),
+            StepKey::Host(HostStep::Binary),
             "copy of the binary for hooks".to_owned(),
             (Phase::Host, Resource::Light, 50),
             Vec::new(),
             Binary,
         );
         self.add(
-            StepKey::new("host/boot-unit"),
+            StepKey::Host(HostStep::BootUnit),
             "unit that starts the cloud at boot".to_owned(),
             (Phase::Host, Resource::Light, 50),
-            vec![StepKey::new("host/binary")],
+            vec![StepKey::Host(HostStep::Binary)],
             BootUnit,
         );
         let spec = network_spec(&self.site);
         self.add(
-            StepKey::new("host/network"),
+            StepKey::Host(HostStep::Network),
             "bridges, routes and firewall".to_owned(),
             (Phase::Host, Resource::Light, 200),
-            vec![StepKey::new("host/settings")],
+            vec![StepKey::Host(HostStep::Settings)],
             Network { spec },
         );
         let filters = inbound::filters(&self.site.cloud);
         self.add(
-            StepKey::new("host/filters"),
+            StepKey::Host(HostStep::Filters),
             "what containers let in".to_owned(),
             (Phase::Host, Resource::Light, 200),
             Vec::new(),
@@ -51,7 +52,7 @@ impl Builder<'_> {
 
     pub(super) fn layers(&mut self) {
         let layers = self.site.cloud.layers.clone();
-        let index = StepKey::new("packages/index");
+        let index = StepKey::PackageIndex;
         self.add(
             index.clone(),
             "package index".to_owned(),
@@ -60,7 +61,7 @@ impl Builder<'_> {
             FindPackages { layers: layers.clone() },
         );
         self.add(
-            StepKey::new("packages/download"),
+            StepKey::PackageDownload,
             "package downloads".to_owned(),
             (Phase::Images, Resource::Download, 20_000),
             vec![index.clone()],
@@ -70,10 +71,10 @@ impl Builder<'_> {
             let parents = layers
                 .iter()
                 .filter(|(parent, _)| Some(parent) == spec.parent.as_ref())
-                .map(|(_, parent)| StepKey::new(format!("layer/{}", parent.name)));
+                .map(|(_, parent)| StepKey::Layer(parent.name.clone()));
             let needs = std::iter::once(index.clone()).chain(parents).collect();
             self.add(
-                StepKey::new(format!("layer/{}", spec.name)),
+                StepKey::Layer(spec.name.clone()),
                 format!("image layer {}", spec.name),
                 (Phase::Images, Resource::Package, 5_000 + 150 * spec.packages.len() as u64),
                 needs,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::builder::{Builder, catalog_key, container_key, form_key, ready_key, setup_key};
 use crate::config::profile::{Done, ServiceProfile, SetupCommand, SetupPhase};
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::{ContainerStep, StepKey};
 use crate::error::Result;
 use crate::model::command::Command;
 use crate::model::topology::Container;
@@ -34,7 +35,7 @@ impl Builder<'_> {
     pub(super) fn foundations(&self, service: &ServiceProfile) -> Vec<StepKey> {
         let databases = service.databases.iter();
         let mut keys: Vec<StepKey> =
-            databases.map(|database| StepKey::new(format!("database/{}", database.name))).collect();
+            databases.map(|database| StepKey::Database(database.name.clone())).collect();
         let needed = self.site.cloud.services.iter().filter(|other| {
             service.needs.contains(&other.service) && other.identity_server.is_none()
         });
@@ -58,7 +59,7 @@ impl Builder<'_> {
         let Some(first) = members.first() else { return Ok(()) };
         let sql = self.text(first, &definition.access)?;
         self.add(
-            StepKey::new("database/access"),
+            StepKey::DatabaseAccess,
             "accounts of the databases".to_owned(),
             (Phase::Services, Resource::Light, 100),
             vec![form_key(&definition.kind)],
@@ -84,10 +85,10 @@ impl Builder<'_> {
         }
         for (definition, hosts) in databases {
             self.add(
-                StepKey::new(format!("database/{}", definition.name)),
+                StepKey::Database(definition.name.clone()),
                 format!("database {}", definition.name),
                 (Phase::Services, Resource::Light, 100),
-                vec![StepKey::new("database/access")],
+                vec![StepKey::DatabaseAccess],
                 Database { definition, hosts, site: Arc::clone(&self.site) },
             );
         }
@@ -105,7 +106,7 @@ impl Builder<'_> {
             Done::Sql { query } => Done::Sql { query: self.text(&container, query)? },
             other => other.clone(),
         };
-        let mut needs = vec![container_key(&container, "start")];
+        let mut needs = vec![container_key(&container, ContainerStep::Start)];
         needs.extend(self.foundations(service));
         // Commands of one service run in the order in which the profile lists them.
         let own = self.setup_commands(service, command.before);
@@ -116,7 +117,7 @@ impl Builder<'_> {
             SetupPhase::Ready => {
                 let kinds = service.containers.keys();
                 let members = kinds.flat_map(|kind| cloud.members(kind));
-                needs.extend(members.map(|member| container_key(member, "units")));
+                needs.extend(members.map(|member| container_key(member, ContainerStep::Units)));
             }
             SetupPhase::Cloud => needs.extend(self.whole_cloud(service)),
         }
@@ -175,7 +176,9 @@ impl Builder<'_> {
         let cloud = &self.site.cloud;
         let mut needs: Vec<StepKey> = Vec::new();
         for (kind, definition) in &service.containers {
-            needs.extend(cloud.members(kind).map(|member| container_key(member, "units")));
+            needs.extend(
+                cloud.members(kind).map(|member| container_key(member, ContainerStep::Units)),
+            );
             if definition.cluster.is_some() && cloud.members(kind).next().is_some() {
                 needs.push(form_key(kind));
             }
@@ -187,11 +190,11 @@ impl Builder<'_> {
         let balancers = cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
         for definition in balancers {
             let members = cloud.members(&definition.kind);
-            needs.extend(members.map(|member| container_key(member, "units")));
+            needs.extend(members.map(|member| container_key(member, ContainerStep::Units)));
         }
         if service.sql_server.is_some() {
             // The balancer's own check logs in with an account that this step makes.
-            needs.push(StepKey::new("database/access"));
+            needs.push(StepKey::DatabaseAccess);
         }
         let mut servers = Vec::new();
         for frontend in &service.frontends {
@@ -238,7 +241,7 @@ impl Builder<'_> {
             needs.extend(commands.map(|command| setup_key(&service.service, &command.name)));
         }
         self.add(
-            StepKey::new("cloud/verify"),
+            StepKey::CloudVerify,
             "a token, and every endpoint of the catalog".to_owned(),
             (Phase::Verify, Resource::Light, 700),
             needs,

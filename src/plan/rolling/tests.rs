@@ -1,3 +1,4 @@
+use crate::engine::key::ContainerStep;
 use async_trait::async_trait;
 
 use super::*;
@@ -148,7 +149,7 @@ fn steps_on_containers(memory_limit_mib: u64, replaced: &[Container]) -> Vec<Ste
     let site = Arc::new(Site::new(cloud, secrets));
     let mut steps = bootstrap::steps(&site, &renderer).unwrap();
     let ours = ["container/", "cluster/", "service/"];
-    steps.retain(|step| ours.iter().any(|prefix| step.key.0.starts_with(prefix)));
+    steps.retain(|step| ours.iter().any(|prefix| step.key.to_string().starts_with(prefix)));
     one_at_a_time(only_among(steps), &site, replaced).unwrap()
 }
 
@@ -222,9 +223,9 @@ fn what_waits_for_an_unfinished_container_is_left_out_of_a_start() {
     let db = cloud.members("db").next().cloned().unwrap();
     let steps = steps_on_containers(1, &[]);
     let left_out = steps.iter().filter(|step| waits_for(step, std::slice::from_ref(&db)));
-    let left_out: Vec<&str> = left_out.map(|step| step.key.0.as_str()).collect();
-    assert!(left_out.contains(&"container/db/1/units"), "{left_out:?}");
-    assert!(left_out.contains(&"service/store/ready"), "{left_out:?}");
+    let left_out: Vec<String> = left_out.map(|step| step.key.to_string()).collect();
+    assert!(left_out.contains(&"container/db/1/units".to_owned()), "{left_out:?}");
+    assert!(left_out.contains(&"service/store/ready".to_owned()), "{left_out:?}");
     assert!(!left_out.iter().any(|key| key.contains("api")), "{left_out:?}");
 }
 
@@ -264,8 +265,12 @@ fn members_of_every_built_in_kind_wait_for_the_one_before() {
             let steps = bootstrap::steps(&site, renderer).unwrap();
             let steps = one_at_a_time(steps, &site, &replaced).unwrap();
             for pair in replaced.windows(2).filter(|pair| pair[0].kind == pair[1].kind) {
-                let define = container_key(&pair[1], "define");
-                assert!(depends_on(&steps, &define, &container_key(&pair[0], "rejoin")));
+                let define = container_key(&pair[1], ContainerStep::Define);
+                assert!(depends_on(
+                    &steps,
+                    &define,
+                    &container_key(&pair[0], ContainerStep::Rejoin)
+                ));
             }
             Graph::new(steps).unwrap();
         }

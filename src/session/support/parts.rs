@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::ground::Ground;
 use super::{containers, host, records};
-use crate::engine::event::{Phase, Resource, StepKey};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Observation, Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;

@@ -2,7 +2,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::engine::event::StepKey;
+use crate::engine::key::StepKey;
 use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::records::FakeRecords;

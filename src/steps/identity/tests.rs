@@ -4,7 +4,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::engine::event::StepKey;
+use crate::engine::key::StepKey;
 use crate::host::Host;
 use crate::host::fake::absent;
 use crate::host::fake::http::FakeHttp;
@@ -16,7 +16,7 @@ fn service() -> (Arc<FakeHttp>, StepContext) {
     let context = StepContext {
         host: Arc::new(host),
         cancel: CancellationToken::new(),
-        key: StepKey::new("identity/catalog"),
+        key: StepKey::Catalog,
         events,
     };
     (http, context)

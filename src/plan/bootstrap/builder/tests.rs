@@ -90,9 +90,9 @@ fn needs() -> BTreeMap<String, Vec<String>> {
         Renderer::new(&cloud, &BTreeMap::new(), &profiles, &Overrides::default()).unwrap();
     let site = Arc::new(Site::new(cloud, BTreeMap::new()));
     let steps = steps(&site, &renderer).unwrap();
-    let needs = steps.into_iter().map(|step| {
-        (step.key.0.clone(), step.needs.into_iter().map(|need| need.0.clone()).collect())
-    });
+    let needs = steps
+        .into_iter()
+        .map(|step| (step.key.to_string(), step.needs.iter().map(ToString::to_string).collect()));
     needs.collect()
 }
 
