@@ -8,6 +8,8 @@ mod context;
 mod errors;
 mod explain;
 mod functions;
+#[cfg(test)]
+mod golden_tests;
 mod renderer;
 #[cfg(test)]
 pub(crate) mod testing;
