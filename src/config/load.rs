@@ -79,7 +79,8 @@ impl Profiles {
                 self.templates.insert(rest.join("/"), file.text.clone());
             }
             ["services", name] => {
-                let profile: ServiceProfile = parse(file)?;
+                let mut profile: ServiceProfile = parse(file)?;
+                profile.complete();
                 expect_stem(file, name, "service", &profile.service)?;
                 self.services.insert(profile.service.clone(), profile);
             }

@@ -24,6 +24,10 @@ pub struct Release {
     /// one before it in a kind's `layers`, or the base.
     #[serde(default)]
     pub layers: IndexMap<String, LayerDefinition>,
+    /// WSGI applications that the release has no module for, only a script: `aodh.wsgi.api:application:
+    /// /usr/bin/aodh-api`.
+    #[serde(default)]
+    pub wsgi_scripts: BTreeMap<String, String>,
     /// Files rendered into every container.
     #[serde(default)]
     pub files: Vec<File>,

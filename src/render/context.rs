@@ -30,8 +30,21 @@ pub struct Context {
     pub(super) deployed: BTreeMap<String, bool>,
     /// All frontends that profiles define: the deployed ones with their address.
     pub(super) frontends: BTreeMap<String, Option<Value>>,
+    /// Databases of the deployed services: their addresses, up to the options.
+    pub(super) databases: BTreeMap<String, Database>,
+    /// Whether everything speaks TLS.
+    pub(super) tls: bool,
     /// The cloud's name.
     pub(super) cloud: String,
+}
+
+/// A database, its user and where it is.
+#[derive(Clone)]
+pub(super) struct Database {
+    pub user: String,
+    pub password: String,
+    /// `HOST:PORT/NAME`
+    pub place: String,
 }
 
 #[derive(Serialize)]
@@ -107,6 +120,7 @@ impl Context {
             .iter()
             .map(|(name, value)| (name.as_str(), secret(name, value.expose_secret())))
             .collect();
+        let databases = databases(cloud, &secrets);
         let shared = BTreeMap::from([
             ("cloud", value(cloud_value(cloud))),
             ("networks", value(network_values(cloud))),
@@ -121,16 +135,22 @@ impl Context {
             containers: list(cloud, cloud.containers.iter()),
             deployed: deployed(cloud, profiles),
             frontends: frontends(cloud, profiles),
+            databases,
+            tls: cloud.inside.is_some(),
             cloud: cloud.name.clone(),
         }
     }
 
-    /// What a template of that container sees, `extra` names on top.
-    pub fn of(&self, container: &Container, extra: Option<&serde_json::Value>) -> Value {
+    /// What a template of that container sees, the names of `extra` on top.
+    pub fn of<'a>(
+        &self,
+        container: &Container,
+        extra: impl IntoIterator<Item = &'a serde_json::Value>,
+    ) -> Value {
         let mut names: BTreeMap<String, Value> =
             self.shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         names.insert("container".to_owned(), value(container_value(container)));
-        if let Some(serde_json::Value::Object(extra)) = extra {
+        for extra in extra.into_iter().filter_map(serde_json::Value::as_object) {
             names.extend(extra.iter().map(|(name, extra)| (name.clone(), value(extra))));
         }
         Value::from_pairs(names)
@@ -216,6 +236,24 @@ fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
         profiles.services.keys().map(|service| (service.clone(), false)).collect();
     services.extend(cloud.services.iter().map(|service| (service.service.clone(), true)));
     services
+}
+
+/// Those whose secret is known, at the frontend of the server that holds them.
+fn databases(cloud: &Cloud, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, Database> {
+    let Some(server) = cloud.services.iter().find_map(|service| service.sql_server.as_ref()) else {
+        return BTreeMap::new();
+    };
+    let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.backend == server.kind) else {
+        return BTreeMap::new();
+    };
+    let address = format!("{}:{}", cloud.networks.virtual_address, cloud.port(frontend));
+    let databases = cloud.services.iter().flat_map(|service| &service.databases);
+    let known = databases.filter_map(|it| {
+        let password = secrets.get(it.secret.as_str())?.clone();
+        let place = format!("{address}/{}", it.name);
+        Some((it.name.clone(), Database { user: it.user.clone(), password, place }))
+    });
+    known.collect()
 }
 
 fn frontends(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Option<Value>> {

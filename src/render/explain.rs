@@ -84,7 +84,8 @@ impl Renderer {
         names: Option<&serde_json::Value>,
         text_of: impl Fn(usize, &'a str) -> &'a str,
     ) -> Result<String> {
-        let context = self.masked.of(container, names);
+        let unit = self.unit(container, file);
+        let context = self.masked.of(container, unit.iter().chain(names));
         let mut environment = environment(&self.masked, true)?;
         let mut render = || {
             for (number, (name, template)) in self.templates.iter().enumerate() {
@@ -170,6 +171,9 @@ impl Renderer {
             let service = Origin::Topology { name: "services".to_owned() };
             reasons.retain(|reason| reason.origin != service);
             reasons.extend(origin.map(Reason::place));
+        } else if names.iter().any(|name| name.starts_with("unit.")) {
+            let profile = self.service_places.get(&container.service).cloned();
+            reasons.extend(profile.map(|place| Reason::place(Origin::Profile { place })));
         }
         reasons
     }
@@ -191,7 +195,7 @@ impl Renderer {
                 Origin::Profile { place: self.frontends.get(frontend)?.clone() }
             }
             _ if NAMES.contains(&root)
-                || ["members", "containers", "deployed"].contains(&function) =>
+                || ["members", "containers", "deployed", "database_url"].contains(&function) =>
             {
                 Origin::Topology { name: name.to_owned() }
             }

@@ -12,15 +12,15 @@ use uuid::Uuid;
 
 use crate::config::nearest::suggestion;
 
-use super::context::{Context, NAMES};
+use super::context::{Context, Database, NAMES};
 
 /// What stands for a secret where its value must not be shown.
 pub fn placeholder(secret: &str) -> String {
     format!("<secret {secret}>")
 }
 
-/// Makes the functions known.
-pub fn add_functions(environment: &mut Environment<'static>, context: &Context) {
+/// Makes the functions known; with `masked`, as [`add_filters`].
+pub fn add_functions(environment: &mut Environment<'static>, context: &Context, masked: bool) {
     let members = context.members.clone();
     environment
         .add_function("members", move |kind: &str| look_up(&members, "container kind", kind));
@@ -40,10 +40,36 @@ pub fn add_functions(environment: &mut Environment<'static>, context: &Context) 
         })
     });
 
+    let (databases, tls) = (context.databases.clone(), context.tls);
+    environment.add_function("database_url", move |name: &str, options: Kwargs| {
+        let database = look_up(&databases, "database", name)?;
+        database_url(&database, tls, masked, &options)
+    });
+
     let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{}.aio", context.cloud).as_bytes());
     environment.add_function("uuid", move |text: &str| {
         Uuid::new_v5(&namespace, text.as_bytes()).to_string()
     });
+}
+
+/// As SQLAlchemy wants it, with the driver that all services use.
+fn database_url(
+    database: &Database,
+    tls: bool,
+    masked: bool,
+    options: &Kwargs,
+) -> Result<String, Error> {
+    let Database { user, password, place } = database;
+    let password = if masked { password.clone() } else { urlencode(password) };
+    let mut url = format!("mysql+pymysql://{user}:{password}@{place}?charset=utf8");
+    for option in options.args() {
+        let value: Value = options.get(option)?;
+        url.push_str(&format!("&{option}={value}"));
+    }
+    if tls {
+        url.push_str("&ssl_ca=/etc/ssl/certs/ca-certificates.crt");
+    }
+    Ok(url)
 }
 
 fn look_up<T: Clone>(known: &BTreeMap<String, T>, what: &str, name: &str) -> Result<T, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe};
 use crate::model::network::NetworkRole;
 
-use super::FileCheck;
+use super::{FileCheck, names_secret};
 
 pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -54,6 +54,14 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
         file.expect(seen.insert(&unit.name), &unit.name, || {
             format!("the unit `{}` stands twice in `{name}`", unit.name)
         });
+        if let Some(runs) = &unit.runs {
+            file.expect(runs.said() == 1, &unit.name, || {
+                format!("`{}` runs one of `wsgi`, `worker`, `daemon` and `program`", unit.name)
+            });
+            file.expect(runs.wsgi.is_some() == runs.port.is_some(), &unit.name, || {
+                format!("`{}` needs both `wsgi` and `port`, or neither", unit.name)
+            });
+        }
     }
     for probe in &kind.health {
         if let Probe::Run { script } = probe {
@@ -132,7 +140,7 @@ fn check_files(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
         file.expect(seen.insert(&rendered.path), &rendered.path, || {
             format!("the file `{}` stands twice in `{name}`", rendered.path)
         });
-        for unit in rendered.restarts.iter().flatten() {
+        for unit in rendered.restarts.iter().flatten().chain(&rendered.unit) {
             file.known(&format!("unit of `{name}`"), unit, units.iter().copied());
         }
     }
@@ -173,8 +181,7 @@ fn holds_secret(file: &FileCheck<'_, '_>, template: &str, seen: &mut BTreeSet<St
     }
     let templates = &file.profiles().templates;
     let Some(text) = templates.get(template) else { return false };
-    text.contains("secrets.")
-        || text.contains("secrets[")
+    names_secret(text)
         || templates.keys().any(|other| {
             let quoted = [format!("\"{other}\""), format!("'{other}'")];
             quoted.iter().any(|name| text.contains(name)) && holds_secret(file, other, seen)

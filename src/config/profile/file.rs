@@ -22,7 +22,10 @@ pub struct File {
     /// How files of `overrides/` are merged into it.
     #[serde(default)]
     pub merge: Merge,
-    /// Units to restart when it changes. Empty: all units of the container.
+    /// The unit of the same kind that it is about, which templates then see as `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Units to restart when it changes; all units of the container unless said.
     #[serde(default)]
     pub restarts: Option<Vec<String>>,
     /// What to do instead of a restart: a shell script run in the container.
@@ -31,6 +34,24 @@ pub struct File {
     /// Run `apply` in the first member only (its effect reaches the whole cluster).
     #[serde(default)]
     pub apply_once: bool,
+}
+
+impl File {
+    /// A file about one unit, which it restarts.
+    pub(super) fn of_unit(unit: &str, path: String, template: &str) -> Self {
+        Self {
+            path,
+            template: template.to_owned(),
+            owner: root_root(),
+            mode: mode_0644(),
+            extends_image: false,
+            merge: Merge::None,
+            unit: Some(unit.to_owned()),
+            restarts: Some(vec![unit.to_owned()]),
+            apply: None,
+            apply_once: false,
+        }
+    }
 }
 
 /// The owner of what nobody names an owner for.

@@ -34,7 +34,7 @@ pub use leave::{Ask, ForgetCommand, Leave, Refusal};
 pub use listener::{EVERYONE, Listener, Ports, Protocol};
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Binding, Database, LimitedUser, Queue, SqlServer, TopicLimit};
-pub use unit::{PATIENCE_SECS, Unit, UnitStart};
+pub use unit::{PATIENCE_SECS, Runs, Unit, UnitStart};
 pub use verify::{CLIENT_KIND, Check, Part, Suite};
 
 /// One file of `profiles/services/`.
@@ -93,6 +93,22 @@ pub struct ServiceProfile {
     /// Test suites that come with the software.
     #[serde(default)]
     pub suites: Vec<Suite>,
+}
+
+impl ServiceProfile {
+    /// Writes out what follows from what its units run.
+    pub fn complete(&mut self) {
+        let (service, dev) = (&self.service, &mut self.dev);
+        for kind in self.containers.values_mut() {
+            kind.files.extend(kind.units.iter().flat_map(|unit| unit.files(service)));
+            for unit in &kind.units {
+                let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
+                if let Some(dev) = dev {
+                    unit.complete(service, dev);
+                }
+            }
+        }
+    }
 }
 
 /// A value that a user may set.
