@@ -14,6 +14,7 @@ pub mod image;
 pub mod logs;
 pub mod man;
 pub mod openstack;
+pub mod profile;
 pub mod rebuild;
 pub mod size;
 pub mod status;
@@ -70,6 +71,7 @@ Files:
   <config-dir>/user_variables.yml   your own values of what services let you set
   <config-dir>/user_secrets.yml     passwords and keys
   <config-dir>/overrides/           lines of yours for the services' configuration files
+  <config-dir>/profiles/, secrets/  services of your own, or others of the same name in place of ours
   <state-dir>                       containers, layers, data, logs; the cloud itself
 
 Exit codes:
@@ -129,6 +131,8 @@ pub enum Command {
     Completions(completions::Args),
     /// Write examples of the configuration files, with all that may be set.
     Examples(examples::Args),
+    /// Check profiles, or begin a new service.
+    Profile(profile::Args),
     /// Write manual pages into a directory.
     #[command(hide = true)]
     Man(man::Args),
@@ -158,6 +162,7 @@ impl Command {
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(global, args),
             Self::Examples(args) => examples::run(global, args),
+            Self::Profile(args) => profile::run(global, &args),
             Self::Man(args) => man::run(global, args),
         }
     }

@@ -47,6 +47,23 @@ fn variables(profiles: &Profiles) -> String {
     text
 }
 
+/// The files of a new service, by their paths below the configuration directory. Its port is one that
+/// no frontend has yet.
+pub fn service(profiles: &Profiles, name: &str) -> [(String, String); 3] {
+    let frontends = profiles.services.values().flat_map(|service| &service.frontends);
+    let taken: Vec<u16> = frontends.flat_map(|it| [it.port, it.port_by(true)]).collect();
+    let port = (9500..u16::MAX).find(|port| !taken.contains(port)).unwrap_or_default();
+    let filled = |text: &str| text.replace("NAME", name).replace("PORT", &port.to_string());
+    [
+        (format!("profiles/services/{name}.yml"), filled(include_str!("new/service.yml"))),
+        (
+            format!("profiles/templates/{name}/{name}.conf"),
+            filled(include_str!("new/service.conf")),
+        ),
+        (format!("secrets/{name}.yml"), filled(include_str!("new/secrets.yml"))),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ pub use fit::{
 };
 
 /// What sizing decides. Every number follows from a host fact.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Sizing {
     /// Worker processes of each API.
     pub api_workers: u32,

@@ -123,10 +123,7 @@ fn with_scenario(profiles: &Profiles, scenario: &Scenario, test: impl FnOnce(&Cl
 #[test]
 fn the_profiles_fit_together() {
     let spec = SecretSpec::embedded().unwrap();
-    let checked = profiles().check(&|name| match spec.get(name) {
-        Some(_) => Ok(()),
-        None => Err(spec.nearest(name).map(str::to_owned)),
-    });
+    let checked = profiles().check(&|name| spec.known(name));
     if let Err(error) = checked {
         panic!("{}\n{}", error.message, error.causes.join("\n"));
     }

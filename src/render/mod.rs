@@ -17,4 +17,4 @@ mod trace;
 
 pub use explain::{ExplainedLine, Reason};
 pub use functions::derived;
-pub use renderer::Renderer;
+pub use renderer::{Renderer, syntax_errors};

@@ -232,16 +232,29 @@ pub(super) fn environment(context: &Context, masked: bool) -> Result<Environment
         }
         minijinja::escape_formatter(output, state, value)
     });
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .keep_trailing_newline(true)
-        .build()
-        .doing(|| "set the syntax of templates".to_owned())?;
-    environment.set_syntax(syntax);
+    environment.set_syntax(syntax()?);
     add_functions(&mut environment, context, masked);
     add_filters(&mut environment, masked);
     Ok(environment)
+}
+
+fn syntax() -> Result<SyntaxConfig> {
+    let mut syntax = SyntaxConfig::builder();
+    let syntax = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    syntax.build().doing(|| "set the syntax of templates".to_owned())
+}
+
+/// What cannot be read in templates, whatever they are rendered for.
+pub fn syntax_errors(profiles: &Profiles) -> Result<Vec<Error>> {
+    let mut environment = Environment::new();
+    environment.set_debug(false);
+    environment.set_syntax(syntax()?);
+    let mut errors = Vec::new();
+    for (name, template) in templates(profiles) {
+        let added = environment.add_template_owned(name, template.text);
+        errors.extend(added.err().map(|error| syntax_error(&template.shown, &error)));
+    }
+    Ok(errors)
 }
 
 fn templates(profiles: &Profiles) -> BTreeMap<String, Template> {

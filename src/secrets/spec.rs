@@ -108,16 +108,18 @@ impl SecretSpec {
                 let names: BTreeMap<String, Vec<String>> = yaml::parse(text, &shown)?;
                 spec.accepted.extend(names.into_values().flatten());
             } else {
-                spec.add(&shown, yaml::parse(text, &shown)?)?;
+                spec.add(&shown, text, yaml::parse(text, &shown)?)?;
             }
         }
         Ok(spec)
     }
 
-    fn add(&mut self, file_name: &str, file: SpecFile) -> Result<()> {
+    fn add(&mut self, file_name: &str, text: &str, file: SpecFile) -> Result<()> {
         for (name, mut secret) in file.secrets {
             let wrong = |why: String| {
-                Err(Error::new(ErrorKind::Config, format!("{file_name}: secret `{name}`: {why}")))
+                let line = yaml::line_of_word(text, &name).map(|line| format!(":{line}"));
+                let place = format!("{file_name}{}", line.unwrap_or_default());
+                Err(Error::new(ErrorKind::Config, format!("{place}: secret `{name}`: {why}")))
             };
             if let Some(why) = secret.mistake() {
                 return wrong(why.to_owned());
@@ -154,6 +156,14 @@ impl SecretSpec {
     /// Whether a `user_secrets.yml` may have that name.
     pub fn accepts(&self, name: &str) -> bool {
         self.secrets.contains_key(name) || self.accepted.contains(name)
+    }
+
+    /// Whether profiles may name it: `Err` holds the accepted name that is most like it.
+    pub fn known(&self, name: &str) -> Result<(), Option<String>> {
+        match self.get(name) {
+            Some(_) => Ok(()),
+            None => Err(self.nearest(name).map(str::to_owned)),
+        }
     }
 
     /// The accepted name that is most like an unknown one, if any is like it at all.

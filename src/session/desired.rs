@@ -71,10 +71,7 @@ fn read(options: &Options, choices: &CloudOptions) -> Result<Written> {
     let paths = &options.paths;
     let profiles = Profiles::load(&paths.config_dir)?;
     let specification = store::specification(&paths.config_dir)?;
-    profiles.check(&|name| match specification.get(name) {
-        Some(_) => Ok(()),
-        None => Err(specification.nearest(name).map(str::to_owned)),
-    })?;
+    profiles.check(&|name| specification.known(name))?;
     let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
     cloud_file.apply(choices, &profiles)?;
     let mut user_variables = UserVariables::load(&paths.variables_file())?;

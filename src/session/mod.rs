@@ -12,6 +12,7 @@ pub mod files;
 pub mod image;
 pub mod open;
 pub mod power;
+pub mod profiles;
 pub mod rebuild;
 pub mod recorded;
 pub mod run;

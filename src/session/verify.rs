@@ -30,10 +30,7 @@ pub(super) fn profiles(session: &Session) -> Result<(Profiles, Renderer)> {
     let directory = &session.paths.config_dir;
     let profiles = Profiles::load(directory)?;
     let specification = store::specification(directory)?;
-    profiles.check(&|name| match specification.get(name) {
-        Some(_) => Ok(()),
-        None => Err(specification.nearest(name).map(str::to_owned)),
-    })?;
+    profiles.check(&|name| specification.known(name))?;
     let overrides = Overrides::load(&session.paths.overrides_dir())?;
     let shared = &session.shared;
     let renderer = Renderer::new(&shared.cloud, &shared.secrets, &profiles, &overrides)?;

@@ -21,6 +21,24 @@ impl Profiles {
     /// # Errors
     /// One error that holds every mistake.
     pub fn check(&self, known_secret: KnownSecret<'_>) -> Result<()> {
+        let mut mistakes = self.mistakes(known_secret);
+        match mistakes.pop() {
+            None => Ok(()),
+            Some(only) if mistakes.is_empty() => Err(only),
+            Some(last) => {
+                mistakes.push(last);
+                let message = format!("the profiles have {} mistakes", mistakes.len());
+                let error = Error::new(ErrorKind::Config, message);
+                Err(mistakes.into_iter().fold(error, |error, mistake| {
+                    let hints = mistake.hints.iter().map(|hint| format!(" ({hint})"));
+                    error.because(format!("{}{}", mistake.message, hints.collect::<String>()))
+                }))
+            }
+        }
+    }
+
+    /// Every mistake by itself: `FILE:LINE: what is wrong`, with the nearest right name as its hint.
+    pub fn mistakes(&self, known_secret: KnownSecret<'_>) -> Vec<Error> {
         let mut check = Check { profiles: self, known_secret, mistakes: Vec::new() };
         shared::check(&mut check);
         for service in self.services.values() {
@@ -38,7 +56,7 @@ impl Profiles {
                 scenario,
             );
         }
-        check.finish()
+        check.mistakes
     }
 }
 
@@ -46,12 +64,7 @@ impl Profiles {
 struct Check<'a> {
     profiles: &'a Profiles,
     known_secret: KnownSecret<'a>,
-    mistakes: Vec<Mistake>,
-}
-
-struct Mistake {
-    message: String,
-    hint: Option<String>,
+    mistakes: Vec<Error>,
 }
 
 /// The check of one file.
@@ -64,29 +77,6 @@ struct FileCheck<'a, 'b> {
 impl<'a> Check<'a> {
     fn of<'b>(&'b mut self, path: String) -> FileCheck<'a, 'b> {
         FileCheck { all: self, path }
-    }
-
-    fn finish(mut self) -> Result<()> {
-        if self.mistakes.len() == 1
-            && let Some(mistake) = self.mistakes.pop()
-        {
-            let error = Error::new(ErrorKind::Config, mistake.message);
-            return Err(match mistake.hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            });
-        }
-        if self.mistakes.is_empty() {
-            return Ok(());
-        }
-        let message = format!("the profiles have {} mistakes", self.mistakes.len());
-        Err(self.mistakes.into_iter().fold(
-            Error::new(ErrorKind::Config, message),
-            |error, mistake| {
-                let hint = mistake.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-                error.because(format!("{}{hint}", mistake.message))
-            },
-        ))
     }
 }
 
@@ -105,7 +95,8 @@ impl<'a> FileCheck<'a, '_> {
         let message = format!("{place}: {message}");
         // Two uses of one wrong name are shown at the same line: one mistake.
         if !self.all.mistakes.iter().any(|known| known.message == message) {
-            self.all.mistakes.push(Mistake { message, hint });
+            let mistake = Error::new(ErrorKind::Config, message);
+            self.all.mistakes.push(hint.into_iter().fold(mistake, Error::hint));
         }
     }
 
