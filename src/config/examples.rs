@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::cloud::CloudFile;
 use super::load::Profiles;
-use super::yaml;
+use super::{reference, yaml};
 use crate::error::Result;
 
 /// Each file's name and text. Everything that would change a cloud is commented out.
@@ -14,7 +14,22 @@ use crate::error::Result;
 /// # Errors
 /// Never with the built-in profiles.
 pub fn all(profiles: &Profiles) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![("cloud.yml", cloud(profiles)?), ("user_variables.yml", variables(profiles))])
+    let mut files =
+        vec![("cloud.yml", cloud(profiles)?), ("user_variables.yml", variables(profiles))];
+    for (name, text) in &mut files {
+        let schema = name.replace(".yml", ".json");
+        *text = format!("# yaml-language-server: $schema=schema/{schema}\n{text}");
+    }
+    for (name, schema) in reference::schemas(profiles) {
+        match name {
+            "cloud" => files.push(("schema/cloud.json", reference::text(&schema))),
+            "user_variables" => {
+                files.push(("schema/user_variables.json", reference::text(&schema)))
+            }
+            _ => {}
+        }
+    }
+    Ok(files)
 }
 
 /// `cloud.yml` before its first run, with the members of the largest scenario.

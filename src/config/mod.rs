@@ -11,6 +11,7 @@ pub mod origin;
 pub mod oslo;
 pub mod overrides;
 pub mod profile;
+pub mod reference;
 pub mod release;
 pub mod scenario;
 pub mod variables;

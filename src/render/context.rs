@@ -5,18 +5,35 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use minijinja::Value;
 use minijinja::value::Serde;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::config::load::Profiles;
+use crate::config::profile::Runs;
 use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::network::NetworkRole;
 use crate::model::ranges::pool;
 use crate::model::topology::Container;
 
-/// The names that every template may use, beside functions and filters.
-pub const NAMES: [&str; 7] =
-    ["cloud", "container", "networks", "secrets", "services", "sizing", "variables"];
+/// The names that every template may use, beside functions and filters, and what they are.
+pub const NAMES: [(&str, &str); 7] = [
+    ("cloud", "The cloud."),
+    ("container", "The container whose file it is, or in which a script runs."),
+    ("networks", "The networks by name: `networks.tunnel.range`."),
+    (
+        "secrets",
+        "Values of secrets by name. A file that uses one must not be readable by others; a script gets it by \
+         its `environment`.",
+    ),
+    (
+        "services",
+        "The profiles of the deployed services, each after those that it needs, with the keys of \
+         `services/NAME.yml`.",
+    ),
+    ("sizing", "What follows from the size of the host."),
+    ("variables", "Values of variables by name."),
+];
 
 /// What all containers of a cloud share.
 #[derive(Clone)]
@@ -47,65 +64,115 @@ pub(super) struct Database {
     pub place: String,
 }
 
-#[derive(Serialize)]
-struct CloudValue<'a> {
+/// The cloud.
+#[derive(JsonSchema, Serialize)]
+pub struct CloudValue<'a> {
+    /// Its name.
     name: &'a str,
+    /// The region in the catalog.
     region: &'a str,
+    /// What every time limit is to be multiplied by.
     patience: u32,
+    /// The release's name: `2025.1`.
     release: &'a str,
+    /// The scenario's name.
     scenario: &'a str,
+    /// The address at which all services are reached.
     virtual_address: String,
+    /// The host's address at which it is reached from outside, if it is.
     exposed_address: Option<String>,
+    /// How it is reached from outside, if it is.
     outside: Option<&'a Outside>,
+    /// By what everything speaks TLS, if it does.
     inside: Option<&'a Inside>,
+    /// The host's address on the management network.
     host_address: Option<String>,
+    /// Whether the host's control groups are of version 2 alone.
     unified_cgroups: bool,
 }
 
-#[derive(Serialize)]
-struct NetworkValue<'a> {
+/// A network.
+#[derive(JsonSchema, Serialize)]
+pub struct NetworkValue<'a> {
+    /// Its range: `172.29.236.0/22`.
     range: String,
+    /// The length of its prefix.
     prefix: u8,
+    /// The host's address.
     host_address: String,
+    /// The host's bridge.
     bridge: &'a str,
     /// Addresses that neither the host nor a container ever gets; the provider network alone has some.
     pool: Option<PoolValue>,
 }
 
-#[derive(Serialize)]
-struct PoolValue {
+/// Addresses from one to another.
+#[derive(JsonSchema, Serialize)]
+pub struct PoolValue {
+    /// The first.
     first: String,
+    /// The last.
     last: String,
 }
 
-#[derive(Serialize)]
-struct ContainerValue<'a> {
+/// A container.
+#[derive(JsonSchema, Serialize)]
+pub struct ContainerValue<'a> {
+    /// Its full name.
     name: &'a str,
+    /// Its kind.
     kind: &'a str,
+    /// The service that the kind is of.
     service: &'a str,
+    /// Which member of its kind it is, from 1.
     member: u32,
+    /// Its host name.
     hostname: &'a str,
+    /// Its management address.
     address: Option<String>,
+    /// Its addresses by network.
     addresses: IndexMap<&'a str, String>,
+    /// Its machine's id, as in `/etc/machine-id`.
     machine_id: &'a str,
 }
 
-#[derive(Serialize)]
-struct MemberValue<'a> {
+/// A member of a container kind.
+#[derive(JsonSchema, Serialize)]
+pub struct MemberValue<'a> {
     #[serde(flatten)]
     container: ContainerValue<'a>,
     /// Whether it stands by while a sibling runs from a checkout.
     standby: bool,
 }
 
-#[derive(Serialize)]
-struct FrontendValue {
+/// A frontend.
+#[derive(JsonSchema, Serialize)]
+pub struct FrontendValue {
+    /// The virtual address.
     address: String,
+    /// The port there.
     port: u16,
+    /// Scheme, address and port.
     url: String,
     /// Where it is reached from outside.
     outside_url: String,
+    /// The port there.
     outside_port: u16,
+}
+
+/// A unit.
+#[derive(JsonSchema, Serialize)]
+pub struct UnitValue<'a> {
+    /// Its name: `heat-api.service`.
+    pub name: &'a str,
+    /// The same without the suffix.
+    pub stem: &'a str,
+    /// What it runs.
+    pub runs: Option<&'a Runs>,
+    /// Where uWSGI's configuration stands.
+    pub uwsgi_file: String,
+    /// The script that the release has in place of the WSGI module.
+    pub wsgi_script: Option<&'a String>,
 }
 
 impl Context {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::model::topology::Container;
 
 use super::context::NAMES;
+use super::functions::is_function;
 use super::renderer::{Renderer, environment};
 use super::trace::{self, Names, Traced, Written};
 
@@ -194,9 +195,7 @@ impl Renderer {
                 let frontend = name.split('"').nth(1)?;
                 Origin::Profile { place: self.frontends.get(frontend)?.clone() }
             }
-            _ if NAMES.contains(&root)
-                || ["members", "containers", "deployed", "database_url"].contains(&function) =>
-            {
+            _ if NAMES.iter().any(|(name, _)| *name == root) || is_function(function) => {
                 Origin::Topology { name: name.to_owned() }
             }
             _ => return None,

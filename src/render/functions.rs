@@ -19,6 +19,65 @@ pub fn placeholder(secret: &str) -> String {
     format!("<secret {secret}>")
 }
 
+/// The functions, and what each gives.
+pub const FUNCTIONS: [(&str, &str); 6] = [
+    (
+        "members(KIND)",
+        "The members of a container kind, in order; none where the cloud has none of it. Each is a container \
+         with `standby` beside: whether it stands by while a sibling runs from a checkout.",
+    ),
+    ("containers()", "All containers of the cloud, as `members` gives them."),
+    ("deployed(SERVICE)", "Whether the cloud has a service."),
+    ("frontend(NAME)", "A frontend, of any service that the cloud has."),
+    (
+        "database_url(NAME, OPTION=VALUE, …)",
+        "The address of a database, with its user and password, as SQLAlchemy wants it; options follow as \
+         `&OPTION=VALUE`. It holds a secret.",
+    ),
+    ("uuid(TEXT)", "A UUID that follows from the cloud's name and the text."),
+];
+
+/// Whether there is a function of that name.
+pub fn is_function(name: &str) -> bool {
+    FUNCTIONS.iter().any(|(form, _)| form.split('(').next() == Some(name))
+}
+
+/// A filter of texts.
+type TextFilter = fn(&str) -> String;
+
+/// The filters beside those of Jinja, and what each makes.
+pub const FILTERS: [(&str, &str, Option<TextFilter>); 8] = [
+    (
+        "rabbitmq_password_hash",
+        "The hash of a password for RabbitMQ's definitions.",
+        Some(rabbitmq_password_hash),
+    ),
+    (
+        "mysql_native_hash",
+        "The hash of a password as MariaDB's `PASSWORD()` makes it.",
+        Some(mysql_native_hash),
+    ),
+    ("urlencode", "A text as it may stand in a URL.", Some(urlencode)),
+    ("base64", "A text in Base64.", Some(|text| STANDARD.encode(text))),
+    (
+        "sha256",
+        "The SHA-256 of a text, in hexadecimal digits.",
+        Some(|text| hex(&Sha256::digest(text))),
+    ),
+    ("json", "A value as JSON. `tojson` is the same.", None),
+    (
+        "join",
+        "The elements of a list as one text, as in Jinja; a name that is not defined is an error, not an \
+         empty list.",
+        None,
+    ),
+    (
+        "render",
+        "A text that is a template itself, rendered: the `options` of a frontend, say.",
+        None,
+    ),
+];
+
 /// Makes the functions known; with `masked`, as [`add_filters`].
 pub fn add_functions(environment: &mut Environment<'static>, context: &Context, masked: bool) {
     let members = context.members.clone();
@@ -82,20 +141,11 @@ fn look_up<T: Clone>(known: &BTreeMap<String, T>, what: &str, name: &str) -> Res
     })
 }
 
-/// A filter of texts.
-type TextFilter = fn(&str) -> String;
-
 /// Makes the filters known. With `masked`, secrets are placeholders: what a filter would make of
 /// one is named instead of computed. In a URL it stays what it is.
 pub fn add_filters(environment: &mut Environment<'static>, masked: bool) {
-    let filters: [(&'static str, TextFilter); 5] = [
-        ("rabbitmq_password_hash", rabbitmq_password_hash),
-        ("mysql_native_hash", mysql_native_hash),
-        ("urlencode", urlencode),
-        ("base64", |text| STANDARD.encode(text)),
-        ("sha256", |text| hex(&Sha256::digest(text))),
-    ];
-    for (name, filter) in filters {
+    let of_texts = FILTERS.into_iter().filter_map(|(name, _, filter)| Some((name, filter?)));
+    for (name, filter) in of_texts {
         environment.add_filter(name, move |text: &str| {
             if !masked || !text.contains("<secret ") {
                 filter(text)
@@ -137,7 +187,7 @@ fn join(
 
 /// Renders a text that is itself a template, such as the options of a frontend.
 fn render(state: &State<'_, '_>, text: &str) -> Result<String, Error> {
-    let names = NAMES.iter().filter_map(|name| Some((*name, state.lookup(name)?)));
+    let names = NAMES.iter().filter_map(|(name, _)| Some((*name, state.lookup(name)?)));
     state.env().render_str(text, Value::from_pairs(names))
 }
 

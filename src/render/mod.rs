@@ -10,6 +10,8 @@ mod explain;
 mod functions;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod reference_tests;
 mod renderer;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -16,7 +16,7 @@ use crate::host::ContainerFile;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
-use super::context::Context;
+use super::context::{Context, UnitValue};
 use super::errors::Failed;
 use super::functions::{add_filters, add_functions, placeholder};
 
@@ -175,9 +175,14 @@ impl Renderer {
         let kind = services.filter_map(|it| it.containers.get(&container.kind)).next()?;
         let unit = kind.units.iter().find(|unit| Some(&unit.name) == file.unit.as_ref())?;
         let script = unit.runs.as_ref().and_then(|runs| self.wsgi_scripts.get(runs.wsgi.as_ref()?));
-        Some(serde_json::json!({ "unit": {
-            "name": unit.name, "stem": unit.stem(), "runs": unit.runs,
-            "uwsgi_file": unit.uwsgi_file(&container.service), "wsgi_script": script } }))
+        let unit = UnitValue {
+            name: &unit.name,
+            stem: unit.stem(),
+            runs: unit.runs.as_ref(),
+            uwsgi_file: unit.uwsgi_file(&container.service),
+            wsgi_script: script,
+        };
+        Some(serde_json::json!({ "unit": unit }))
     }
 
     /// What errors call the file's template.

@@ -12,6 +12,7 @@ use crate::config::examples;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{Ask, Done, Probe, ServiceProfile};
+use crate::config::reference;
 use crate::config::scenario::Scenario;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
@@ -282,6 +283,7 @@ fn checks(service: &ServiceProfile) -> Vec<(&str, &str)> {
 }
 
 /// Writes the files of a new service, which a check finds nothing wrong with, and returns their paths.
+/// The schemas by which editors check them are written beside, in `schema/`.
 ///
 /// # Errors
 /// When the name is not one of a service or is taken, or one of the files is there.
@@ -309,6 +311,13 @@ pub fn new(config_dir: &Path, name: &str) -> Result<Vec<PathBuf>> {
         let parent = path.parent().unwrap_or(config_dir);
         std::fs::create_dir_all(parent).doing(doing)?;
         std::fs::write(path, text).doing(doing)?;
+    }
+    let directory = config_dir.join("schema");
+    std::fs::create_dir_all(&directory).doing(doing)?;
+    let secrets = ("secrets", SecretSpec::schema());
+    for (name, schema) in reference::schemas(&profiles).into_iter().chain([secrets]) {
+        let path = directory.join(format!("{name}.json"));
+        std::fs::write(path, reference::text(&schema)).doing(doing)?;
     }
     Ok(paths)
 }

@@ -21,6 +21,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use schemars::Schema;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -30,6 +31,7 @@ use self::document::{Document, Scalar};
 use self::values::Written;
 use super::load::{Profiles, read_optional};
 use super::nearest::suggestion;
+use super::reference;
 use super::scenario::Scenario;
 use super::variables::UserVariables;
 use super::yaml::{self, scalar};
@@ -100,6 +102,11 @@ impl CloudFile {
     fn new(text: &str, shown: String, read: Option<String>) -> Result<Self> {
         let written = yaml::parse(text, &shown)?;
         Ok(Self { document: Document::new(text), written, shown, read })
+    }
+
+    /// What may stand in it.
+    pub fn schema() -> Schema {
+        reference::schema_of::<Written>("cloud.yml")
     }
 
     /// Whether the file is there, so that this is not the first run.

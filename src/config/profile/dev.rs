@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a checkout runs as this service.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceDev {
     /// Names of the Python distributions whose checkouts are this service, as the packaging
@@ -23,7 +24,7 @@ pub struct ServiceDev {
 }
 
 /// The schema of a service's database.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchemaDev {
     /// The name of the set-up command that brings it up to date; run with the checkout's code.
@@ -36,7 +37,7 @@ pub struct SchemaDev {
 }
 
 /// How one unit's process runs under a developer's hands.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitDev {
     /// A module that only the serving process imports, not its parent: a debugger listens from then

@@ -1,9 +1,10 @@
 //! A file that is rendered into a container.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A file rendered into a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// Absolute path in the container (*template*).
@@ -64,7 +65,7 @@ fn mode_0644() -> String {
 }
 
 /// How overrides reach a file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
     /// It takes none.

@@ -20,6 +20,7 @@ mod unit;
 mod verify;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Cluster, ClusterSize, Speech};
@@ -38,7 +39,7 @@ pub use unit::{PATIENCE_SECS, Runs, Unit, UnitStart};
 pub use verify::{CLIENT_KIND, Check, Part, Suite};
 
 /// One file of `profiles/services/`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceProfile {
     /// The service's name, equal to the file's stem: `heat`.
@@ -112,7 +113,7 @@ impl ServiceProfile {
 }
 
 /// A value that a user may set.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
     /// One line: what it does, with the unit.

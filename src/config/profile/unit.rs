@@ -1,12 +1,13 @@
 //! A systemd unit that runs in a container, and the files that follow from what it runs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dev::UnitDev;
 use super::file::File;
 
 /// A systemd unit that runs in a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     /// With its suffix: `heat-engine.service`.
@@ -14,8 +15,7 @@ pub struct Unit {
     /// Who starts it.
     #[serde(default)]
     pub start: UnitStart,
-    /// How many seconds it may take from its start until its container is healthy;
-    /// [`PATIENCE_SECS`] unless said.
+    /// How many seconds it may take from its start until its container is healthy.
     #[serde(default = "patience_secs")]
     pub timeout_secs: u64,
     /// What it runs. Its configuration by its package's start script and its drop-in follow from that,
@@ -25,7 +25,7 @@ pub struct Unit {
 }
 
 /// What a unit runs: one of `wsgi`, `worker`, `daemon` and `program`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runs {
     /// A WSGI application, which uWSGI serves: `heat.wsgi.api:application`. Where a release has it as a
@@ -129,12 +129,12 @@ const fn patience_secs() -> u64 {
 }
 
 /// Who starts a unit.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitStart {
     /// Enabled: systemd starts it with the container (after the first run set it up).
     #[default]
     Boot,
-    /// Never enabled: `aio` starts all members of the cluster together (see [`Cluster`]).
+    /// Never enabled: `aio` starts all members of the cluster together.
     Cluster,
 }
