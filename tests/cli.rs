@@ -142,6 +142,8 @@ fn a_new_service_is_one_with_which_nothing_is_wrong_until_it_is() {
     assert!(out(&checked).contains("\"line\": "), "{}", out(&checked));
     let nowhere = aio.run(&["profile", "check", "/nonexistent"]);
     assert_eq!(nowhere.status.code(), Some(6), "{}", err(&nowhere));
+    let none = aio.run(&["profile", "measure", "greeter"]);
+    assert!([Some(6), Some(7)].contains(&none.status.code()), "{}", err(&none));
 }
 
 #[test]

@@ -131,7 +131,7 @@ pub enum Command {
     Completions(completions::Args),
     /// Write examples of the configuration files, with all that may be set.
     Examples(examples::Args),
-    /// Check profiles, or begin a new service.
+    /// Check profiles, begin a new service, or measure one.
     Profile(profile::Args),
     /// Write manual pages into a directory.
     #[command(hide = true)]

@@ -9,6 +9,7 @@ use console::style;
 use super::block_on;
 use super::global::Global;
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::measure::{self, Measured};
 use crate::session::profiles::{self, Finding};
 use crate::state::paths::Paths;
 use crate::ui;
@@ -19,7 +20,8 @@ use crate::ui;
 Examples:
   aio profile new greeter          begin a service, in the configuration directory
   aio profile check                what is wrong with the profiles there
-  aio profile check .              with those of this checkout")]
+  aio profile check .              with those of this checkout
+  aio profile measure greeter      its memory, when it has rested for some minutes")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -48,12 +50,20 @@ pub enum Command {
         #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::DirPath)]
         into: Option<PathBuf>,
     },
+    /// Print what a profile says as `idle_mib` and `per_worker_mib`, as a running container has it.
+    ///
+    /// Of what its processes share, each has its part (PSS). Measure when it has rested for some minutes.
+    Measure {
+        /// Which container; the first of a kind
+        #[arg(value_name = "KIND")]
+        kind: String,
+    },
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// When profiles cannot be read, or a new service cannot be written.
+/// When profiles cannot be read, a new service cannot be written or a container not be measured.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let paths = global.paths();
     match &args.command {
@@ -65,6 +75,17 @@ pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
             } else {
                 let lines = written.iter().map(|path| format!("{}\n", path.display()));
                 ui::out::text(&lines.collect::<String>())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Measure { kind } => {
+            let measured = block_on(measure::measure(&paths, kind))?;
+            if global.json() {
+                ui::out::json(&measured)?;
+            } else {
+                let Measured { idle_mib, per_worker_mib } = measured;
+                let line = format!("idle_mib: {idle_mib}, per_worker_mib: {per_worker_mib}\n");
+                ui::out::text(&line)?;
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -63,6 +63,9 @@ together; here is every key.
 Files stand below `profiles/` in the configuration directory, `/etc/aio` unless told otherwise, and secrets beside it in
 `secrets/`. A file of the same path replaces a built-in one. A key that no table names is an error. Where a text is called a
 template, it may use what [templates see](#templates).
+
+Editors complete and check what begins with a line such as `# yaml-language-server: $schema=../../schema/profile.json`, which
+`aio profile new` writes. The schemas are those of [schema/](../schema), which it writes too.
 ";
 
 /// The text, and the types that it has described.

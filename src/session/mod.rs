@@ -10,6 +10,7 @@ pub mod destroy;
 pub mod dev;
 pub mod files;
 pub mod image;
+pub mod measure;
 pub mod open;
 pub mod power;
 pub mod profiles;

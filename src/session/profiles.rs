@@ -177,7 +177,9 @@ impl Rehearsal<'_> {
     fn render(&self, cloud: &Cloud, everything: bool, errors: &mut Vec<Error>) {
         let services: Vec<String> = cloud.services.iter().map(|it| it.service.clone()).collect();
         let secrets = self.specification.needed_by(&services);
-        let secrets = secrets.map(|(name, _)| (name.to_owned(), SecretString::from("secret")));
+        // Nothing else in a message looks like one.
+        let value = |name: &str| SecretString::from(format!("value-of-{name}"));
+        let secrets = secrets.map(|(name, _)| (name.to_owned(), value(name)));
         let renderer =
             Renderer::new(cloud, &secrets.collect(), self.profiles, &Overrides::default());
         let renderer = match renderer {
@@ -385,6 +387,14 @@ mod tests {
                 "'other'",
                 "invalid operation: there is no database `other`",
                 None,
+            ),
+            (
+                0,
+                "{{ frontend('greeter').url }}",
+                "{{ secrets.greeter_service_pasword }}",
+                "greeter_service_pasword",
+                "`secrets.greeter_service_pasword` is not defined",
+                meant("greeter_service_password"),
             ),
             (
                 1,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe};
+use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe, Unit};
 use crate::model::network::NetworkRole;
 
 use super::{FileCheck, names_secret};
@@ -54,14 +54,7 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
         file.expect(seen.insert(&unit.name), &unit.name, || {
             format!("the unit `{}` stands twice in `{name}`", unit.name)
         });
-        if let Some(runs) = &unit.runs {
-            file.expect(runs.said() == 1, &unit.name, || {
-                format!("`{}` runs one of `wsgi`, `worker`, `daemon` and `program`", unit.name)
-            });
-            file.expect(runs.wsgi.is_some() == runs.port.is_some(), &unit.name, || {
-                format!("`{}` needs both `wsgi` and `port`, or neither", unit.name)
-            });
-        }
+        check_runs(file, unit);
     }
     for probe in &kind.health {
         if let Probe::Run { script } = probe {
@@ -72,6 +65,23 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     if let Some(cluster) = &kind.cluster {
         check_cluster(file, name, kind, cluster);
     }
+}
+
+fn check_runs(file: &mut FileCheck<'_, '_>, unit: &Unit) {
+    let Some(runs) = &unit.runs else { return };
+    file.expect(runs.said() == 1, &unit.name, || {
+        format!("`{}` runs one of `wsgi`, `worker`, `daemon` and `program`", unit.name)
+    });
+    file.expect(runs.wsgi.is_some() == runs.port.is_some(), &unit.name, || {
+        format!("`{}` needs both `wsgi` and `port`, or neither", unit.name)
+    });
+    let of_wsgi = runs.threads.is_some() || !runs.options.is_empty();
+    file.expect(runs.wsgi.is_some() || !of_wsgi, &unit.name, || {
+        format!("`threads` and `options` of `{}` mean something to `wsgi` alone", unit.name)
+    });
+    file.expect(runs.program.is_none() || runs.script.is_none(), &unit.name, || {
+        format!("the `program` of `{}` has no start script to name", unit.name)
+    });
 }
 
 fn check_listeners(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {

@@ -110,7 +110,7 @@ fn management_only() -> Vec<String> {
     vec!["management".to_owned()]
 }
 
-/// Memory of one member.
+/// Memory of one member: what `aio profile measure KIND` prints.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
