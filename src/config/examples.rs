@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::cloud::CloudFile;
 use super::load::Profiles;
-use super::{reference, yaml};
+use super::{reference, schema, yaml};
 use crate::error::Result;
 
 /// Each file's name and text. Everything that would change a cloud is commented out.
@@ -20,12 +20,10 @@ pub fn all(profiles: &Profiles) -> Result<Vec<(&'static str, String)>> {
         let schema = name.replace(".yml", ".json");
         *text = format!("# yaml-language-server: $schema=schema/{schema}\n{text}");
     }
-    for (name, schema) in reference::schemas(profiles) {
+    for (name, made) in reference::schemas(profiles) {
         match name {
-            "cloud" => files.push(("schema/cloud.json", reference::text(&schema))),
-            "user_variables" => {
-                files.push(("schema/user_variables.json", reference::text(&schema)))
-            }
+            "cloud" => files.push(("schema/cloud.json", schema::text(&made))),
+            "user_variables" => files.push(("schema/user_variables.json", schema::text(&made))),
             _ => {}
         }
     }

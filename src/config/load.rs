@@ -87,7 +87,7 @@ impl Profiles {
             }
             ["services", name] => {
                 let mut profile: ServiceProfile = parse(file)?;
-                profile.complete();
+                complete(&mut profile);
                 expect_stem(file, name, "service", &profile.service)?;
                 self.services.insert(profile.service.clone(), profile);
             }
@@ -147,6 +147,20 @@ fn built_in_files() -> BTreeMap<String, SourceFile> {
 
 fn parse<T: DeserializeOwned>(file: &SourceFile) -> Result<T> {
     yaml::parse(&file.text, &file.shown)
+}
+
+/// Writes out what follows from what a service's units run.
+fn complete(profile: &mut ServiceProfile) {
+    let ServiceProfile { service, containers, dev, .. } = profile;
+    for kind in containers.values_mut() {
+        kind.files.extend(kind.units.iter().flat_map(|unit| unit.files(service)));
+        for unit in &kind.units {
+            let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
+            if let Some(dev) = dev {
+                unit.complete(service, dev);
+            }
+        }
+    }
 }
 
 /// A profile is found by its file's name: the two must agree.

@@ -14,5 +14,6 @@ pub mod profile;
 pub mod reference;
 pub mod release;
 pub mod scenario;
+pub mod schema;
 pub mod variables;
 pub mod yaml;

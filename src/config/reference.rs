@@ -1,8 +1,7 @@
 //! JSON schemas of the files that authors and users write, from the types that read them: editors
 //! complete and check by them, and `docs/profiles.md` is made of them.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::cloud::CloudFile;
@@ -10,20 +9,7 @@ use super::load::Profiles;
 use super::profile::ServiceProfile;
 use super::release::Release;
 use super::scenario::Scenario;
-
-/// The schema of a type; `title` is what its files are called.
-pub fn schema_of<T: JsonSchema>(title: &str) -> Schema {
-    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
-    let mut titled = json_schema!({ "$schema": DRAFT, "title": title });
-    let keys = schema.as_object().into_iter().flatten();
-    for (key, value) in keys.filter(|(key, _)| !["$schema", "title"].contains(&key.as_str())) {
-        titled.insert(key.clone(), value.clone());
-    }
-    titled
-}
-
-/// What editors understand.
-const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
+use super::schema::{DRAFT, schema_of};
 
 /// The schemas of all files but secrets', by the name of what they are about.
 pub fn schemas(profiles: &Profiles) -> Vec<(&'static str, Schema)> {
@@ -71,9 +57,4 @@ fn user_variables(profiles: &Profiles) -> Schema {
             "items": { "type": "string" },
         }},
     })
-}
-
-/// A schema as it stands in a file.
-pub fn text(schema: &Schema) -> String {
-    format!("{schema:#}\n", schema = schema.as_value())
 }

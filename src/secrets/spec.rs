@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use crate::config::nearest::nearest;
-use crate::config::{embedded, reference, yaml};
+use crate::config::{embedded, schema, yaml};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The file of `secrets/` that holds names instead of a specification.
@@ -90,7 +90,7 @@ pub struct SecretSpec {
 impl SecretSpec {
     /// What may stand in a file of `secrets/`.
     pub fn schema() -> Schema {
-        reference::schema_of::<SpecFile>("secrets/NAME.yml")
+        schema::schema_of::<SpecFile>("secrets/NAME.yml")
     }
 
     /// The specification that this binary carries.

@@ -14,6 +14,7 @@ use crate::config::overrides::Overrides;
 use crate::config::profile::{Ask, Done, Probe, ServiceProfile};
 use crate::config::reference;
 use crate::config::scenario::Scenario;
+use crate::config::schema;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::host::facts::{self, Depth};
@@ -44,35 +45,23 @@ pub struct Finding {
 impl Finding {
     /// Reads the place that our errors begin with: `FILE:LINE:COLUMN: what is wrong`.
     fn of(error: &Error) -> Self {
-        let mut said = std::iter::once(&error.message).chain(&error.causes);
-        let placed = said.clone().find_map(|said| Some((placed(said)?, said)));
-        let hint = error.hints.first().cloned();
-        match placed {
-            Some(((file, line, what), said)) => {
-                let causes = error.causes.iter().skip_while(|cause| *cause != said);
-                let causes: Vec<&str> = if said == &error.message {
-                    error.causes.iter().map(String::as_str).collect()
-                } else {
-                    causes.skip(1).map(String::as_str).collect()
-                };
-                let message = std::iter::once(what).chain(causes).collect::<Vec<_>>().join(": ");
-                Self { file: Some(file.to_owned()), line, message, hint }
-            }
-            None => {
-                let message = said.by_ref().map(String::as_str).collect::<Vec<_>>().join(": ");
-                Self { file: None, line: None, message, hint }
-            }
-        }
+        let said = std::iter::once(&error.message).chain(&error.causes);
+        let said: Vec<&str> = said.map(String::as_str).collect();
+        // What was being done may stand before it.
+        let start = said.iter().position(|said| placed(said).is_some()).unwrap_or_default();
+        let (file, line, what) = placed(said[start]).unwrap_or((None, None, said[start]));
+        let message = [&[what], &said[start + 1..]].concat().join(": ");
+        Self { file, line, message, hint: error.hints.first().cloned() }
     }
 }
 
 /// The file, the line and the rest of what begins with a place.
-fn placed(said: &str) -> Option<(&str, Option<usize>, &str)> {
+fn placed(said: &str) -> Option<(Option<String>, Option<usize>, &str)> {
     let (place, what) = said.split_once(": ")?;
     let mut parts = place.split(':');
     let file = parts.next().filter(|file| file.contains('/') && !file.contains([' ', '`']))?;
     let numbers: Option<Vec<usize>> = parts.map(|number| number.parse().ok()).collect();
-    Some((file, numbers?.first().copied(), what))
+    Some((Some(file.to_owned()), numbers?.first().copied(), what))
 }
 
 /// Everything that is wrong with the profiles and the specification of secrets in a directory that is
@@ -82,19 +71,20 @@ fn placed(said: &str) -> Option<(&str, Option<usize>, &str)> {
 /// When they cannot be read at all.
 pub async fn check(paths: &Paths) -> Result<Vec<Finding>> {
     let (profiles, mut errors) = Profiles::load_what_can_be(&paths.config_dir)?;
-    let whole = errors.is_empty();
-    let specification = store::specification(&paths.config_dir).or_else(|error| {
-        errors.push(error);
-        SecretSpec::embedded()
-    })?;
-    if whole {
-        errors.extend(profiles.mistakes(&|name| specification.known(name)));
-    }
+    let specification = store::specification(&paths.config_dir);
     let syntax = syntax_errors(&profiles)?;
-    if whole && syntax.is_empty() {
-        let facts = facts::read(&paths.state_dir, Depth::Quick).await;
-        let rehearsal = Rehearsal { paths, profiles: &profiles, specification, facts };
-        errors.extend(rehearsal.errors());
+    match specification {
+        Err(error) => errors.push(error),
+        // Where a file cannot be read, what it defines would be missing everywhere.
+        Ok(_) if !errors.is_empty() => {}
+        Ok(specification) => {
+            errors.extend(profiles.mistakes(&|name| specification.known(name)));
+            if syntax.is_empty() {
+                let facts = facts::read(&paths.state_dir, Depth::Quick).await;
+                let rehearsal = Rehearsal { paths, profiles: &profiles, specification, facts };
+                errors.extend(rehearsal.errors());
+            }
+        }
     }
     errors.extend(syntax);
     let mut findings: Vec<Finding> = Vec::new();
@@ -317,9 +307,9 @@ pub fn new(config_dir: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let directory = config_dir.join("schema");
     std::fs::create_dir_all(&directory).doing(doing)?;
     let secrets = ("secrets", SecretSpec::schema());
-    for (name, schema) in reference::schemas(&profiles).into_iter().chain([secrets]) {
+    for (name, made) in reference::schemas(&profiles).into_iter().chain([secrets]) {
         let path = directory.join(format!("{name}.json"));
-        std::fs::write(path, reference::text(&schema)).doing(doing)?;
+        std::fs::write(path, schema::text(&made)).doing(doing)?;
     }
     Ok(paths)
 }

@@ -31,8 +31,8 @@ use self::document::{Document, Scalar};
 use self::values::Written;
 use super::load::{Profiles, read_optional};
 use super::nearest::suggestion;
-use super::reference;
 use super::scenario::Scenario;
+use super::schema;
 use super::variables::UserVariables;
 use super::yaml::{self, scalar};
 
@@ -106,7 +106,7 @@ impl CloudFile {
 
     /// What may stand in it.
     pub fn schema() -> Schema {
-        reference::schema_of::<Written>("cloud.yml")
+        schema::schema_of::<Written>("cloud.yml")
     }
 
     /// Whether the file is there, so that this is not the first run.

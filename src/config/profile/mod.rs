@@ -96,22 +96,6 @@ pub struct ServiceProfile {
     pub suites: Vec<Suite>,
 }
 
-impl ServiceProfile {
-    /// Writes out what follows from what its units run.
-    pub fn complete(&mut self) {
-        let (service, dev) = (&self.service, &mut self.dev);
-        for kind in self.containers.values_mut() {
-            kind.files.extend(kind.units.iter().flat_map(|unit| unit.files(service)));
-            for unit in &kind.units {
-                let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
-                if let Some(dev) = dev {
-                    unit.complete(service, dev);
-                }
-            }
-        }
-    }
-}
-
 /// A value that a user may set.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -79,7 +79,7 @@ impl Unit {
     }
 
     /// The files that follow from what it runs.
-    pub(super) fn files(&self, service: &str) -> Vec<File> {
+    pub fn files(&self, service: &str) -> Vec<File> {
         let Some(runs) = &self.runs else { return Vec::new() };
         let environment =
             || format!("/etc/default/{}", runs.script.as_deref().unwrap_or(self.stem()));
@@ -100,7 +100,7 @@ impl Unit {
     }
 
     /// Says what follows from what it runs for its runs in a developer's terminal.
-    pub(super) fn complete(&self, service: &str, dev: &mut UnitDev) {
+    pub fn complete(&self, service: &str, dev: &mut UnitDev) {
         let Some(runs) = &self.runs else { return };
         let mut foreground = None;
         if runs.wsgi.is_some() {
