@@ -82,6 +82,7 @@ fn every_command_of_the_manual_is_there_with_help_and_a_page() {
         "support-bundle",
         "image",
         "destroy",
+        "profile",
         "completions",
     ];
     for name in expected {
@@ -113,6 +114,36 @@ fn a_wrong_command_line_is_2_and_a_cloud_that_is_not_there_is_6() {
         assert!(err(&output).contains("\nhint: "), "{}", err(&output));
         assert_eq!(out(&output), "");
     }
+}
+
+#[test]
+fn a_new_service_is_one_with_which_nothing_is_wrong_until_it_is() {
+    let aio = Aio::new();
+    let made = aio.run(&["profile", "new", "greeter"]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    let paths: Vec<String> = out(&made).lines().map(str::to_owned).collect();
+    assert_eq!(paths.len(), 3, "{paths:?}");
+    let again = aio.run(&["profile", "new", "greeter"]);
+    assert_eq!(again.status.code(), Some(2), "{}", err(&again));
+    let checked = aio.run(&["profile", "check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
+    assert_eq!(out(&checked), "nothing is wrong with the profiles\n");
+
+    let text = std::fs::read_to_string(&paths[0]).expect("a profile");
+    std::fs::write(&paths[0], text.replace("backend:", "bakend:")).expect("a profile");
+    let checked = aio.run(&["profile", "check"]);
+    assert_eq!(checked.status.code(), Some(3), "{}", err(&checked));
+    assert!(out(&checked).starts_with(&format!("{}:", paths[0])), "{}", out(&checked));
+    assert!(out(&checked).contains("did you mean `backend`?"), "{}", out(&checked));
+    let directory = aio.directory.path().join("etc");
+    let directory = directory.to_str().expect("a path");
+    let checked = aio.run(&["profile", "check", directory, "--output", "json"]);
+    assert_eq!(checked.status.code(), Some(3), "{}", err(&checked));
+    assert!(out(&checked).contains("\"line\": "), "{}", out(&checked));
+    let nowhere = aio.run(&["profile", "check", "/nonexistent"]);
+    assert_eq!(nowhere.status.code(), Some(6), "{}", err(&nowhere));
+    let none = aio.run(&["profile", "measure", "greeter"]);
+    assert!([Some(6), Some(7)].contains(&none.status.code()), "{}", err(&none));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::global::Global;
 use super::{
     attach, bootstrap, completions, config, destroy, dev, examples, gateway, image, logs, man,
-    openstack, rebuild, size, status, support_bundle, tempest, verify,
+    openstack, profile, rebuild, size, status, support_bundle, tempest, verify,
 };
 use crate::error::Result;
 use crate::ui;
@@ -52,6 +52,7 @@ Files:
   <config-dir>/user_variables.yml   your own values of what services let you set
   <config-dir>/user_secrets.yml     passwords and keys
   <config-dir>/overrides/           lines of yours for the services' configuration files
+  <config-dir>/profiles/, secrets/  services of your own, or others of the same name in place of ours
   <state-dir>                       containers, layers, data, logs; the cloud itself
 
 Exit codes:
@@ -111,6 +112,8 @@ pub enum Command {
     Completions(completions::Args),
     /// Write examples of the configuration files, with all that may be set.
     Examples(examples::Args),
+    /// Check profiles, begin a new service, or measure one.
+    Profile(profile::Args),
     /// Write manual pages into a directory.
     #[command(hide = true)]
     Man(man::Args),
@@ -140,6 +143,7 @@ impl Command {
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(Cli::command(), args),
             Self::Examples(args) => examples::run(global, args),
+            Self::Profile(args) => profile::run(global, &args),
             Self::Man(args) => man::run(Cli::command(), args),
         }
     }

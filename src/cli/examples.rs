@@ -27,7 +27,7 @@ pub struct Args {
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let profiles = Profiles::load(&global.paths().config_dir)?;
     let doing = || format!("write examples into {}", args.directory.display());
-    std::fs::create_dir_all(&args.directory).doing(doing)?;
+    std::fs::create_dir_all(args.directory.join("schema")).doing(doing)?;
     for (name, text) in examples::all(&profiles)? {
         std::fs::write(args.directory.join(name), text).doing(doing)?;
     }

@@ -15,6 +15,7 @@ pub mod image;
 pub mod logs;
 pub mod man;
 pub mod openstack;
+pub mod profile;
 pub mod rebuild;
 pub mod size;
 mod start;

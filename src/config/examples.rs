@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::cloud::CloudFile;
 use super::load::Profiles;
-use super::yaml;
+use super::{reference, schema, yaml};
 use crate::error::Result;
 
 /// Each file's name and text. Everything that would change a cloud is commented out.
@@ -14,7 +14,20 @@ use crate::error::Result;
 /// # Errors
 /// Never with the built-in profiles.
 pub fn all(profiles: &Profiles) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![("cloud.yml", cloud(profiles)?), ("user_variables.yml", variables(profiles))])
+    let mut files =
+        vec![("cloud.yml", cloud(profiles)?), ("user_variables.yml", variables(profiles))];
+    for (name, text) in &mut files {
+        let schema = name.replace(".yml", ".json");
+        *text = format!("# yaml-language-server: $schema=schema/{schema}\n{text}");
+    }
+    for (name, made) in reference::schemas(profiles) {
+        match name {
+            "cloud" => files.push(("schema/cloud.json", schema::text(&made))),
+            "user_variables" => files.push(("schema/user_variables.json", schema::text(&made))),
+            _ => {}
+        }
+    }
+    Ok(files)
 }
 
 /// `cloud.yml` before its first run, with the members of the largest scenario.
@@ -45,6 +58,23 @@ fn variables(profiles: &Profiles) -> String {
         }
     }
     text
+}
+
+/// The files of a new service, by their paths below the configuration directory. Its port is one that
+/// no frontend has yet.
+pub fn service(profiles: &Profiles, name: &str) -> [(String, String); 3] {
+    let frontends = profiles.services.values().flat_map(|service| &service.frontends);
+    let taken: Vec<u16> = frontends.flat_map(|it| [it.port, it.port_by(true)]).collect();
+    let port = (9500..u16::MAX).find(|port| !taken.contains(port)).unwrap_or_default();
+    let filled = |text: &str| text.replace("NAME", name).replace("PORT", &port.to_string());
+    [
+        (format!("profiles/services/{name}.yml"), filled(include_str!("new/service.yml"))),
+        (
+            format!("profiles/templates/{name}/{name}.conf"),
+            filled(include_str!("new/service.conf")),
+        ),
+        (format!("secrets/{name}.yml"), filled(include_str!("new/secrets.yml"))),
+    ]
 }
 
 #[cfg(test)]

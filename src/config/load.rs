@@ -43,15 +43,23 @@ struct SourceFile {
 impl Profiles {
     /// The built-in profiles overlaid by `<config-dir>/profiles/`.
     pub fn load(config_dir: &Path) -> Result<Self> {
+        whole(Self::load_what_can_be(config_dir)?)
+    }
+
+    /// As [`Self::load`], without the files that are wrong, and what is wrong with each.
+    ///
+    /// # Errors
+    /// When a file cannot be read at all.
+    pub fn load_what_can_be(config_dir: &Path) -> Result<(Self, Vec<Error>)> {
         let mut files = built_in_files();
         let own = config_dir.join("profiles");
         read_directory(&own, &own, &mut files)?;
-        Self::from_files(files)
+        Ok(Self::from_files(files))
     }
 
     /// The built-in profiles alone.
     pub fn built_in() -> Result<Self> {
-        Self::from_files(built_in_files())
+        whole(Self::from_files(built_in_files()))
     }
 
     /// Profiles made of these files alone: path below `profiles/` and text.
@@ -60,16 +68,15 @@ impl Profiles {
             let file = SourceFile { shown: format!("profiles/{path}"), text: text.to_owned() };
             (path.to_owned(), file)
         });
-        Self::from_files(files.collect())
+        whole(Self::from_files(files.collect()))
     }
 
-    fn from_files(files: BTreeMap<String, SourceFile>) -> Result<Self> {
+    fn from_files(files: BTreeMap<String, SourceFile>) -> (Self, Vec<Error>) {
         let mut profiles = Self::default();
-        for (path, file) in &files {
-            profiles.add(path, file)?;
-        }
+        let added = files.iter().filter_map(|(path, file)| profiles.add(path, file).err());
+        let errors = added.collect();
         profiles.files = files;
-        Ok(profiles)
+        (profiles, errors)
     }
 
     fn add(&mut self, path: &str, file: &SourceFile) -> Result<()> {
@@ -79,7 +86,8 @@ impl Profiles {
                 self.templates.insert(rest.join("/"), file.text.clone());
             }
             ["services", name] => {
-                let profile: ServiceProfile = parse(file)?;
+                let mut profile: ServiceProfile = parse(file)?;
+                complete(&mut profile);
                 expect_stem(file, name, "service", &profile.service)?;
                 self.services.insert(profile.service.clone(), profile);
             }
@@ -124,6 +132,11 @@ impl Profiles {
     }
 }
 
+/// The profiles, unless something is wrong with one.
+fn whole((profiles, errors): (Profiles, Vec<Error>)) -> Result<Profiles> {
+    errors.into_iter().next().map_or(Ok(profiles), Err)
+}
+
 fn built_in_files() -> BTreeMap<String, SourceFile> {
     let file = |(path, text): (String, &str)| {
         let shown = format!("profiles/{path}");
@@ -134,6 +147,20 @@ fn built_in_files() -> BTreeMap<String, SourceFile> {
 
 fn parse<T: DeserializeOwned>(file: &SourceFile) -> Result<T> {
     yaml::parse(&file.text, &file.shown)
+}
+
+/// Writes out what follows from what a service's units run.
+fn complete(profile: &mut ServiceProfile) {
+    let ServiceProfile { service, containers, dev, .. } = profile;
+    for kind in containers.values_mut() {
+        kind.files.extend(kind.units.iter().flat_map(|unit| unit.files(service)));
+        for unit in &kind.units {
+            let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
+            if let Some(dev) = dev {
+                unit.complete(service, dev);
+            }
+        }
+    }
 }
 
 /// A profile is found by its file's name: the two must agree.

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::profile::{File, Unit};
 
 /// One file of `profiles/releases/`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// Its name, equal to the file's stem: `2025.1`.
@@ -24,6 +25,10 @@ pub struct Release {
     /// one before it in a kind's `layers`, or the base.
     #[serde(default)]
     pub layers: IndexMap<String, LayerDefinition>,
+    /// WSGI applications that the release has no module for, only a script: `aodh.wsgi.api:application:
+    /// /usr/bin/aodh-api`.
+    #[serde(default)]
+    pub wsgi_scripts: BTreeMap<String, String>,
     /// Files rendered into every container.
     #[serde(default)]
     pub files: Vec<File>,
@@ -44,7 +49,7 @@ pub struct Release {
 }
 
 /// What a shared layer is made of.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerDefinition {
     /// Packages.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::profile::{ContainerKind, Frontend, FrontendMode, Probe, ServiceProfile};
@@ -63,7 +64,7 @@ pub struct Cloud {
 }
 
 /// How a cloud is reached from outside (`--expose`).
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub struct Outside {
     /// The address, or the name that leads there: what clients are told.
     pub host: String,
@@ -110,7 +111,7 @@ pub struct Certified {
 }
 
 /// With what the cloud proves within who it is (`--set tls=everywhere`). All in PEM.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub struct Inside {
     /// What clients are to trust.
     pub authority: String,

@@ -10,6 +10,7 @@ pub mod limits;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts::HostFacts;
@@ -22,7 +23,7 @@ pub use fit::{
 };
 
 /// What sizing decides. Every number follows from a host fact.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub struct Sizing {
     /// Worker processes of each API.
     pub api_workers: u32,
@@ -40,7 +41,7 @@ pub struct Sizing {
     pub parallel_starts: usize,
     /// Python processes loaded at the same time.
     pub parallel_loads: usize,
-    /// What else of the host's limits was in use when the cloud was sized: [`mod@limits`].
+    /// What else of the host's limits was in use when the cloud was sized: `limits`.
     #[serde(default)]
     pub used_beside: BTreeMap<String, u64>,
     /// Predicted memory of the idle cloud, in MiB.

@@ -19,7 +19,7 @@ use crate::secrets::spec::SecretSpec;
 use crate::secrets::tls::inside::pem_name;
 use crate::secrets::tls::outside::OUTSIDE_PEM;
 
-fn profiles() -> Profiles {
+pub fn profiles() -> Profiles {
     Profiles::load(Path::new("/nonexistent")).unwrap()
 }
 
@@ -30,11 +30,16 @@ pub fn secret_value(name: &str) -> String {
 
 /// A value for each secret that the deployed services need.
 fn secrets(cloud: &Cloud) -> BTreeMap<String, SecretString> {
+    secrets_by(cloud, secret_value)
+}
+
+/// The same, each what `value` makes of its name.
+pub fn secrets_by(cloud: &Cloud, value: fn(&str) -> String) -> BTreeMap<String, SecretString> {
     let spec = SecretSpec::embedded().unwrap();
     let services: Vec<String> =
         cloud.services.iter().map(|service| service.service.clone()).collect();
     spec.needed_by(&services)
-        .map(|(name, _)| (name.to_owned(), SecretString::from(secret_value(name))))
+        .map(|(name, _)| (name.to_owned(), SecretString::from(value(name))))
         .collect()
 }
 
@@ -57,14 +62,19 @@ pub fn each_scenario(mut test: impl FnMut(&Cloud, &Renderer)) {
 pub fn exposed(outside: Option<Outside>, test: impl FnOnce(&Cloud, &Renderer)) {
     let profiles = profiles();
     let mut cloud = builtin_cloud(&profiles, &profiles.scenarios["default"]);
-    let balancer = cloud.containers.iter_mut().find(|it| it.kind == "haproxy").unwrap();
-    balancer.interfaces.push(interface("nat", 7));
-    cloud.networks.exposed_address = outside.as_ref().map(|_| [192, 0, 2, 7].into());
-    cloud.outside = outside;
+    expose(&mut cloud, outside);
     let mut secrets = secrets(&cloud);
     secrets.insert(OUTSIDE_PEM.to_owned(), "the certificate with its key".into());
     let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default());
     test(&cloud, &renderer.unwrap());
+}
+
+/// Gives the load balancer its way out.
+pub fn expose(cloud: &mut Cloud, outside: Option<Outside>) {
+    let balancer = cloud.containers.iter_mut().find(|it| it.kind == "haproxy").unwrap();
+    balancer.interfaces.push(interface("nat", 7));
+    cloud.networks.exposed_address = outside.as_ref().map(|_| [192, 0, 2, 7].into());
+    cloud.outside = outside;
 }
 
 /// Calls `test` with the cloud of every scenario, where everything speaks TLS.
@@ -73,19 +83,28 @@ pub fn each_everywhere(mut test: impl FnMut(&Cloud, &Renderer)) {
     for scenario in profiles.scenarios.values() {
         let mut cloud = builtin_cloud(&profiles, scenario);
         let mut secrets = secrets(&cloud);
-        let mut certificates = BTreeMap::new();
-        for name in cloud.certified().into_keys() {
-            secrets.insert(pem_name(&name), secret_value(&format!("pem of {name}")).into());
-            certificates.insert(name, "a certificate".to_owned());
-        }
-        cloud.inside = Some(Inside {
-            authority: "the authority\nof two lines\n".to_owned(),
-            authority_key: "7".to_owned(),
-            certificates,
-        });
+        certify(&mut cloud, &mut secrets, secret_value);
         let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default());
         test(&cloud, &renderer.unwrap());
     }
+}
+
+/// Lets everything speak TLS.
+pub fn certify(
+    cloud: &mut Cloud,
+    secrets: &mut BTreeMap<String, SecretString>,
+    value: fn(&str) -> String,
+) {
+    let mut certificates = BTreeMap::new();
+    for name in cloud.certified().into_keys() {
+        secrets.insert(pem_name(&name), value(&format!("pem of {name}")).into());
+        certificates.insert(name, "a certificate".to_owned());
+    }
+    cloud.inside = Some(Inside {
+        authority: "the authority\nof two lines\n".to_owned(),
+        authority_key: "7".to_owned(),
+        certificates,
+    });
 }
 
 /// Calls `test` with the cloud of the scenario `control` as `change` makes it.
@@ -105,10 +124,7 @@ fn with_scenario(profiles: &Profiles, scenario: &Scenario, test: impl FnOnce(&Cl
 #[test]
 fn the_profiles_fit_together() {
     let spec = SecretSpec::embedded().unwrap();
-    let checked = profiles().check(&|name| match spec.get(name) {
-        Some(_) => Ok(()),
-        None => Err(spec.nearest(name).map(str::to_owned)),
-    });
+    let checked = profiles().check(&|name| spec.known(name));
     if let Err(error) = checked {
         panic!("{}\n{}", error.message, error.causes.join("\n"));
     }

@@ -5,18 +5,35 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use minijinja::Value;
 use minijinja::value::Serde;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::config::load::Profiles;
 use crate::config::network::NetworkRole;
+use crate::config::profile::Runs;
 use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::ranges::pool;
 use crate::model::topology::Container;
 
-/// The names that every template may use, beside functions and filters.
-pub const NAMES: [&str; 7] =
-    ["cloud", "container", "networks", "secrets", "services", "sizing", "variables"];
+/// The names that every template may use, beside functions and filters, and what they are.
+pub const NAMES: [(&str, &str); 7] = [
+    ("cloud", "The cloud."),
+    ("container", "The container whose file it is, or in which a script runs."),
+    ("networks", "The networks by name: `networks.tunnel.range`."),
+    (
+        "secrets",
+        "Values of secrets by name. A file that uses one must not be readable by others; a script gets it by \
+         its `environment`.",
+    ),
+    (
+        "services",
+        "The profiles of the deployed services, each after those that it needs, with the keys of \
+         `services/NAME.yml`.",
+    ),
+    ("sizing", "What follows from the size of the host."),
+    ("variables", "Values of variables by name."),
+];
 
 /// What all containers of a cloud share.
 #[derive(Clone)]
@@ -30,69 +47,132 @@ pub struct Context {
     pub(super) deployed: BTreeMap<String, bool>,
     /// All frontends that profiles define: the deployed ones with their address.
     pub(super) frontends: BTreeMap<String, Option<Value>>,
+    /// Databases of the deployed services: their addresses, up to the options.
+    pub(super) databases: BTreeMap<String, Database>,
+    /// Whether everything speaks TLS.
+    pub(super) tls: bool,
     /// The cloud's name.
     pub(super) cloud: String,
 }
 
-#[derive(Serialize)]
-struct CloudValue<'a> {
+/// A database, its user and where it is.
+#[derive(Clone)]
+pub(super) struct Database {
+    pub user: String,
+    pub password: String,
+    /// `HOST:PORT/NAME`
+    pub place: String,
+}
+
+/// The cloud.
+#[derive(JsonSchema, Serialize)]
+pub struct CloudValue<'a> {
+    /// Its name.
     name: &'a str,
+    /// The region in the catalog.
     region: &'a str,
+    /// What every time limit is to be multiplied by.
     patience: u32,
+    /// The release's name: `2025.1`.
     release: &'a str,
+    /// The scenario's name.
     scenario: &'a str,
+    /// The address at which all services are reached.
     virtual_address: String,
+    /// The host's address at which it is reached from outside, if it is.
     exposed_address: Option<String>,
+    /// How it is reached from outside, if it is.
     outside: Option<&'a Outside>,
+    /// By what everything speaks TLS, if it does.
     inside: Option<&'a Inside>,
+    /// The host's address on the management network.
     host_address: Option<String>,
+    /// Whether the host's control groups are of version 2 alone.
     unified_cgroups: bool,
 }
 
-#[derive(Serialize)]
-struct NetworkValue<'a> {
+/// A network.
+#[derive(JsonSchema, Serialize)]
+pub struct NetworkValue<'a> {
+    /// Its range: `172.29.236.0/22`.
     range: String,
+    /// The length of its prefix.
     prefix: u8,
+    /// The host's address.
     host_address: String,
+    /// The host's bridge.
     bridge: &'a str,
     /// Addresses that neither the host nor a container ever gets; the provider network alone has some.
     pool: Option<PoolValue>,
 }
 
-#[derive(Serialize)]
-struct PoolValue {
+/// Addresses from one to another.
+#[derive(JsonSchema, Serialize)]
+pub struct PoolValue {
+    /// The first.
     first: String,
+    /// The last.
     last: String,
 }
 
-#[derive(Serialize)]
-struct ContainerValue<'a> {
+/// A container.
+#[derive(JsonSchema, Serialize)]
+pub struct ContainerValue<'a> {
+    /// Its full name.
     name: &'a str,
+    /// Its kind.
     kind: &'a str,
+    /// The service that the kind is of.
     service: &'a str,
+    /// Which member of its kind it is, from 1.
     member: u32,
+    /// Its host name.
     hostname: &'a str,
+    /// Its management address.
     address: Option<String>,
+    /// Its addresses by network.
     addresses: IndexMap<&'a str, String>,
+    /// Its machine's id, as in `/etc/machine-id`.
     machine_id: &'a str,
 }
 
-#[derive(Serialize)]
-struct MemberValue<'a> {
+/// A member of a container kind.
+#[derive(JsonSchema, Serialize)]
+pub struct MemberValue<'a> {
     #[serde(flatten)]
     container: ContainerValue<'a>,
     /// Whether it stands by while a sibling runs from a checkout.
     standby: bool,
 }
 
-#[derive(Serialize)]
-struct FrontendValue {
+/// A frontend.
+#[derive(JsonSchema, Serialize)]
+pub struct FrontendValue {
+    /// The virtual address.
     address: String,
+    /// The port there.
     port: u16,
+    /// Scheme, address and port.
     url: String,
     /// Where it is reached from outside.
     outside_url: String,
+    /// The port there.
     outside_port: u16,
+}
+
+/// A unit.
+#[derive(JsonSchema, Serialize)]
+pub struct UnitValue<'a> {
+    /// Its name: `heat-api.service`.
+    pub name: &'a str,
+    /// The same without the suffix.
+    pub stem: &'a str,
+    /// What it runs.
+    pub runs: Option<&'a Runs>,
+    /// Where uWSGI's configuration stands.
+    pub uwsgi_file: String,
+    /// The script that the release has in place of the WSGI module.
+    pub wsgi_script: Option<&'a String>,
 }
 
 impl Context {
@@ -107,6 +187,7 @@ impl Context {
             .iter()
             .map(|(name, value)| (name.as_str(), secret(name, value.expose_secret())))
             .collect();
+        let databases = databases(cloud, &secrets);
         let shared = BTreeMap::from([
             ("cloud", value(cloud_value(cloud))),
             ("networks", value(network_values(cloud))),
@@ -121,16 +202,22 @@ impl Context {
             containers: list(cloud, cloud.containers.iter()),
             deployed: deployed(cloud, profiles),
             frontends: frontends(cloud, profiles),
+            databases,
+            tls: cloud.inside.is_some(),
             cloud: cloud.name.clone(),
         }
     }
 
-    /// What a template of that container sees, `extra` names on top.
-    pub fn of(&self, container: &Container, extra: Option<&serde_json::Value>) -> Value {
+    /// What a template of that container sees, the names of `extra` on top.
+    pub fn of<'a>(
+        &self,
+        container: &Container,
+        extra: impl IntoIterator<Item = &'a serde_json::Value>,
+    ) -> Value {
         let mut names: BTreeMap<String, Value> =
             self.shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         names.insert("container".to_owned(), value(container_value(container)));
-        if let Some(serde_json::Value::Object(extra)) = extra {
+        for extra in extra.into_iter().filter_map(serde_json::Value::as_object) {
             names.extend(extra.iter().map(|(name, extra)| (name.clone(), value(extra))));
         }
         Value::from_pairs(names)
@@ -216,6 +303,24 @@ fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
         profiles.services.keys().map(|service| (service.clone(), false)).collect();
     services.extend(cloud.services.iter().map(|service| (service.service.clone(), true)));
     services
+}
+
+/// Those whose secret is known, at the frontend of the server that holds them.
+fn databases(cloud: &Cloud, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, Database> {
+    let Some(server) = cloud.services.iter().find_map(|service| service.sql_server.as_ref()) else {
+        return BTreeMap::new();
+    };
+    let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.backend == server.kind) else {
+        return BTreeMap::new();
+    };
+    let address = format!("{}:{}", cloud.networks.virtual_address, cloud.port(frontend));
+    let databases = cloud.services.iter().flat_map(|service| &service.databases);
+    let known = databases.filter_map(|it| {
+        let password = secrets.get(it.secret.as_str())?.clone();
+        let place = format!("{address}/{}", it.name);
+        Some((it.name.clone(), Database { user: it.user.clone(), password, place }))
+    });
+    known.collect()
 }
 
 fn frontends(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, Option<Value>> {

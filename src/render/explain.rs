@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::model::topology::Container;
 
 use super::context::NAMES;
+use super::functions::is_function;
 use super::renderer::{Renderer, environment};
 use super::trace::{self, Names, Traced, Written};
 
@@ -84,7 +85,8 @@ impl Renderer {
         names: Option<&serde_json::Value>,
         text_of: impl Fn(usize, &'a str) -> &'a str,
     ) -> Result<String> {
-        let context = self.masked.of(container, names);
+        let unit = self.unit(container, file);
+        let context = self.masked.of(container, unit.iter().chain(names));
         let mut environment = environment(&self.masked, true)?;
         let mut render = || {
             for (number, (name, template)) in self.templates.iter().enumerate() {
@@ -170,6 +172,9 @@ impl Renderer {
             let service = Origin::Topology { name: "services".to_owned() };
             reasons.retain(|reason| reason.origin != service);
             reasons.extend(origin.map(Reason::place));
+        } else if names.iter().any(|name| name.starts_with("unit.")) {
+            let profile = self.service_places.get(&container.service).cloned();
+            reasons.extend(profile.map(|place| Reason::place(Origin::Profile { place })));
         }
         reasons
     }
@@ -190,9 +195,7 @@ impl Renderer {
                 let frontend = name.split('"').nth(1)?;
                 Origin::Profile { place: self.frontends.get(frontend)?.clone() }
             }
-            _ if NAMES.contains(&root)
-                || ["members", "containers", "deployed"].contains(&function) =>
-            {
+            _ if NAMES.iter().any(|(name, _)| *name == root) || is_function(function) => {
                 Origin::Topology { name: name.to_owned() }
             }
             _ => return None,

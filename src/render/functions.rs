@@ -12,15 +12,74 @@ use uuid::Uuid;
 
 use crate::config::nearest::suggestion;
 
-use super::context::{Context, NAMES};
+use super::context::{Context, Database, NAMES};
 
 /// What stands for a secret where its value must not be shown.
 pub fn placeholder(secret: &str) -> String {
     format!("<secret {secret}>")
 }
 
-/// Makes the functions known.
-pub fn add_functions(environment: &mut Environment<'static>, context: &Context) {
+/// The functions, and what each gives.
+pub const FUNCTIONS: [(&str, &str); 6] = [
+    (
+        "members(KIND)",
+        "The members of a container kind, in order; none where the cloud has none of it. Each is a container \
+         with `standby` beside: whether it stands by while a sibling runs from a checkout.",
+    ),
+    ("containers()", "All containers of the cloud, as `members` gives them."),
+    ("deployed(SERVICE)", "Whether the cloud has a service."),
+    ("frontend(NAME)", "A frontend, of any service that the cloud has."),
+    (
+        "database_url(NAME, OPTION=VALUE, …)",
+        "The address of a database, with its user and password, as SQLAlchemy wants it; options follow as \
+         `&OPTION=VALUE`. It holds a secret.",
+    ),
+    ("uuid(TEXT)", "A UUID that follows from the cloud's name and the text."),
+];
+
+/// Whether there is a function of that name.
+pub fn is_function(name: &str) -> bool {
+    FUNCTIONS.iter().any(|(form, _)| form.split('(').next() == Some(name))
+}
+
+/// A filter of texts.
+type TextFilter = fn(&str) -> String;
+
+/// The filters beside those of Jinja, and what each makes.
+pub const FILTERS: [(&str, &str, Option<TextFilter>); 8] = [
+    (
+        "rabbitmq_password_hash",
+        "The hash of a password for RabbitMQ's definitions.",
+        Some(rabbitmq_password_hash),
+    ),
+    (
+        "mysql_native_hash",
+        "The hash of a password as MariaDB's `PASSWORD()` makes it.",
+        Some(mysql_native_hash),
+    ),
+    ("urlencode", "A text as it may stand in a URL.", Some(urlencode)),
+    ("base64", "A text in Base64.", Some(|text| STANDARD.encode(text))),
+    (
+        "sha256",
+        "The SHA-256 of a text, in hexadecimal digits.",
+        Some(|text| hex(&Sha256::digest(text))),
+    ),
+    ("json", "A value as JSON. `tojson` is the same.", None),
+    (
+        "join",
+        "The elements of a list as one text, as in Jinja; a name that is not defined is an error, not an \
+         empty list.",
+        None,
+    ),
+    (
+        "render",
+        "A text that is a template itself, rendered: the `options` of a frontend, say.",
+        None,
+    ),
+];
+
+/// Makes the functions known; with `masked`, as [`add_filters`].
+pub fn add_functions(environment: &mut Environment<'static>, context: &Context, masked: bool) {
     let members = context.members.clone();
     environment
         .add_function("members", move |kind: &str| look_up(&members, "container kind", kind));
@@ -40,10 +99,36 @@ pub fn add_functions(environment: &mut Environment<'static>, context: &Context) 
         })
     });
 
+    let (databases, tls) = (context.databases.clone(), context.tls);
+    environment.add_function("database_url", move |name: &str, options: Kwargs| {
+        let database = look_up(&databases, "database", name)?;
+        database_url(&database, tls, masked, &options)
+    });
+
     let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{}.aio", context.cloud).as_bytes());
     environment.add_function("uuid", move |text: &str| {
         Uuid::new_v5(&namespace, text.as_bytes()).to_string()
     });
+}
+
+/// As SQLAlchemy wants it, with the driver that all services use.
+fn database_url(
+    database: &Database,
+    tls: bool,
+    masked: bool,
+    options: &Kwargs,
+) -> Result<String, Error> {
+    let Database { user, password, place } = database;
+    let password = if masked { password.clone() } else { urlencode(password) };
+    let mut url = format!("mysql+pymysql://{user}:{password}@{place}?charset=utf8");
+    for option in options.args() {
+        let value: Value = options.get(option)?;
+        url.push_str(&format!("&{option}={value}"));
+    }
+    if tls {
+        url.push_str("&ssl_ca=/etc/ssl/certs/ca-certificates.crt");
+    }
+    Ok(url)
 }
 
 fn look_up<T: Clone>(known: &BTreeMap<String, T>, what: &str, name: &str) -> Result<T, Error> {
@@ -56,20 +141,11 @@ fn look_up<T: Clone>(known: &BTreeMap<String, T>, what: &str, name: &str) -> Res
     })
 }
 
-/// A filter of texts.
-type TextFilter = fn(&str) -> String;
-
 /// Makes the filters known. With `masked`, secrets are placeholders: what a filter would make of
 /// one is named instead of computed. In a URL it stays what it is.
 pub fn add_filters(environment: &mut Environment<'static>, masked: bool) {
-    let filters: [(&'static str, TextFilter); 5] = [
-        ("rabbitmq_password_hash", rabbitmq_password_hash),
-        ("mysql_native_hash", mysql_native_hash),
-        ("urlencode", urlencode),
-        ("base64", |text| STANDARD.encode(text)),
-        ("sha256", |text| hex(&Sha256::digest(text))),
-    ];
-    for (name, filter) in filters {
+    let of_texts = FILTERS.into_iter().filter_map(|(name, _, filter)| Some((name, filter?)));
+    for (name, filter) in of_texts {
         environment.add_filter(name, move |text: &str| {
             if !masked || !text.contains("<secret ") {
                 filter(text)
@@ -111,7 +187,7 @@ fn join(
 
 /// Renders a text that is itself a template, such as the options of a frontend.
 fn render(state: &State<'_, '_>, text: &str) -> Result<String, Error> {
-    let names = NAMES.iter().filter_map(|name| Some((*name, state.lookup(name)?)));
+    let names = NAMES.iter().filter_map(|(name, _)| Some((*name, state.lookup(name)?)));
     state.env().render_str(text, Value::from_pairs(names))
 }
 

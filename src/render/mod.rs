@@ -8,6 +8,10 @@ mod context;
 mod errors;
 mod explain;
 mod functions;
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod reference_tests;
 mod renderer;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -15,4 +19,4 @@ mod trace;
 
 pub use explain::{ExplainedLine, Reason};
 pub use functions::derived;
-pub use renderer::Renderer;
+pub use renderer::{Renderer, syntax_errors};

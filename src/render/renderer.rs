@@ -16,7 +16,7 @@ use crate::model::cloud::Cloud;
 use crate::model::file::ContainerFile;
 use crate::model::topology::Container;
 
-use super::context::Context;
+use super::context::{Context, UnitValue};
 use super::errors::Failed;
 use super::functions::{add_filters, add_functions, placeholder};
 
@@ -40,6 +40,8 @@ pub struct Renderer {
     /// Where services are defined.
     pub(super) service_places: BTreeMap<String, String>,
     pub(super) services: Vec<ServiceProfile>,
+    /// Scripts in place of WSGI modules.
+    wsgi_scripts: BTreeMap<String, String>,
     /// Value and placeholder of every secret, the longest value first.
     secrets: Vec<(String, String)>,
 }
@@ -71,6 +73,7 @@ impl Renderer {
             frontends: frontend_places(profiles),
             service_places: service_places(profiles),
             services: cloud.services.clone(),
+            wsgi_scripts: cloud.release.wsgi_scripts.clone(),
             secrets: by_length(secrets),
         };
         for (name, template) in &renderer.templates {
@@ -90,7 +93,7 @@ impl Renderer {
 
     /// A file of a container, overrides merged.
     pub fn render_file(&self, container: &Container, file: &File) -> Result<ContainerFile> {
-        let context = self.context.of(container, None);
+        let context = self.context.of(container, &self.unit(container, file));
         let path = self.render(&file.path, &context, container)?;
         let doing = || format!("render `{path}` of container `{}`", container.name);
         let text = self.template_text(file, &context).map_err(|error| error.context(doing()))?;
@@ -166,6 +169,22 @@ impl Renderer {
         Ok(ini)
     }
 
+    /// The unit that a file is about, as templates see it.
+    pub(super) fn unit(&self, container: &Container, file: &File) -> Option<serde_json::Value> {
+        let services = self.services.iter().filter(|it| it.service == container.service);
+        let kind = services.filter_map(|it| it.containers.get(&container.kind)).next()?;
+        let unit = kind.units.iter().find(|unit| Some(&unit.name) == file.unit.as_ref())?;
+        let script = unit.runs.as_ref().and_then(|runs| self.wsgi_scripts.get(runs.wsgi.as_ref()?));
+        let unit = UnitValue {
+            name: &unit.name,
+            stem: unit.stem(),
+            runs: unit.runs.as_ref(),
+            uwsgi_file: unit.uwsgi_file(&container.service),
+            wsgi_script: script,
+        };
+        Some(serde_json::json!({ "unit": unit }))
+    }
+
     /// What errors call the file's template.
     pub fn template_place(&self, file: &File) -> String {
         let template = self.templates.get(&file.template);
@@ -218,16 +237,29 @@ pub(super) fn environment(context: &Context, masked: bool) -> Result<Environment
         }
         minijinja::escape_formatter(output, state, value)
     });
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .keep_trailing_newline(true)
-        .build()
-        .doing(|| "set the syntax of templates".to_owned())?;
-    environment.set_syntax(syntax);
-    add_functions(&mut environment, context);
+    environment.set_syntax(syntax()?);
+    add_functions(&mut environment, context, masked);
     add_filters(&mut environment, masked);
     Ok(environment)
+}
+
+fn syntax() -> Result<SyntaxConfig> {
+    let mut syntax = SyntaxConfig::builder();
+    let syntax = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    syntax.build().doing(|| "set the syntax of templates".to_owned())
+}
+
+/// What cannot be read in templates, whatever they are rendered for.
+pub fn syntax_errors(profiles: &Profiles) -> Result<Vec<Error>> {
+    let mut environment = Environment::new();
+    environment.set_debug(false);
+    environment.set_syntax(syntax()?);
+    let mut errors = Vec::new();
+    for (name, template) in templates(profiles) {
+        let added = environment.add_template_owned(name, template.text);
+        errors.extend(added.err().map(|error| syntax_error(&template.shown, &error)));
+    }
+    Ok(errors)
 }
 
 fn templates(profiles: &Profiles) -> BTreeMap<String, Template> {

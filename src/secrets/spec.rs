@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use crate::config::nearest::nearest;
-use crate::config::{embedded, yaml};
+use crate::config::{embedded, schema, yaml};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The file of `secrets/` that holds names instead of a specification.
 const NAMES_FILE: &str = "openstack-ansible-names.yml";
 
 /// What a value looks like.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Made of letters and digits; a user's own may be any printable ASCII text.
@@ -31,7 +32,7 @@ pub enum Kind {
 }
 
 /// How an edit is treated once the secret is in use.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Rotation {
     /// The new value is brought into the cloud.
@@ -41,7 +42,7 @@ pub enum Rotation {
 }
 
 /// One secret.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Secret {
     /// What it is for; a fragment that starts with a capital letter.
@@ -68,11 +69,14 @@ pub struct Secret {
     pub service: String,
 }
 
-/// One file of `secrets/`.
-#[derive(Deserialize)]
+/// One file of `secrets/`: the secrets of a service. Their values are made up once, and stand in
+/// `user_secrets.yml`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SpecFile {
+    /// The service.
     service: String,
+    /// Its secrets, by the names that profiles use.
     secrets: IndexMap<String, Secret>,
 }
 
@@ -84,6 +88,11 @@ pub struct SecretSpec {
 }
 
 impl SecretSpec {
+    /// What may stand in a file of `secrets/`.
+    pub fn schema() -> Schema {
+        schema::schema_of::<SpecFile>("secrets/NAME.yml")
+    }
+
     /// The specification that this binary carries.
     pub fn embedded() -> Result<Self> {
         Self::overlaid(BTreeMap::new())
@@ -108,16 +117,18 @@ impl SecretSpec {
                 let names: BTreeMap<String, Vec<String>> = yaml::parse(text, &shown)?;
                 spec.accepted.extend(names.into_values().flatten());
             } else {
-                spec.add(&shown, yaml::parse(text, &shown)?)?;
+                spec.add(&shown, text, yaml::parse(text, &shown)?)?;
             }
         }
         Ok(spec)
     }
 
-    fn add(&mut self, file_name: &str, file: SpecFile) -> Result<()> {
+    fn add(&mut self, file_name: &str, text: &str, file: SpecFile) -> Result<()> {
         for (name, mut secret) in file.secrets {
             let wrong = |why: String| {
-                Err(Error::new(ErrorKind::Config, format!("{file_name}: secret `{name}`: {why}")))
+                let line = yaml::line_of_word(text, &name).map(|line| format!(":{line}"));
+                let place = format!("{file_name}{}", line.unwrap_or_default());
+                Err(Error::new(ErrorKind::Config, format!("{place}: secret `{name}`: {why}")))
             };
             if let Some(why) = secret.mistake() {
                 return wrong(why.to_owned());
@@ -154,6 +165,14 @@ impl SecretSpec {
     /// Whether a `user_secrets.yml` may have that name.
     pub fn accepts(&self, name: &str) -> bool {
         self.secrets.contains_key(name) || self.accepted.contains(name)
+    }
+
+    /// Whether profiles may name it: `Err` holds the accepted name that is most like it.
+    pub fn known(&self, name: &str) -> Result<(), Option<String>> {
+        match self.get(name) {
+            Some(_) => Ok(()),
+            None => Err(self.nearest(name).map(str::to_owned)),
+        }
     }
 
     /// The accepted name that is most like an unknown one, if any is like it at all.

@@ -75,9 +75,6 @@ impl Opened {
 pub fn profiles(directory: &Path) -> Result<(Profiles, SecretSpec)> {
     let profiles = Profiles::load(directory)?;
     let specification = store::specification(directory)?;
-    profiles.check(&|name| match specification.get(name) {
-        Some(_) => Ok(()),
-        None => Err(specification.nearest(name).map(str::to_owned)),
-    })?;
+    profiles.check(&|name| specification.known(name))?;
     Ok((profiles, specification))
 }

@@ -269,7 +269,8 @@ mod tests {
         };
         let (events, _) = unbounded_channel();
         let (host, cancel) = (Arc::new(host), CancellationToken::new());
-        let unit = Unit { name: "a.service".to_owned(), start: UnitStart::Boot, timeout_secs: 10 };
+        let name = "a.service".to_owned();
+        let unit = Unit { name, start: UnitStart::Boot, timeout_secs: 10, runs: None };
         let cloud = testing::cloud(&testing::profiles(&[]));
         let units = Units {
             container,

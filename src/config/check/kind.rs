@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::mistakes::FileCheck;
+use super::mistakes::{FileCheck, names_secret};
 use crate::config::network::NetworkRole;
-use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe};
+use crate::config::profile::{Cluster, ClusterSize, ContainerKind, EVERYONE, File, Probe, Unit};
 
 pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -53,6 +53,7 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
         file.expect(seen.insert(&unit.name), &unit.name, || {
             format!("the unit `{}` stands twice in `{name}`", unit.name)
         });
+        check_runs(file, unit);
     }
     for probe in &kind.health {
         if let Probe::Run { script } = probe {
@@ -63,6 +64,23 @@ pub fn check(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
     if let Some(cluster) = &kind.cluster {
         check_cluster(file, name, kind, cluster);
     }
+}
+
+fn check_runs(file: &mut FileCheck<'_, '_>, unit: &Unit) {
+    let Some(runs) = &unit.runs else { return };
+    file.expect(runs.said() == 1, &unit.name, || {
+        format!("`{}` runs one of `wsgi`, `worker`, `daemon` and `program`", unit.name)
+    });
+    file.expect(runs.wsgi.is_some() == runs.port.is_some(), &unit.name, || {
+        format!("`{}` needs both `wsgi` and `port`, or neither", unit.name)
+    });
+    let of_wsgi = runs.threads.is_some() || !runs.options.is_empty();
+    file.expect(runs.wsgi.is_some() || !of_wsgi, &unit.name, || {
+        format!("`threads` and `options` of `{}` mean something to `wsgi` alone", unit.name)
+    });
+    file.expect(runs.program.is_none() || runs.script.is_none(), &unit.name, || {
+        format!("the `program` of `{}` has no start script to name", unit.name)
+    });
 }
 
 fn check_listeners(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
@@ -131,7 +149,7 @@ fn check_files(file: &mut FileCheck<'_, '_>, name: &str, kind: &ContainerKind) {
         file.expect(seen.insert(&rendered.path), &rendered.path, || {
             format!("the file `{}` stands twice in `{name}`", rendered.path)
         });
-        for unit in rendered.restarts.iter().flatten() {
+        for unit in rendered.restarts.iter().flatten().chain(&rendered.unit) {
             file.known(&format!("unit of `{name}`"), unit, units.iter().copied());
         }
     }
@@ -172,8 +190,7 @@ fn holds_secret(file: &FileCheck<'_, '_>, template: &str, seen: &mut BTreeSet<St
     }
     let templates = &file.profiles().templates;
     let Some(text) = templates.get(template) else { return false };
-    text.contains("secrets.")
-        || text.contains("secrets[")
+    names_secret(text)
         || templates.keys().any(|other| {
             let quoted = [format!("\"{other}\""), format!("'{other}'")];
             quoted.iter().any(|name| text.contains(name)) && holds_secret(file, other, seen)

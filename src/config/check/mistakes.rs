@@ -2,7 +2,7 @@
 
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 
 /// Whether a secret is specified: `Err` holds the nearest specified name.
 pub type KnownSecret<'a> = &'a dyn Fn(&str) -> Result<(), Option<String>>;
@@ -11,12 +11,7 @@ pub type KnownSecret<'a> = &'a dyn Fn(&str) -> Result<(), Option<String>>;
 pub(super) struct Check<'a> {
     pub(super) profiles: &'a Profiles,
     known_secret: KnownSecret<'a>,
-    mistakes: Vec<Mistake>,
-}
-
-struct Mistake {
-    message: String,
-    hint: Option<String>,
+    pub(super) mistakes: Vec<Error>,
 }
 
 /// The check of one file.
@@ -33,29 +28,6 @@ impl<'a> Check<'a> {
 
     pub(super) fn of<'b>(&'b mut self, path: String) -> FileCheck<'a, 'b> {
         FileCheck { all: self, path }
-    }
-
-    pub(super) fn finish(mut self) -> Result<()> {
-        if self.mistakes.len() == 1
-            && let Some(mistake) = self.mistakes.pop()
-        {
-            let error = Error::new(ErrorKind::Config, mistake.message);
-            return Err(match mistake.hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            });
-        }
-        if self.mistakes.is_empty() {
-            return Ok(());
-        }
-        let message = format!("the profiles have {} mistakes", self.mistakes.len());
-        Err(self.mistakes.into_iter().fold(
-            Error::new(ErrorKind::Config, message),
-            |error, mistake| {
-                let hint = mistake.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-                error.because(format!("{}{hint}", mistake.message))
-            },
-        ))
     }
 }
 
@@ -74,7 +46,8 @@ impl<'a> FileCheck<'a, '_> {
         let message = format!("{place}: {message}");
         // Two uses of one wrong name are shown at the same line: one mistake.
         if !self.all.mistakes.iter().any(|known| known.message == message) {
-            self.all.mistakes.push(Mistake { message, hint });
+            let mistake = Error::new(ErrorKind::Config, message);
+            self.all.mistakes.push(hint.into_iter().fold(mistake, Error::hint));
         }
     }
 
@@ -116,8 +89,7 @@ impl<'a> FileCheck<'a, '_> {
 
     /// A script stands in the process list, where every user of a container sees it.
     pub(super) fn no_secret_in(&mut self, script: &str, word: &str) {
-        let names_one = script.contains("secrets.") || script.contains("secrets[");
-        self.expect(!names_one, word, || {
+        self.expect(!names_secret(script), word, || {
             format!("a script of `{word}` names a secret, which would stand in the process list")
         });
     }
@@ -132,4 +104,9 @@ impl<'a> FileCheck<'a, '_> {
             );
         }
     }
+}
+
+/// Whether a template itself uses a secret.
+pub(super) fn names_secret(text: &str) -> bool {
+    ["secrets.", "secrets[", "database_url("].iter().any(|name| text.contains(name))
 }

@@ -2,7 +2,7 @@
 
 use super::mistakes::{Check, KnownSecret};
 use crate::config::load::Profiles;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 impl Profiles {
     /// Checks every profile against all others.
@@ -10,6 +10,24 @@ impl Profiles {
     /// # Errors
     /// One error that holds every mistake.
     pub fn check(&self, known_secret: KnownSecret<'_>) -> Result<()> {
+        let mut mistakes = self.mistakes(known_secret);
+        match mistakes.pop() {
+            None => Ok(()),
+            Some(only) if mistakes.is_empty() => Err(only),
+            Some(last) => {
+                mistakes.push(last);
+                let message = format!("the profiles have {} mistakes", mistakes.len());
+                let error = Error::new(ErrorKind::Config, message);
+                Err(mistakes.into_iter().fold(error, |error, mistake| {
+                    let hints = mistake.hints.iter().map(|hint| format!(" ({hint})"));
+                    error.because(format!("{}{}", mistake.message, hints.collect::<String>()))
+                }))
+            }
+        }
+    }
+
+    /// Every mistake by itself: `FILE:LINE: what is wrong`, with the nearest right name as its hint.
+    pub fn mistakes(&self, known_secret: KnownSecret<'_>) -> Vec<Error> {
         let mut check = Check::new(self, known_secret);
         super::shared::check(&mut check);
         for service in self.services.values() {
@@ -30,7 +48,7 @@ impl Profiles {
                 scenario,
             );
         }
-        check.finish()
+        check.mistakes
     }
 }
 

@@ -31,6 +31,11 @@ pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     check_leave(file, &service.leave);
     check_roles(file, service);
     check_verify(file, service);
+    for (unit, dev) in service.dev.iter().flat_map(|dev| &dev.units) {
+        file.expect(!dev.foreground.is_empty(), unit, || {
+            format!("how `{unit}` runs in a terminal does not follow from what it runs: it needs `foreground`")
+        });
+    }
 }
 
 fn check_variable(file: &mut FileCheck<'_, '_>, name: &str, variable: &Variable) {

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use schemars::Schema;
 use serde_json::Value;
 
 use super::document::{Document, Scalar};
@@ -17,6 +18,7 @@ use crate::config::load::{Profiles, read_optional};
 use crate::config::nearest::suggestion;
 use crate::config::network::{NetworkRole, Range};
 use crate::config::scenario::Scenario;
+use crate::config::schema;
 use crate::config::variables::UserVariables;
 use crate::config::yaml::{self, scalar};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -83,6 +85,11 @@ impl CloudFile {
     fn new(text: &str, shown: String, read: Option<String>) -> Result<Self> {
         let written = yaml::parse(text, &shown)?;
         Ok(Self { document: Document::new(text), written, shown, read })
+    }
+
+    /// What may stand in it.
+    pub fn schema() -> Schema {
+        schema::schema_of::<Written>("cloud.yml")
     }
 
     /// Whether the file is there, so that this is not the first run.

@@ -5,38 +5,66 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::network::{NetworkRole, Range};
 use crate::config::yaml::scalar;
 
-/// What the file says.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// What a cloud is. What is missing, the next `bootstrap` chooses.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Written {
+    /// The cloud's name.
     pub(super) name: Option<String>,
+    /// The region in the catalog.
     pub(super) region: Option<String>,
+    /// The release: a file of `profiles/releases/`.
     pub(super) release: Option<String>,
+    /// The scenario: a file of `profiles/scenarios/`.
     pub(super) scenario: Option<String>,
+    /// Members by container kind, where their number is another than the scenario's. 0 leaves a kind out.
     pub(super) members: Option<IndexMap<String, u32>>,
+    /// Ranges of addresses.
     pub(super) networks: Option<WrittenNetworks>,
+    /// The address in the management range at which all services are reached.
     pub(super) virtual_address: Option<Ipv4Addr>,
+    /// Where the cloud is reached from outside: `off`, `host` (this host's own address) or an address.
+    #[schemars(with = "Option<String>")]
     pub(super) expose: Option<Expose>,
+    /// What speaks TLS: `exposed`, `everywhere` or `off`.
+    #[schemars(with = "Option<String>")]
     pub(super) tls: Option<Tls>,
+    /// A file with a certificate of the user's own for the outside address, in PEM.
     pub(super) tls_certificate: Option<PathBuf>,
+    /// A file with the key of that certificate, in PEM.
     pub(super) tls_key: Option<PathBuf>,
+    /// What every time limit is multiplied by: 1 to 100.
+    #[schemars(with = "Option<u32>")]
     pub(super) patience: Option<Patience>,
+    /// Values of variables. They win over `user_variables.yml`.
     pub(super) variables: Option<IndexMap<String, Value>>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Ranges of addresses, as `172.29.236.0/22`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenNetworks {
+    /// Every container's way out, translated by the host.
+    #[schemars(with = "Option<String>")]
     pub(super) nat: Option<Range>,
+    /// Where daemons listen.
+    #[schemars(with = "Option<String>")]
     pub(super) management: Option<Range>,
+    /// Tunnels between hypervisors.
+    #[schemars(with = "Option<String>")]
     pub(super) tunnel: Option<Range>,
+    /// Block and object storage.
+    #[schemars(with = "Option<String>")]
     pub(super) storage: Option<Range>,
+    /// Provider networks.
+    #[schemars(with = "Option<String>")]
     pub(super) provider: Option<Range>,
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::File;
 
 /// How the members of a kind become and stay one cluster.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
     /// The unit that forms it.
@@ -44,7 +45,7 @@ pub struct Cluster {
 
 /// Where a member says what it speaks to the others. What stands there is compared, without comments; a
 /// file that is not there says nothing.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Speech {
     /// One of the kind's `files`: what it will speak once it is started again.
@@ -66,7 +67,7 @@ impl Speech {
 }
 
 /// How a cluster's size is observed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, tag = "from", rename_all = "snake_case")]
 pub enum ClusterSize {
     /// First column of the first row is the number.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
@@ -10,7 +11,7 @@ use super::listener::Listener;
 use super::unit::Unit;
 
 /// A kind of container; its members differ in number, name and address alone.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerKind {
     /// One line for tables.
@@ -109,8 +110,8 @@ fn management_only() -> Vec<String> {
     vec!["management".to_owned()]
 }
 
-/// Memory of one member.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+/// Memory of one member: what `aio profile measure KIND` prints.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// What an idle member uses with one worker per service, in MiB of PSS. Predicts.
@@ -123,7 +124,7 @@ pub struct Memory {
 }
 
 /// A directory of its own, bind-mounted, never in the container's upper directory.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataDirectory {
     /// Absolute path in the container.
@@ -146,7 +147,7 @@ pub struct DataDirectory {
 }
 
 /// A directory of the host in a container, read-only.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedDirectory {
     /// Which.
@@ -156,7 +157,7 @@ pub struct SharedDirectory {
 }
 
 /// What the host keeps for all clouds of a state directory.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostDirectory {
     /// Packages of the distribution, of which layers are built.
@@ -170,7 +171,7 @@ fn mode_0755() -> String {
 }
 
 /// One question whose answer tells whether something works.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, tag = "probe", rename_all = "snake_case")]
 pub enum Probe {
     /// `GET http://MEMBER:port/path` answers with one of `status`.

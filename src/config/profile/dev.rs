@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a checkout runs as this service.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceDev {
     /// Names of the Python distributions whose checkouts are this service, as the packaging
@@ -23,7 +24,7 @@ pub struct ServiceDev {
 }
 
 /// The schema of a service's database.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchemaDev {
     /// The name of the set-up command that brings it up to date; run with the checkout's code.
@@ -36,17 +37,20 @@ pub struct SchemaDev {
 }
 
 /// How one unit's process runs under a developer's hands.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitDev {
     /// A module that only the serving process imports, not its parent: a debugger listens from then
     /// on (`--debug`).
     pub debug_at: String,
-    /// Environment that makes it one process with patient time-outs (`--debug`).
+    /// Environment that makes it one process with patient time-outs (`--debug`). That a WSGI
+    /// application has one process and one thread need not be said.
     #[serde(default)]
     pub debug_environment: BTreeMap<String, String>,
     /// The shell command that runs it in a terminal as one process (`--pdb`), as the user and with
-    /// the environment of the unit.
+    /// the environment of the unit. Follows from what the unit runs, unless said: a WSGI application, or
+    /// a program that reads `/etc/SERVICE/SERVICE.conf` alone.
+    #[serde(default)]
     pub foreground: String,
     /// Set where no health probe of the container kind tells whether this very unit works. It counts as
     /// healthy when its process has slept for a second: one that still loads its modules computes.

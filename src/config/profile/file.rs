@@ -1,9 +1,10 @@
 //! A file that is rendered into a container.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A file rendered into a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// Absolute path in the container (*template*).
@@ -22,7 +23,10 @@ pub struct File {
     /// How files of `overrides/` are merged into it.
     #[serde(default)]
     pub merge: Merge,
-    /// Units to restart when it changes. Empty: all units of the container.
+    /// The unit of the same kind that it is about, which templates then see as `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Units to restart when it changes; all units of the container unless said.
     #[serde(default)]
     pub restarts: Option<Vec<String>>,
     /// What to do instead of a restart: a shell script run in the container.
@@ -31,6 +35,24 @@ pub struct File {
     /// Run `apply` in the first member only (its effect reaches the whole cluster).
     #[serde(default)]
     pub apply_once: bool,
+}
+
+impl File {
+    /// A file about one unit, which it restarts.
+    pub(super) fn of_unit(unit: &str, path: String, template: &str) -> Self {
+        Self {
+            path,
+            template: template.to_owned(),
+            owner: root_root(),
+            mode: mode_0644(),
+            extends_image: false,
+            merge: Merge::None,
+            unit: Some(unit.to_owned()),
+            restarts: Some(vec![unit.to_owned()]),
+            apply: None,
+            apply_once: false,
+        }
+    }
 }
 
 /// The owner of what nobody names an owner for.
@@ -43,7 +65,7 @@ fn mode_0644() -> String {
 }
 
 /// How overrides reach a file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
     /// It takes none.

@@ -1,9 +1,10 @@
 //! What is served on the virtual address, and the load balancer that serves it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the engine talks to the load balancer. Servers are named by the member's container name.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadBalancer {
     /// The container kind.
@@ -15,7 +16,7 @@ pub struct LoadBalancer {
 }
 
 /// Options of every server, by the mode of its frontend.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerDefaults {
     /// Where requests are balanced.
@@ -35,7 +36,7 @@ impl ServerDefaults {
 }
 
 /// A port on the virtual address, and who answers there.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Frontend {
     /// Unique among all services; also the name of HAProxy's section.
@@ -79,7 +80,7 @@ impl Frontend {
 }
 
 /// What HAProxy understands of the traffic.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrontendMode {
     /// Requests.
@@ -89,7 +90,7 @@ pub enum FrontendMode {
 }
 
 /// How a member is taken out.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Drain {
     /// `drain`: sessions end by themselves (requests).

@@ -1,9 +1,10 @@
 //! What the identity service must know, and the service that is it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the engine talks to the identity service (API version 3).
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityServer {
     /// The frontend that serves it.
@@ -17,7 +18,7 @@ pub struct IdentityServer {
 }
 
 /// What the identity service must know of a service.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Domains beside `Default`.
@@ -38,7 +39,7 @@ pub struct Identity {
 }
 
 /// A domain.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     /// Its name.
@@ -49,7 +50,7 @@ pub struct Domain {
 }
 
 /// A project.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Project {
     /// Its name.
@@ -67,7 +68,7 @@ fn default_domain() -> String {
 }
 
 /// A user with its roles.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
     /// Its name.
@@ -83,7 +84,7 @@ pub struct User {
 }
 
 /// A role on a project or on a domain; exactly one of the two is set.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleAssignment {
     /// The role's name.
@@ -97,7 +98,7 @@ pub struct RoleAssignment {
 }
 
 /// An entry of the catalog: public, internal and admin endpoints of one frontend.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogService {
     /// Its name: `heat`.

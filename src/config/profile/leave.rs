@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::setup::Done;
@@ -10,7 +11,7 @@ use super::setup::Done;
 ///
 /// Templates see those of them that the entry is about in `departed`, a list of members with `name`,
 /// `hostname`, `address`, `kind` and `member`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leave {
     /// What may stand in the way, asked before anything is changed.
@@ -22,7 +23,7 @@ pub struct Leave {
 }
 
 /// A reason for which members of some kinds may not go.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// The kinds that it is about.
@@ -36,7 +37,7 @@ pub struct Refusal {
 }
 
 /// How it is asked what stands in the way.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields, tag = "from", rename_all = "snake_case")]
 pub enum Ask {
     /// The first column of each row is one such thing.
@@ -52,7 +53,7 @@ pub enum Ask {
 }
 
 /// A command that clears what is recorded of members that went. Safe to run again.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForgetCommand {
     /// Unique in the profile: `computes`.

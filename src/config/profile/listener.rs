@@ -1,15 +1,17 @@
 //! What a container lets in beside what the load balancer sends it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The word for every container of the cloud.
 pub const EVERYONE: &str = "everyone";
 
 /// Ports on which a kind listens, and which kinds connect to them.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Single ports and spans of them: `[4567, 6800-7300]`.
@@ -23,7 +25,9 @@ pub struct Listener {
 }
 
 /// A transport protocol.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// TCP.
@@ -79,6 +83,20 @@ impl FromStr for Ports {
         let first = number(first).ok_or_else(wrong)?;
         let last = number(last).filter(|last| *last >= first).ok_or_else(wrong)?;
         Ok(Self { first, last })
+    }
+}
+
+impl JsonSchema for Ports {
+    fn schema_name() -> Cow<'static, str> {
+        "Ports".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A port, or all from one to another: `6800-7300`.",
+            "type": ["integer", "string"],
+            "pattern": "^[0-9]+(-[0-9]+)?$",
+        })
     }
 }
 

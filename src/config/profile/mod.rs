@@ -33,5 +33,5 @@ pub use listener::{EVERYONE, Listener, Ports, Protocol};
 pub use service::{ServiceProfile, Variable};
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Binding, Database, LimitedUser, Queue, SqlServer, TopicLimit};
-pub use unit::{PATIENCE_SECS, Unit, UnitStart};
+pub use unit::{PATIENCE_SECS, Runs, Unit, UnitStart};
 pub use verify::{CLIENT_KIND, Check, Part, Suite};

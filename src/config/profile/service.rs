@@ -1,6 +1,7 @@
 //! A service: one file of `profiles/services/`.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
@@ -10,7 +11,7 @@ use crate::config::profile::{
 };
 
 /// One file of `profiles/services/`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceProfile {
     /// The service's name, equal to the file's stem: `heat`.
@@ -68,7 +69,7 @@ pub struct ServiceProfile {
 }
 
 /// A value that a user may set.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
     /// One line: what it does, with the unit.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A command that prepares a service, before its units start unless `before` says otherwise.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetupCommand {
     /// Unique in the profile: `schema`.
@@ -42,7 +43,7 @@ const fn yes() -> bool {
 }
 
 /// When a set-up command runs.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SetupPhase {
     /// Before the service's units start.
@@ -56,7 +57,7 @@ pub enum SetupPhase {
 }
 
 /// How a set-up command is observed to be done.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, tag = "observe", rename_all = "snake_case")]
 pub enum Done {
     /// The query returns a row whose first column is not 0 (a missing table: not done).

@@ -1,9 +1,10 @@
 //! Databases and queues, and the server that holds the databases.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the engine administers databases.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqlServer {
     /// The container kind.
@@ -26,7 +27,7 @@ pub struct SqlServer {
 }
 
 /// A database with the one user that owns it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// The schema's name.
@@ -42,7 +43,7 @@ pub struct Database {
 }
 
 /// A virtual host with the one user that may do everything in it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// The virtual host's name, with its leading slash.
@@ -61,7 +62,7 @@ pub struct Queue {
 }
 
 /// A user that may not do everything in a virtual host. What it may is said in RabbitMQ's own words.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitedUser {
     /// The user's name.
@@ -80,7 +81,7 @@ pub struct LimitedUser {
 }
 
 /// What a user may do on one topic exchange.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicLimit {
     /// The exchange.
@@ -92,7 +93,7 @@ pub struct TopicLimit {
 }
 
 /// What passes from one exchange to another.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
     /// The exchange from which.

@@ -1,9 +1,13 @@
-//! A systemd unit that runs in a container.
+//! A systemd unit that runs in a container, and the files that follow from what it runs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::dev::UnitDev;
+use super::file::File;
+
 /// A systemd unit that runs in a container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     /// With its suffix: `heat-engine.service`.
@@ -11,10 +15,109 @@ pub struct Unit {
     /// Who starts it.
     #[serde(default)]
     pub start: UnitStart,
-    /// How many seconds it may take from its start until its container is healthy;
-    /// [`PATIENCE_SECS`] unless said.
+    /// How many seconds it may take from its start until its container is healthy.
     #[serde(default = "patience_secs")]
     pub timeout_secs: u64,
+    /// What it runs. Its configuration by its package's start script and its drop-in follow from that,
+    /// and need no `files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Runs>,
+}
+
+/// What a unit runs: one of `wsgi`, `worker`, `daemon` and `program`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runs {
+    /// A WSGI application, which uWSGI serves: `heat.wsgi.api:application`. Where a release has it as a
+    /// script alone, the release says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wsgi: Option<String>,
+    /// The port of the WSGI application, on the member's management address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// How many threads each process of the WSGI application has; as sizing decides unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u16>,
+    /// Further lines of uWSGI's configuration.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub options: String,
+    /// An OpenStack program that waits for its own workers on SIGTERM, and ends at once on SIGINT:
+    /// `heat-engine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// Another OpenStack program that its package's start script starts: `trove-api`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<String>,
+    /// A program that its unit starts without such a script: `nginx`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// What its start script calls itself, where that is not the unit's name: that of the file below
+    /// `/etc/default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// The template of its drop-in, in place of the one of all that run the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_in: Option<String>,
+}
+
+impl Runs {
+    /// How many of the things that a unit may run it names. One is right.
+    pub fn said(&self) -> usize {
+        [&self.wsgi, &self.worker, &self.daemon, &self.program].into_iter().flatten().count()
+    }
+}
+
+impl Unit {
+    /// Its name without the suffix.
+    pub fn stem(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&self.name, |(stem, _)| stem)
+    }
+
+    /// Where uWSGI's configuration stands.
+    pub fn uwsgi_file(&self, service: &str) -> String {
+        format!("/etc/{service}/{}-uwsgi.ini", self.stem())
+    }
+
+    /// The files that follow from what it runs.
+    pub fn files(&self, service: &str) -> Vec<File> {
+        let Some(runs) = &self.runs else { return Vec::new() };
+        let environment =
+            || format!("/etc/default/{}", runs.script.as_deref().unwrap_or(self.stem()));
+        let (mut files, drop_in) = if runs.wsgi.is_some() {
+            let uwsgi = (self.uwsgi_file(service), "common/wsgi.ini");
+            (vec![uwsgi, (environment(), "common/uwsgi.default")], "common/uwsgi-unit.conf")
+        } else if runs.worker.is_some() {
+            (vec![(environment(), "common/daemon.default")], "common/worker-unit.conf")
+        } else if runs.daemon.is_some() {
+            (vec![(environment(), "common/daemon.default")], "common/unit.conf")
+        } else {
+            (Vec::new(), "common/unit.conf")
+        };
+        let drop_in = runs.drop_in.as_deref().unwrap_or(drop_in);
+        files.push((format!("/etc/systemd/system/{}.d/aio.conf", self.name), drop_in));
+        let of_unit = |(path, template): (String, &str)| File::of_unit(&self.name, path, template);
+        files.into_iter().map(of_unit).collect()
+    }
+
+    /// Says what follows from what it runs for its runs in a developer's terminal.
+    pub fn complete(&self, service: &str, dev: &mut UnitDev) {
+        let Some(runs) = &self.runs else { return };
+        let mut foreground = None;
+        if runs.wsgi.is_some() {
+            let one_process = "--processes 1 --threads 1";
+            let ini = self.uwsgi_file(service);
+            foreground =
+                Some(format!("exec uwsgi_python3 --ini {ini} --honour-stdin {one_process}"));
+            let arguments = dev.debug_environment.entry("AIO_DEV_ARGUMENTS".to_owned());
+            arguments.or_insert_with(|| one_process.to_owned());
+        } else if let Some(program) = runs.worker.as_ref().or(runs.daemon.as_ref()) {
+            foreground =
+                Some(format!("exec {program} --config-file=/etc/{service}/{service}.conf"));
+        }
+        if let Some(foreground) = foreground.filter(|_| dev.foreground.is_empty()) {
+            dev.foreground = foreground;
+        }
+    }
 }
 
 /// After a power cut all containers start at once: on two cores, with forty of them, an API that
@@ -26,12 +129,12 @@ const fn patience_secs() -> u64 {
 }
 
 /// Who starts a unit.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitStart {
     /// Enabled: systemd starts it with the container (after the first run set it up).
     #[default]
     Boot,
-    /// Never enabled: `aio` starts all members of the cluster together (see [`Cluster`]).
+    /// Never enabled: `aio` starts all members of the cluster together.
     Cluster,
 }

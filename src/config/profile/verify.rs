@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The container kind that holds clients and the administrator's credentials.
@@ -13,7 +14,7 @@ fn client_kind() -> String {
 }
 
 /// A check of a service's functional round: does what a user would do, and takes it away again.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// Unique in the profile: `token`.
@@ -47,7 +48,7 @@ pub struct Check {
 }
 
 /// A part of a check that runs in another container.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// The container kind in whose first member it runs.
@@ -62,7 +63,7 @@ fn two_minutes() -> u64 {
 }
 
 /// A test suite that comes with the deployed software, run by the command of its name.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     /// Unique among all services: `tempest`.

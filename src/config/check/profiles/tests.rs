@@ -227,6 +227,28 @@ fn names_of_other_profiles_must_exist() {
 }
 
 #[test]
+fn a_unit_runs_one_thing() {
+    let runs = |runs: &str, message: &str| {
+        heat("start: cluster}", &format!("start: cluster, runs: {{{runs}}}}}"), message, None);
+    };
+    let one = "runs one of `wsgi`, `worker`, `daemon` and `program`";
+    runs("", one);
+    runs("worker: a, daemon: a", one);
+    runs("wsgi: a.b:c", "needs both `wsgi` and `port`");
+    runs("daemon: a, port: 80", "needs both `wsgi` and `port`");
+    runs("daemon: a, threads: 1", "mean something to `wsgi` alone");
+    runs("program: a, script: b", "no start script to name");
+    runs("program: a, drop_in: b/c", "no template `b/c`");
+    runs("program: a", "no template `common/unit.conf`");
+    heat(
+        "template: heat/plain.conf}",
+        "template: heat/plain.conf, unit: heat.service}",
+        "no unit of `heat_engine` `heat.service`",
+        Some("did you mean `heat-engine.service`?"),
+    );
+}
+
+#[test]
 fn a_kind_must_make_sense() {
     heat(
         "[heat-engine.service, rsyslog",
