@@ -112,28 +112,6 @@ impl Graph {
         }
         paths
     }
-
-    /// The steps that `keep` wants and nothing else. What a kept step needs only through dropped
-    /// ones is still done before it; dropped steps themselves are taken as done.
-    #[must_use]
-    pub fn select(&self, keep: impl Fn(&Step) -> bool) -> Self {
-        let kept: Vec<bool> = self.steps.iter().map(|step| keep(step)).collect();
-        // The nearest kept steps before each step.
-        let mut before: Vec<BTreeSet<usize>> = Vec::with_capacity(self.len());
-        for needs in &self.needs {
-            let mut own = BTreeSet::new();
-            for &need in needs {
-                if kept[need] {
-                    own.insert(need);
-                } else {
-                    own.extend(before[need].iter().copied());
-                }
-            }
-            before.push(own);
-        }
-        let order: Vec<usize> = (0..self.len()).filter(|&index| kept[index]).collect();
-        Self::arrange(self.steps.clone(), &before, &order)
-    }
 }
 
 fn wrong(message: String) -> Error {
