@@ -284,7 +284,7 @@ pub fn new(config_dir: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let usage = |why: &str| Error::new(ErrorKind::Usage, doing()).because(why);
     let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(of_name) {
-        return Err(usage("its name may have lower-case letters and digits alone"));
+        return Err(usage("its name is lower-case letters and digits, the first a letter"));
     }
     let profiles = Profiles::load(config_dir)?;
     if let Some(known) = profiles.services.get(name) {

@@ -27,7 +27,8 @@ pub struct ContainerKind {
     /// lowest first, without the base: `[openstack]`.
     #[serde(default)]
     pub layers: Vec<String>,
-    /// Packages of the kind's own layer. Empty: the kind has no layer of its own.
+    /// Packages of the kind's own layer. Empty: the kind has no layer of its own. Kinds with the same
+    /// `layers` and `packages` share one: write the list once, with an anchor of YAML's.
     #[serde(default)]
     pub packages: Vec<String>,
     /// Networks beside the NAT network that every container has: `[management]`.
@@ -196,7 +197,8 @@ pub enum Probe {
         /// The text that the first column of the first row must equal.
         expect: String,
     },
-    /// A shell script in the container exits with 0.
+    /// A shell script in the container exits with 0: for what listens on nothing, that it is connected to
+    /// the message queue (`ss`, as in `services/cinder.yml`).
     Run {
         /// *Template*.
         script: String,

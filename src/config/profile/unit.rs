@@ -28,8 +28,9 @@ pub struct Unit {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runs {
-    /// A WSGI application, which uWSGI serves: `heat.wsgi.api:application`. Where a release has it as a
-    /// script alone, the release says so.
+    /// A WSGI application, which uWSGI serves: `heat.wsgi.api:application`, or a factory with its
+    /// parentheses: `manila.wsgi.wsgi:initialize_application()`. Where a release has it as a script
+    /// alone, the release says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wsgi: Option<String>,
     /// The port of the WSGI application, on the member's management address.
@@ -45,7 +46,8 @@ pub struct Runs {
     /// `heat-engine`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// Another OpenStack program that its package's start script starts: `trove-api`.
+    /// Another OpenStack program that its package's start script starts, such as one that has a child for
+    /// each of its backends: `cinder-volume`. In doubt it is this one: it stops more slowly, nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemon: Option<String>,
     /// A program that its unit starts without such a script: `nginx`.
