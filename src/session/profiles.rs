@@ -109,12 +109,12 @@ struct Rehearsal<'a> {
 impl Rehearsal<'_> {
     fn errors(&self) -> Vec<Error> {
         let everything = self.everything();
-        let scenarios = self.profiles.scenarios.values().chain([&everything]);
+        let scenarios = self.profiles.scenarios.values().map(|scenario| (scenario, false));
         let mut errors = Vec::new();
         for release in self.profiles.releases.keys() {
-            for scenario in scenarios.clone() {
+            for (scenario, everything) in scenarios.clone().chain([(&everything, true)]) {
                 match self.cloud(release, scenario) {
-                    Ok(cloud) => self.render(&cloud, scenario.rank == u32::MAX, &mut errors),
+                    Ok(cloud) => self.render(&cloud, everything, &mut errors),
                     Err(error) => errors.push(error),
                 }
             }
@@ -129,7 +129,7 @@ impl Rehearsal<'_> {
         Scenario {
             scenario: "everything".to_owned(),
             summary: String::new(),
-            rank: u32::MAX,
+            rank: 0,
             members: members.collect(),
             variables: IndexMap::new(),
         }
