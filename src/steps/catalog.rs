@@ -1,5 +1,6 @@
 //! What the identity service must know of every deployed service, compared and made right.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,13 +10,24 @@ use super::identity::{Session, find_id};
 use super::site::{ATTEMPTS, Site};
 use crate::config::profile::{Identity, User};
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::model::hash::sha256_hex;
 
 /// Domains, projects, roles, users, assignments, services and endpoints of all deployed profiles.
 pub struct Catalog {
     /// What several steps share.
     pub site: Arc<Site>,
+}
+
+/// The record of what earlier runs put into the catalog.
+const CATALOG_RECORD: &str = "identity/services";
+
+/// Names of services that are in the catalog by an earlier run; `None` where it was not recorded.
+async fn recorded(context: &StepContext) -> Result<Option<BTreeSet<String>>> {
+    let text = context.host.records.get(CATALOG_RECORD).await?;
+    text.map(|text| serde_json::from_str(&text))
+        .transpose()
+        .doing(|| "read what is in the catalog".to_owned())
 }
 
 /// What the service holds now.
@@ -85,6 +97,10 @@ impl Catalog {
 
     fn users(&self) -> impl Iterator<Item = &User> {
         self.identities().flat_map(|identity| &identity.users)
+    }
+
+    fn service_names(&self) -> BTreeSet<String> {
+        self.identities().flat_map(|it| &it.services).map(|service| service.name.clone()).collect()
     }
 
     fn endpoints(&self) -> Result<Vec<Endpoint>> {
@@ -166,7 +182,14 @@ impl Catalog {
                 return Ok(Some(format!("the {interface} endpoint of {service} is missing")));
             }
         }
-        Ok(None)
+        let (made, wanted) = (recorded(context).await?, self.service_names());
+        Ok(match made {
+            None => Some("what is in the catalog is not recorded".to_owned()),
+            Some(made) => made
+                .symmetric_difference(&wanted)
+                .next()
+                .map(|name| format!("the service {name} came or went")),
+        })
     }
 
     fn endpoint_fields<'a>(
@@ -261,6 +284,23 @@ impl Catalog {
         Ok(())
     }
 
+    /// Takes out of the catalog what earlier runs put there and nothing serves any more.
+    async fn clear_catalog(
+        &self,
+        context: &StepContext,
+        session: &Session<'_>,
+        found: &Found,
+    ) -> Result<()> {
+        let wanted = self.service_names();
+        for name in recorded(context).await?.unwrap_or_default().difference(&wanted) {
+            if let Some(id) = find_id(&found.services, &[("name", name)]) {
+                session.send("DELETE", &format!("/services/{id}"), None).await?;
+            }
+        }
+        let text = serde_json::to_string(&wanted).doing(|| "record the catalog".to_owned())?;
+        context.host.records.set(CATALOG_RECORD, &text).await
+    }
+
     async fn make_catalog(&self, session: &Session<'_>, found: &mut Found) -> Result<()> {
         for service in self.identities().flat_map(|identity| &identity.services) {
             let fields = [("name", service.name.as_str()), ("type", service.kind.as_str())];
@@ -318,10 +358,68 @@ impl Action for Catalog {
         for user in self.users() {
             self.make_user(context, &session, &found, user).await?;
         }
-        self.make_catalog(&session, &mut found).await
+        self.make_catalog(&session, &mut found).await?;
+        self.clear_catalog(context, &session, &found).await
     }
 
     fn attempts(&self) -> u32 {
         ATTEMPTS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::sync::Mutex;
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::config::load::Profiles;
+    use crate::engine::key::StepKey;
+    use crate::host::Host;
+    use crate::host::fake::absent;
+    use crate::host::fake::http::FakeHttp;
+    use crate::host::fake::records::FakeRecords;
+    use crate::render::testing::builtin_cloud;
+
+    #[tokio::test]
+    async fn what_was_put_into_the_catalog_goes_with_its_service_and_nothing_else_does() {
+        let profiles = Profiles::built_in().unwrap();
+        let cloud = builtin_cloud(&profiles, &profiles.scenarios["control"]);
+        let token = Mutex::new(Some("t0ken".to_owned()));
+        let site = Site { admin_token: token, ..Site::new(cloud, BTreeMap::new()) };
+        let catalog = Catalog { site: Arc::new(site) };
+        let wanted = catalog.service_names();
+        assert!(wanted.contains("heat"), "{wanted:?}");
+
+        let (http, records) = (Arc::new(FakeHttp::default()), Arc::new(FakeRecords::default()));
+        let host = Host {
+            http: Arc::clone(&http) as Arc<_>,
+            records: Arc::clone(&records) as Arc<_>,
+            ..absent()
+        };
+        let (events, _) = unbounded_channel();
+        let (host, cancel) = (Arc::new(host), CancellationToken::new());
+        let context = StepContext { host, cancel, key: StepKey::Catalog, events };
+        let before: Vec<&str> = wanted.iter().map(String::as_str).chain(["manilav2"]).collect();
+        let before = serde_json::to_string(&before).unwrap();
+        context.host.records.set(CATALOG_RECORD, &before).await.unwrap();
+        let service = |name: &str, id: &str| json!({ "name": name, "id": id });
+        let found = Found {
+            services: vec![service("heat", "1"), service("manilav2", "2"), service("mine", "3")],
+            domains: Vec::new(),
+            projects: Vec::new(),
+            roles: Vec::new(),
+            users: Vec::new(),
+            endpoints: Vec::new(),
+            assignments: Vec::new(),
+        };
+        http.answer("DELETE", "/v3/services/2", 204, "");
+        let session = Session::open(&context, &catalog.site).await.unwrap();
+        catalog.clear_catalog(&context, &session, &found).await.unwrap();
+        assert_eq!(http.requests.lock().unwrap().len(), 1);
+        assert_eq!(recorded(&context).await.unwrap(), Some(wanted));
     }
 }
