@@ -114,10 +114,29 @@ fn shown<S: serde::Serializer>(
     serializer.collect_str(&date.map(|date| date.to_string()).unwrap_or_default())
 }
 
-/// Down when a kind has no healthy member, degraded when anything is not healthy.
+/// How well what the load balancer sees is: down when a frontend has no server that serves. One that
+/// was taken out (`MAINT`, `DRAIN`) was meant to be.
+fn frontends(servers: &[ServerState]) -> Health {
+    let mut served: BTreeMap<&str, bool> = BTreeMap::new();
+    for server in servers {
+        let serves = server.status.starts_with("UP") || server.status == "no check";
+        *served.entry(&server.frontend).or_default() |= serves;
+    }
+    if served.values().any(|served| !served) {
+        Health::Down
+    } else if servers.iter().any(|server| server.status.starts_with("DOWN")) {
+        Health::Degraded
+    } else {
+        Health::Healthy
+    }
+}
+
+/// Down when a kind has no healthy member or a frontend no server that serves, degraded when
+/// anything is not healthy.
 pub fn overall(
     containers: &[ContainerHealth],
     clusters: &BTreeMap<String, ClusterHealth>,
+    servers: &[ServerState],
 ) -> Health {
     let mut best: BTreeMap<&str, Health> = BTreeMap::new();
     for container in containers {
@@ -126,13 +145,14 @@ pub fn overall(
     }
     let whole =
         clusters.values().all(|cluster| cluster.size.is_none_or(|size| size == cluster.expected));
-    if best.values().any(|health| *health == Health::Down) {
+    let own = if best.values().any(|health| *health == Health::Down) {
         Health::Down
     } else if whole && containers.iter().all(|it| it.health == Health::Healthy) {
         Health::Healthy
     } else {
         Health::Degraded
-    }
+    };
+    own.max(frontends(servers))
 }
 
 #[cfg(test)]
@@ -160,21 +180,42 @@ mod tests {
     fn one_member_of_two_down_is_degraded_and_all_members_down_is_down() {
         let none = BTreeMap::new();
         let pair = [member("a", Health::Healthy), member("a", Health::Down)];
-        assert_eq!(overall(&pair, &none), Health::Degraded);
+        assert_eq!(overall(&pair, &none, &[]), Health::Degraded);
         let gone = [member("a", Health::Healthy), member("b", Health::Down)];
-        assert_eq!(overall(&gone, &none), Health::Down);
-        assert_eq!(overall(&[member("a", Health::Healthy)], &none), Health::Healthy);
+        assert_eq!(overall(&gone, &none, &[]), Health::Down);
+        assert_eq!(overall(&[member("a", Health::Healthy)], &none, &[]), Health::Healthy);
     }
 
     #[test]
     fn a_cluster_that_lacks_a_member_is_degraded() {
         let state = |size| {
             let clusters = BTreeMap::from([("a".to_owned(), ClusterHealth { size, expected: 3 })]);
-            overall(&[member("a", Health::Healthy)], &clusters)
+            overall(&[member("a", Health::Healthy)], &clusters, &[])
         };
         assert_eq!(state(Some(2)), Health::Degraded);
         assert_eq!(state(Some(3)), Health::Healthy);
         // It could not be asked, which is no ailment of its own.
         assert_eq!(state(None), Health::Healthy);
+    }
+
+    #[test]
+    fn a_frontend_that_nobody_serves_is_down_and_a_server_that_is_down_degrades() {
+        let state = |statuses: &[&str]| {
+            let server = |status: &&str| ServerState {
+                frontend: "web".to_owned(),
+                server: "aio1_web_container-1".to_owned(),
+                status: (*status).to_owned(),
+                sessions: 0,
+                backup: false,
+            };
+            let servers: Vec<ServerState> = statuses.iter().map(server).collect();
+            overall(&[member("a", Health::Healthy)], &BTreeMap::new(), &servers)
+        };
+        assert_eq!(state(&["UP", "UP 1/2"]), Health::Healthy);
+        assert_eq!(state(&["UP", "MAINT"]), Health::Healthy);
+        assert_eq!(state(&["no check"]), Health::Healthy);
+        assert_eq!(state(&["UP", "DOWN 1/2"]), Health::Degraded);
+        assert_eq!(state(&["DOWN"]), Health::Down);
+        assert_eq!(state(&["MAINT", "DOWN"]), Health::Down);
     }
 }

@@ -40,7 +40,7 @@ pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHea
     containers.sort_by_key(|(index, _)| *index);
     let containers: Vec<ContainerHealth> =
         containers.into_iter().map(|(_, health)| health).collect();
-    let state = overall(&containers, &clusters);
+    let state = overall(&containers, &clusters, &backends);
     Ok(CloudHealth {
         cloud: site.cloud.name.clone(),
         state,
