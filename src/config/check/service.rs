@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::kind;
 use super::mistakes::FileCheck;
 use crate::config::profile::{
-    Ask, Done, Frontend, Identity, Leave, ServiceProfile, SetupPhase, Variable,
+    Ask, Done, Frontend, Identity, Leave, ServiceDev, ServiceProfile, SetupPhase, Variable,
 };
 use crate::config::variables::type_of;
 
@@ -31,7 +31,24 @@ pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     check_leave(file, &service.leave);
     check_roles(file, service);
     check_verify(file, service);
-    for (unit, dev) in service.dev.iter().flat_map(|dev| &dev.units) {
+    if let Some(dev) = &service.dev {
+        check_dev(file, service, dev);
+    }
+}
+
+fn check_dev(file: &mut FileCheck<'_, '_>, service: &ServiceProfile, dev: &ServiceDev) {
+    if let Some(schema) = &dev.schema {
+        let setup = service.setup.iter().map(|command| command.name.as_str());
+        file.known("set-up command", &schema.setup, setup);
+        let databases = service.databases.iter().map(|database| database.name.as_str());
+        file.known("database", &schema.database, databases);
+    }
+    // It may run in another service's container.
+    let kinds = file.profiles().services.values().flat_map(|service| service.containers.values());
+    let units: Vec<&str> =
+        kinds.flat_map(|kind| &kind.units).map(|unit| unit.name.as_str()).collect();
+    for (unit, dev) in &dev.units {
+        file.known("unit", unit, units.iter().copied());
         file.expect(!dev.foreground.is_empty(), unit, || {
             format!("how `{unit}` runs in a terminal does not follow from what it runs: it needs `foreground`")
         });
@@ -92,6 +109,9 @@ fn check_identity(file: &mut FileCheck<'_, '_>, identity: &Identity) {
     let domains: Vec<&str> = domains.chain(["Default"]).collect();
     let declared = all().flat_map(|service| &service.identity.projects).map(|it| it.name.as_str());
     let own = all().filter_map(|service| service.identity_server.as_ref());
+    let roles = all().flat_map(|service| &service.identity.roles);
+    let made = own.clone().flat_map(|server| &server.roles);
+    let roles: Vec<&str> = roles.chain(made).map(String::as_str).collect();
     let projects: Vec<&str> = declared.chain(own.map(|server| server.project.as_str())).collect();
     for project in &identity.projects {
         file.known("domain", &project.domain, domains.iter().copied());
@@ -100,6 +120,7 @@ fn check_identity(file: &mut FileCheck<'_, '_>, identity: &Identity) {
         file.known("domain", &user.domain, domains.iter().copied());
         file.known_secret(&user.secret);
         for assignment in &user.roles {
+            file.known("role", &assignment.role, roles.iter().copied());
             match (&assignment.project, &assignment.domain) {
                 (Some(project), None) => file.known("project", project, projects.iter().copied()),
                 (None, Some(domain)) => file.known("domain", domain, domains.iter().copied()),

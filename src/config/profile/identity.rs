@@ -15,6 +15,9 @@ pub struct IdentityServer {
     pub project: String,
     /// The secret with the administrator's password.
     pub secret: String,
+    /// The roles that it makes itself.
+    #[serde(default)]
+    pub roles: Vec<String>,
 }
 
 /// What the identity service must know of a service.

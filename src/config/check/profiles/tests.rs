@@ -49,6 +49,7 @@ suites:
 identity:
   domains: [{name: stacks}]
   projects: [{name: work, domain: stacks}]
+  roles: [admin]
   users:
     - name: heat
       secret: heat_password
@@ -59,6 +60,11 @@ frontends:
 setup:
   - {name: schema, title: x, container: heat_engine, script: x, done: {observe: admin_token}}
   - {name: image, title: x, container: balancer, before: cloud, script: y, done: {observe: run, script: z}}
+dev:
+  projects: [heat]
+  user: heat
+  schema: {setup: schema, database: heat, migrations: []}
+  units: {heat-engine.service: {debug_at: heat, foreground: x}}
 "#;
 
 const RELEASE: &str = "
@@ -162,6 +168,18 @@ fn names_of_other_profiles_must_exist() {
         Some("did you mean `balancer`?"),
     );
     heat("before: cloud, ", "", "no container kind `balancer`", None);
+    let wrong = |given: &str, wrong: &str, told: &str, nearest: &str| {
+        heat(given, wrong, told, Some(&format!("did you mean `{nearest}`?")));
+    };
+    wrong("{role: admin, domain", "{role: admn, domain", "there is no role `admn`", "admin");
+    wrong("setup: schema,", "setup: scheme,", "no set-up command `scheme`", "schema");
+    wrong("database: heat,", "database: haet,", "there is no database `haet`", "heat");
+    wrong(
+        "{heat-engine.service: {debug",
+        "{heat-enigne.service: {debug",
+        "there is no unit `heat-enigne.service`",
+        "heat-engine.service",
+    );
     heat(
         "heat/plain.conf",
         "heat/plan.conf",
