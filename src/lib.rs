@@ -4,8 +4,8 @@
 //! `tests/architecture.rs` reads from the sources:
 //!
 //! ```text
-//! cli → session → gateway → plan → {steps, ui} → engine → {dev, host} → secrets → state → lxc →
-//! render → model → config → error
+//! for_tests → commands → cloud → gateway → plan → {steps, ui} → engine → host → secrets → state →
+//! lxc → render → model → config → error
 //! ```
 //!
 //! A value stands in the lowest room that speaks of it. The rooms that touch the machine stand above
@@ -13,21 +13,24 @@
 //! `config` from I/O other than reading profiles and the user's files. `plan` builds steps and stands
 //! above them, but sees neither the host nor what is stored there: a whole cloud can be planned without
 //! root. `steps` never print, `ui` never sees the host. `gateway`, the SSH server in front of the
-//! containers, runs no steps. `session` is what commands share: from files and facts to a run of steps.
+//! containers, runs no steps. `cloud` is the front door: from files and facts to a run of steps.
+//! Each of the `commands` has a room with all that is its own, `dev` the largest.
 
-pub mod cli;
-pub mod config;
-pub mod dev;
-pub mod engine;
-pub mod error;
-pub mod gateway;
-pub mod host;
-pub mod lxc;
-pub mod model;
-pub mod plan;
-pub mod render;
-pub mod secrets;
-pub mod session;
-pub mod state;
-pub mod steps;
-pub mod ui;
+mod cloud;
+mod commands;
+mod config;
+mod engine;
+mod error;
+pub mod for_tests;
+mod gateway;
+mod host;
+mod lxc;
+mod model;
+mod plan;
+mod render;
+mod secrets;
+mod state;
+mod steps;
+mod ui;
+
+pub use commands::main;

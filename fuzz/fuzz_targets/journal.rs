@@ -1,8 +1,7 @@
 //! Lines of `journalctl --output=json`: what is shown of an entry does nothing to a terminal.
 #![no_main]
 
-use aio::host::journal::parse;
-use aio::ui::harmless::harmless;
+use aio::for_tests::{harmless, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|line: &str| {

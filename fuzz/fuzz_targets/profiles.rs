@@ -1,7 +1,7 @@
 //! A service's profile, as a contributor or a stranger writes one: refused or good, never a panic.
 #![no_main]
 
-use aio::config::load::Profiles;
+use aio::for_tests::Profiles;
 use libfuzzer_sys::fuzz_target;
 
 const BASE: &str = "\

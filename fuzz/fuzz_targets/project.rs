@@ -4,7 +4,7 @@
 
 use std::path::Component;
 
-use aio::dev::source::project::Project;
+use aio::for_tests::Project;
 use libfuzzer_sys::fuzz_target;
 
 const FILES: [&str; 5] =

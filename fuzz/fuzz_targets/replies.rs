@@ -2,7 +2,7 @@
 //! into. What is read is written the same.
 #![no_main]
 
-use aio::lxc::protocol::{Reply, Request, encode, receive};
+use aio::for_tests::{Reply, Request, encode, receive};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

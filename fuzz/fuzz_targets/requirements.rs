@@ -1,7 +1,7 @@
 //! A line of requirements: what is taken is a name with extras and a specifier, and reads as itself.
 #![no_main]
 
-use aio::dev::requirement::{Conditional, Requirement};
+use aio::for_tests::{Conditional, Requirement};
 use libfuzzer_sys::fuzz_target;
 
 fn sound(requirement: &Requirement) {

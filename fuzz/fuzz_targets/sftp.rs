@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| aio::gateway::inside::sftp::read(bytes));
+fuzz_target!(|bytes: &[u8]| aio::for_tests::read_sftp(bytes));

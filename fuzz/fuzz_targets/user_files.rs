@@ -2,10 +2,7 @@
 //! files of `overrides/`, of which the same merged twice is the same.
 #![no_main]
 
-use aio::config::cloud::CloudFile;
-use aio::config::load::Profiles;
-use aio::config::oslo::Ini;
-use aio::config::variables::UserVariables;
+use aio::for_tests::{CloudFile, Ini, Profiles, UserVariables};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use aio::secrets::file::SecretsFile;
-use aio::secrets::spec::SecretSpec;
+use aio::for_tests::{SecretSpec, SecretsFile};
 use libfuzzer_sys::fuzz_target;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;

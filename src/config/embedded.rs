@@ -3,17 +3,11 @@
 use include_dir::{Dir, include_dir};
 
 static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
-static BOOTSTRAP: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/bootstrap");
 static SECRETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/secrets");
 
 /// All files of `profiles/`: path below it and text, sorted by path.
 pub fn profiles() -> Vec<(String, &'static str)> {
     texts(&PROFILES)
-}
-
-/// All files of `bootstrap/`: path below it and text, sorted by path.
-pub fn bootstrap() -> Vec<(String, &'static str)> {
-    texts(&BOOTSTRAP)
 }
 
 /// The specifications of `secrets/` (`NAME.yml`): path below it and text, sorted by path.

@@ -78,7 +78,8 @@ impl Overrides {
         Ok(())
     }
 
-    /// Overrides made of these texts: path below `overrides/` and text.
+    /// Overrides made of these texts, for tests: path below `overrides/` and text.
+    #[cfg(test)]
     pub fn from_texts<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let files = texts.into_iter().map(|(path, text)| {
             let parts = path.split('/').map(str::to_owned).collect();

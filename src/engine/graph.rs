@@ -87,11 +87,6 @@ impl Graph {
         self.steps.len()
     }
 
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
     /// Indices of the steps that the step at `index` needs directly.
     pub fn needs(&self, index: usize) -> &[usize] {
         &self.needs[index]

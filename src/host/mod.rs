@@ -3,7 +3,6 @@
 //! The real implementations stand beside this file, the fakes under [`fake`] with the same names:
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
-pub mod archive;
 pub mod containers;
 pub mod diagnostics;
 pub mod facts;

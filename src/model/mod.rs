@@ -2,7 +2,6 @@
 
 pub mod addresses;
 pub mod build;
-pub mod checks;
 pub mod cloud;
 pub mod command;
 pub mod decide;
@@ -22,5 +21,4 @@ pub mod publication;
 pub mod ranges;
 pub mod sizing;
 pub mod swap;
-pub mod tap;
 pub mod topology;

@@ -212,7 +212,7 @@ fn quoted(name: &str, value: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::dev::source::project::normalize;
+    use crate::commands::dev::source::project::normalize;
 
     pub(crate) fn swap() -> Swap {
         Swap {

@@ -4,5 +4,3 @@ pub mod bootstrap;
 pub mod change;
 pub mod leave;
 pub mod rolling;
-pub mod swap;
-pub mod verify;

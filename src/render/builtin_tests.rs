@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::Renderer;
 use super::testing::{builtin_cloud, interface};
+use crate::commands::verify::plan;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{Done, File, Merge, Probe, ServiceProfile};
@@ -14,7 +15,6 @@ use crate::config::scenario::Scenario;
 use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::departed::Departed;
 use crate::model::topology::Container;
-use crate::plan;
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::tls::inside::pem_name;
 use crate::secrets::tls::outside::OUTSIDE_PEM;
@@ -188,7 +188,7 @@ fn every_check_and_suite_is_a_script_that_a_shell_reads() {
     each_scenario(|cloud, renderer| {
         let services: Vec<&ServiceProfile> = cloud.services.iter().collect();
         // Rendering is part of it.
-        plan::verify::checks(cloud, renderer, &services, 1).unwrap();
+        plan::checks(cloud, renderer, &services, 1).unwrap();
         for service in services {
             let container = cloud.members("utility").next().unwrap();
             let parts = service.verify.iter().flat_map(|it| it.then.iter().map(|it| &it.script));

@@ -15,7 +15,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::check::check;
 use super::generate::generate;
-use super::mask;
 use super::spec::{Rotation, Secret, SecretSpec};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -153,8 +152,8 @@ impl SecretsFile {
                     let words = rest.lines().flat_map(str::split_whitespace);
                     let words =
                         words.map(|word| word.trim_matches(['"', '\'', ',', '[', ']', ':']));
-                    let long = words.filter(|word| word.chars().count() >= mask::WORD);
-                    values.extend(long.map(|word| (name.clone(), word.into())));
+                    let words = words.filter(|word| !word.is_empty());
+                    values.extend(words.map(|word| (name.clone(), word.into())));
                 }
             }
         }

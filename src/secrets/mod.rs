@@ -4,7 +4,6 @@
 //! - [`file`]: `user_secrets.yml`, edited by line so that comments and order stay as they were.
 //! - [`check`] and [`generate`]: whether a value is of its kind, and new values of a kind.
 //! - [`applied`]: which secrets changed since they were last brought into the cloud.
-//! - [`mask`]: takes secrets out of texts that leave this host.
 //! - [`store`]: the only part that touches the disk.
 //! - [`tls`]: certificates, their keys and the authority that signs them.
 //!
@@ -16,7 +15,6 @@ mod ceph;
 pub mod check;
 pub mod file;
 pub mod generate;
-pub mod mask;
 pub mod spec;
 pub mod store;
 pub mod tls;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::balancer::Balancer;
 use super::dropped::Stage;
 use super::pending::Pending;
-use super::swap::SwappedFiles;
+use super::swapped_files::SwappedFiles;
 use super::unfinished;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;

@@ -56,11 +56,6 @@ impl<'a> Session<'a> {
         Ok(Self { context, url, token })
     }
 
-    /// Where the API is, with `/v3`.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Sends a request; any answer outside 2xx is an error that carries the service's own words.
     /// A request that a proxy could not get answered is repeated, unless it makes something.
     pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {

@@ -2,7 +2,6 @@
 
 pub mod balancer;
 pub mod catalog;
-pub mod check;
 pub mod cluster;
 pub mod container;
 pub mod database;
@@ -19,7 +18,6 @@ pub mod remove;
 pub mod service;
 pub mod setup;
 pub mod site;
-pub mod suite;
-pub mod swap;
+pub mod swapped_files;
 pub mod unfinished;
 pub mod units;

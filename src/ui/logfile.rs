@@ -33,7 +33,6 @@ pub fn current() -> Option<&'static Path> {
 #[derive(Clone, Debug)]
 pub struct LogFile {
     file: Arc<Mutex<File>>,
-    path: PathBuf,
 }
 
 impl LogFile {
@@ -55,13 +54,8 @@ impl LogFile {
             .open(&path)
             .doing(|| format!("make the log {}", path.display()))?;
         // Set once: a process runs one command.
-        let _ = CURRENT.set(path.clone());
-        Ok(Self { file: Arc::new(Mutex::new(file)), path })
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+        let _ = CURRENT.set(path);
+        Ok(Self { file: Arc::new(Mutex::new(file)) })
     }
 
     /// A log that cannot be written (a full disk) must not stop what it tells about.
@@ -188,15 +182,6 @@ mod tests {
             },
             Duration::from_secs(2),
         );
-        let mode = fs::metadata(log.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(
-            fs::read_to_string(log.path()).unwrap(),
-            "    1.500 layer/base | unpack\u{fffd}ing\n    \
-                 2.000 layer/base | one\n    \
-                 2.000 layer/base | two\n    \
-                 2.000 layer/base: failed: build it: no disk (2.000 s)\n"
-        );
         let mut names: Vec<String> = fs::read_dir(paths.log_dir())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -205,5 +190,15 @@ mod tests {
         assert_eq!(names.len(), 20);
         assert_eq!(names[0], "20000111T000000Z-x.log");
         assert!(names[19].ends_with("Z-bootstrap.log"));
+        let path = paths.log_dir().join(&names[19]);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "    1.500 layer/base | unpack\u{fffd}ing\n    \
+                 2.000 layer/base | one\n    \
+                 2.000 layer/base | two\n    \
+                 2.000 layer/base: failed: build it: no disk (2.000 s)\n"
+        );
     }
 }

@@ -3,8 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use aio::config::network::NetworkRole;
-use aio::model::ranges::bridge_name;
+use aio::for_tests::{NetworkRole, bridge_name};
 
 use crate::support::cloud::Cloud;
 use crate::support::process::shell;

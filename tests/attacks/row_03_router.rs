@@ -1,6 +1,6 @@
 //! Root in a container becomes nobody's IPv6 router, and gives nobody an address.
 
-use aio::config::network::NetworkRole;
+use aio::for_tests::NetworkRole;
 
 use crate::network::bridge;
 use crate::support::checks::Checks;

@@ -1,6 +1,6 @@
 //! Root in a tenant's server reaches of the cloud the public endpoints and nothing else.
 
-use aio::config::network::NetworkRole;
+use aio::for_tests::NetworkRole;
 
 use crate::network::{Guest, bridge, host_on, service_of_the_host};
 use crate::support::checks::Checks;

@@ -1,6 +1,6 @@
 //! Root in a container speaks as nobody else, and reaches of its neighbours what they let it reach.
 
-use aio::config::network::NetworkRole;
+use aio::for_tests::NetworkRole;
 
 use crate::network::{bridge, connection, in_network_of, opens};
 use crate::row_05_guests::virtual_address;

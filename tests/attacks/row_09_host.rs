@@ -1,6 +1,6 @@
 //! Nobody in a container opens a connection to the host itself.
 
-use aio::config::network::NetworkRole;
+use aio::for_tests::NetworkRole;
 
 use crate::network::{host_on, opens, service_of_the_host};
 use crate::support::checks::Checks;

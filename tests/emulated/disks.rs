@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use aio::host::layers::sources;
+use aio::for_tests::sources;
 
 use super::inside::Use;
 use super::support::process::{self, shell};

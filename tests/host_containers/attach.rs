@@ -4,11 +4,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aio::error::ErrorKind;
-use aio::host::{Containers, Listen};
-use aio::model::command::Command;
-use aio::model::file::ContainerFile;
-use aio::state::topology::Topology;
+use aio::for_tests::{Command, ContainerFile, Containers, ErrorKind, Listen, Topology};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{bench, binary, run, sh};

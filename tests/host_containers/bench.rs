@@ -6,21 +6,12 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use aio::config::load::Profiles;
-use aio::config::network::NetworkRole;
-use aio::error::Result;
-use aio::host::containers::{HostFeatures, RealContainers, limits};
-use aio::host::layers::RealLayers;
-use aio::host::layers::sources::fingerprint;
-use aio::host::settings::RealSettings;
-use aio::host::subids::IdRanges;
-use aio::host::{BuildProgress, ContainerState, Containers, Layers, Records, Settings, Stop};
-use aio::model::addresses;
-use aio::model::command::{Command, Output};
-use aio::model::layer::LayerSpec;
-use aio::model::paths::{Paths, RUN_DIR};
-use aio::model::sizing;
-use aio::model::topology::{Container, Data, Interface};
+use aio::for_tests::{
+    BuildProgress, Command, Container, ContainerState, Containers, Data, HostFeatures, IdRanges,
+    Interface, LayerSpec, Layers, NetworkRole, Output, Paths, Profiles, RUN_DIR, RealContainers,
+    RealLayers, RealSettings, Records, Result, Settings, Stop, addresses, fingerprint, limits,
+    sizing,
+};
 
 // Each set of tests that has a bench has a place of its own on the host.
 use crate::place::{BRIDGE, CLOUD, NETWORK, STATE};
@@ -88,7 +79,7 @@ impl Bench {
         assert!(lxc, "host tests need LXC: install the package `lxc`");
         let paths = paths();
         clear(&paths).await;
-        aio::state::files::prepare(&paths).unwrap();
+        aio::for_tests::prepare(&paths).unwrap();
         let profiles = Profiles::load(&paths.config_dir).unwrap();
         let release = profiles.releases.values().next().unwrap();
         let settings = RealSettings::new(CLOUD, Path::new(RUN_DIR), Arc::new(Memory::default()));
@@ -255,7 +246,7 @@ async fn clear(paths: &Paths) {
 async fn build_layers(paths: &Paths, profiles: &Profiles) -> Vec<String> {
     let kept =
         Paths { state_dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join("state"), ..paths.clone() };
-    aio::state::files::prepare(&kept).unwrap();
+    aio::for_tests::prepare(&kept).unwrap();
     let builder = RealLayers::new(kept.clone());
     let release = profiles.releases.values().next().unwrap();
     let sources = fingerprint(&release.suite).unwrap();

@@ -3,8 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use aio::error::ErrorKind;
-use aio::host::{ContainerState, Containers};
+use aio::for_tests::{ContainerState, Containers, ErrorKind};
 
 use crate::bench::{bench, run, sh};
 
@@ -69,8 +68,8 @@ fn what_changes_is_noticed_and_changed() {
     });
 }
 
-fn kept() -> aio::model::file::ContainerFile {
-    aio::model::file::ContainerFile {
+fn kept() -> aio::for_tests::ContainerFile {
+    aio::for_tests::ContainerFile {
         path: "/etc/kept".to_owned(),
         owner: "root:root".to_owned(),
         mode: 0o644,

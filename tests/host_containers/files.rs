@@ -3,8 +3,7 @@
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use aio::host::Containers;
-use aio::model::file::ContainerFile;
+use aio::for_tests::{ContainerFile, Containers};
 
 use crate::bench::{bench, run};
 

@@ -1,8 +1,7 @@
 //! Each container's ids are its own: whoever is root in one is nobody to the next, and what the kernel
 //! counts by user is counted for each alone.
 
-use aio::host::Containers;
-use aio::model::topology::Container;
+use aio::for_tests::{Container, Containers};
 
 use crate::bench::{Bench, bench, run};
 

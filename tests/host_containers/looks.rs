@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aio::dev::confined::{self, Job, Order};
-use aio::dev::source::look::Question;
-use aio::lxc::sandbox::{Lent, Sandbox};
+use aio::for_tests::{Job, Lent, Order, Question, Sandbox, confined};
 
 use crate::bench::sh;
 

@@ -16,7 +16,7 @@ mod roots;
 
 use std::os::unix::fs::MetadataExt;
 
-use aio::host::Containers;
+use aio::for_tests::Containers;
 use bench::{bench, run, sh};
 
 #[test]
@@ -83,7 +83,7 @@ fn boots_unprivileged_without_a_failed_unit_and_runs_what_is_named() {
     });
 }
 
-async fn failed(bench: &bench::Bench, container: &aio::model::topology::Container) -> String {
+async fn failed(bench: &bench::Bench, container: &aio::for_tests::Container) -> String {
     bench.output(container, "systemctl --failed --no-legend; systemctl list-jobs").await.text()
 }
 

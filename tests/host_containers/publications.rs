@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use aio::host::{Containers, Stop};
-use aio::model::publication::{Access, Directory, Publication};
+use aio::for_tests::{Access, Containers, Directory, Publication, Stop};
 
 use crate::bench::{bench, run};
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use aio::host::{ContainerState, Containers, Stop};
+use aio::for_tests::{ContainerState, Containers, Stop};
 
 use crate::bench::{Bench, bench, run, sh};
-use aio::model::topology::Container;
+use aio::for_tests::Container;
 
 /// The hook that unmounts runs after the container is stopped.
 async fn unmounted(bench: &Bench, container: &Container) {

@@ -90,11 +90,11 @@ fn it_outlives_its_terminal_is_named_to_a_second_one_and_is_stopped() {
     ssh.args(["-p", port, "aiotg-detached", "sleep 4731"]).stderr(Stdio::null());
     let mut ssh = ssh.stdin(Stdio::null()).spawn().unwrap();
     gateway.appears("[s]leep 4731");
-    assert!(aio::gateway::stop(&gateway.bench.paths).unwrap());
+    assert!(aio::for_tests::stop_gateway(&gateway.bench.paths).unwrap());
     assert_eq!(ssh.wait().unwrap().code(), Some(255));
     gateway.gone_within(Duration::from_secs(5), "[s]leep 4731");
     assert!(!known.exists());
-    assert!(!aio::gateway::stop(&gateway.bench.paths).unwrap());
+    assert!(!aio::for_tests::stop_gateway(&gateway.bench.paths).unwrap());
     let status = gateway.aio(&["gateway", "--status"]).output().unwrap();
     assert_eq!(status.status.code(), Some(6));
     // The key stays: a client that knows it knows the next gateway.

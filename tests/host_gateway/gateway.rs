@@ -8,8 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aio::model::topology::Container;
-use aio::state::topology::Topology;
+use aio::for_tests::{Container, Topology};
 
 use crate::bench::{Bench, bench, binary, run, sh};
 

@@ -72,7 +72,7 @@ fn commands_tell_their_status_and_keep_their_streams() {
     for expected in ["admitted SHA256:", "(tester) to ", "command exit 7", "ended with 7 after"] {
         assert!(said.contains(expected), "no `{expected}` in {said}");
     }
-    let log = aio::gateway::server::log_file(&gateway.bench.paths);
+    let log = aio::for_tests::gateway_log(&gateway.bench.paths);
     assert!(std::fs::read_to_string(log).unwrap().contains("ended with 7 after"));
 }
 

@@ -7,11 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use aio::error::Result;
-use aio::host::layers::RealLayers;
-use aio::host::{BuildProgress, Layers};
-use aio::model::layer::{LayerFile, LayerSpec};
-use aio::model::paths::Paths;
+use aio::for_tests::{BuildProgress, LayerFile, LayerSpec, Layers, Paths, RealLayers, Result};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 

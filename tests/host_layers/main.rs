@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use aio::error::{Error, ErrorKind};
-use aio::host::Layers;
-use aio::host::layers::RealLayers;
+use aio::for_tests::{Error, ErrorKind, Layers, RealLayers};
 use bench::{Order, Watcher, bench, leftovers, own, read_until, run};
 
 /// Not a test: the other process of some tests.

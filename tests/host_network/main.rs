@@ -15,17 +15,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Instant;
 
-use aio::config::network::NetworkRole;
-use aio::host::facts::{self, Depth};
-use aio::host::network::RealNetwork;
-use aio::host::records::RealRecords;
-use aio::host::settings::RealSettings;
-use aio::host::subids;
-use aio::host::{HostNetwork, Settings};
-use aio::model::facts::{Ability, HostAddress, NetworkFacts, Presence};
-use aio::model::host_network::{Exposed, HostNetworkSpec, Port};
-use aio::model::paths::{Paths, RUN_DIR};
-use aio::model::ranges;
+use aio::for_tests::{
+    Ability, Depth, Exposed, HostAddress, HostNetwork, HostNetworkSpec, NetworkFacts, NetworkRole,
+    Paths, Port, Presence, RUN_DIR, RealNetwork, RealRecords, RealSettings, Settings, facts,
+    ranges, subids,
+};
 use world::{
     Machine, Server, assert_unchanged, connect_here, in_own_namespace, play_role, serve_here, sh,
     snapshot,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use aio::model::paths::Paths;
+use aio::for_tests::Paths;
 use serde_json::Value;
 
 use super::process::{self, Finished, shell};

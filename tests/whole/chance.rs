@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use aio::config::load::Profiles;
+use aio::for_tests::Profiles;
 
 use crate::support::checks::Checks;
 use crate::support::cloud::{Cloud, containers};

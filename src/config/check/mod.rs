@@ -8,5 +8,3 @@ mod profiles;
 mod scenario;
 mod service;
 mod shared;
-
-pub use mistakes::KnownSecret;

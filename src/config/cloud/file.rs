@@ -154,7 +154,7 @@ impl CloudFile {
             (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
             (None, None) => Ok(None),
             (certificate, _) => {
-                let missing = if certificate.is_some() { Key::TlsKey } else { Key::TlsCertificate };
+                let missing = if certificate.is_some() { Key::TlsKeyFile } else { Key::TlsCertificateFile };
                 let name = missing.name();
                 Err(Error::new(ErrorKind::Config, format!("read `{}`", self.shown))
                     .because(format!("`{name}` is missing: a certificate is of use with its key"))
@@ -258,8 +258,8 @@ impl CloudFile {
             Key::VirtualAddress => self.written.virtual_address.is_some(),
             Key::Expose => self.written.expose.is_some(),
             Key::Tls => self.written.tls.is_some(),
-            Key::TlsCertificate => self.written.tls_certificate.is_some(),
-            Key::TlsKey => self.written.tls_key.is_some(),
+            Key::TlsCertificateFile => self.written.tls_certificate.is_some(),
+            Key::TlsKeyFile => self.written.tls_key.is_some(),
             Key::Patience => self.written.patience.is_some(),
         }
     }

@@ -15,6 +15,6 @@ mod services;
 mod values;
 
 pub use file::CloudFile;
-pub use members::{MemberChange, member_changes, refuse_fixed};
+pub use members::refuse_fixed;
 pub use options::CloudOptions;
 pub use values::{Expose, Key, Patience, Tls};

@@ -36,8 +36,8 @@ const SINGLE: [(&str, Key); 9] = [
     ("virtual_address", Key::VirtualAddress),
     ("expose", Key::Expose),
     ("tls", Key::Tls),
-    ("tls_certificate", Key::TlsCertificate),
-    ("tls_key", Key::TlsKey),
+    ("tls_certificate", Key::TlsCertificateFile),
+    ("tls_key", Key::TlsKeyFile),
     ("patience", Key::Patience),
 ];
 
@@ -148,8 +148,8 @@ impl CloudFile {
             Key::VirtualAddress => self.virtual_address().map(|address| address.to_string()),
             Key::Expose => self.written.expose.map(|expose| expose.to_string()),
             Key::Tls => self.written.tls.map(|tls| tls.to_string()),
-            Key::TlsCertificate => shown(self.written.tls_certificate.as_deref()),
-            Key::TlsKey => shown(self.written.tls_key.as_deref()),
+            Key::TlsCertificateFile => shown(self.written.tls_certificate.as_deref()),
+            Key::TlsKeyFile => shown(self.written.tls_key.as_deref()),
             Key::Patience => self.written.patience.map(|patience| patience.to_string()),
             Key::Name | Key::Network(_) => None,
         };
@@ -176,7 +176,7 @@ impl CloudFile {
                 tls.to_string()
             }
             // Said in one directory, it is read in another.
-            Key::TlsCertificate | Key::TlsKey if !value.is_empty() => {
+            Key::TlsCertificateFile | Key::TlsKeyFile if !value.is_empty() => {
                 let path = std::path::absolute(value);
                 path.map_err(|why| wrong(option, &why.to_string()))?.display().to_string()
             }

@@ -236,9 +236,9 @@ pub enum Key {
     /// What speaks TLS.
     Tls,
     /// The user's own certificate for the outside address.
-    TlsCertificate,
+    TlsCertificateFile,
     /// Its key.
-    TlsKey,
+    TlsKeyFile,
     /// What time limits are multiplied by.
     Patience,
 }
@@ -254,8 +254,8 @@ impl Key {
             Self::VirtualAddress => "virtual_address",
             Self::Expose => "expose",
             Self::Tls => "tls",
-            Self::TlsCertificate => "tls_certificate",
-            Self::TlsKey => "tls_key",
+            Self::TlsCertificateFile => "tls_certificate",
+            Self::TlsKeyFile => "tls_key",
             Self::Patience => "patience",
         }
     }

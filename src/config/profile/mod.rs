@@ -21,17 +21,17 @@ mod unit;
 mod verify;
 
 pub use cluster::{Cluster, ClusterSize, Speech};
-pub use container::{ContainerKind, DataDirectory, HostDirectory, Memory, Probe, SharedDirectory};
-pub use dev::{SchemaDev, ServiceDev, UnitDev};
+pub use container::{ContainerKind, HostDirectory, Probe};
+pub use dev::{ServiceDev, UnitDev};
 pub use file::{File, Merge};
-pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer, ServerDefaults};
-pub use identity::{
-    CatalogService, Domain, Identity, IdentityServer, Project, RoleAssignment, User,
-};
+pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer};
+pub use identity::{Identity, IdentityServer, User};
 pub use leave::{Ask, ForgetCommand, Leave, Refusal};
-pub use listener::{EVERYONE, Listener, Ports, Protocol};
+pub use listener::{EVERYONE, Ports, Protocol};
 pub use service::{ServiceProfile, Variable};
 pub use setup::{Done, SetupCommand, SetupPhase};
-pub use stores::{Binding, Database, LimitedUser, Queue, SqlServer, TopicLimit};
+pub use stores::{Database, Queue, SqlServer};
 pub use unit::{PATIENCE_SECS, Runs, Unit, UnitStart};
-pub use verify::{CLIENT_KIND, Check, Part, Suite};
+#[cfg(test)]
+pub use verify::Part;
+pub use verify::{CLIENT_KIND, Check, Suite};

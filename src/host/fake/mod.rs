@@ -4,7 +4,6 @@ mod absent;
 pub mod containers;
 pub mod diagnostics;
 pub mod http;
-pub mod layers;
 pub mod network;
 pub mod records;
 pub mod settings;

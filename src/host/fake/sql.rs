@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::{Sql, SqlServer};
 
 type Rows = Vec<Vec<Option<String>>>;
@@ -14,7 +14,7 @@ type Rows = Vec<Vec<Option<String>>>;
 /// programmed has no rows.
 #[derive(Debug, Default)]
 pub struct FakeSql {
-    answers: Mutex<Vec<(String, Result<Rows>)>>,
+    answers: Mutex<Vec<(String, Rows)>>,
     /// Every statement in order, with the address it went to.
     pub statements: Mutex<Vec<(Ipv4Addr, String)>>,
 }
@@ -26,30 +26,25 @@ impl FakeSql {
             .iter()
             .map(|row| row.iter().map(|value| Some((*value).to_owned())).collect())
             .collect();
-        self.answers.lock().unwrap().push((part.to_owned(), Ok(rows)));
+        self.answers.lock().unwrap().push((part.to_owned(), rows));
     }
 
-    /// Statements that contain `part` fail from now on; an empty part: the server is down.
-    pub fn fail(&self, part: &str, reason: &str) {
-        let error = Error::failed("reach the database").because(reason);
-        self.answers.lock().unwrap().push((part.to_owned(), Err(error)));
-    }
-
-    fn take(&self, server: &SqlServer, statement: &str) -> Result<Rows> {
+    fn take(&self, server: &SqlServer, statement: &str) -> Rows {
         self.statements.lock().unwrap().push((server.address, statement.to_owned()));
         let answers = self.answers.lock().unwrap();
         let answer = answers.iter().rev().find(|(part, _)| statement.contains(part.as_str()));
-        answer.map_or(Ok(Rows::new()), |(_, rows)| rows.clone())
+        answer.map_or(Rows::new(), |(_, rows)| rows.clone())
     }
 }
 
 #[async_trait]
 impl Sql for FakeSql {
     async fn query(&self, server: &SqlServer, statement: &str) -> Result<Rows> {
-        self.take(server, statement)
+        Ok(self.take(server, statement))
     }
 
     async fn execute(&self, server: &SqlServer, statements: &[String]) -> Result<()> {
-        statements.iter().try_for_each(|statement| self.take(server, statement).map(drop))
+        statements.iter().for_each(|statement| drop(self.take(server, statement)));
+        Ok(())
     }
 }

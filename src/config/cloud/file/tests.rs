@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::cloud::{CloudOptions, MemberChange, member_changes, refuse_fixed};
+use crate::config::cloud::CloudOptions;
+use crate::config::cloud::members::{MemberChange, member_changes, refuse_fixed};
 use crate::config::variables::resolve_variables;
 
 const BASE: &str = "

@@ -1,0 +1,94 @@
+//! What the configuration directory says: read and checked once, before anything is decided.
+
+use std::path::Path;
+
+use super::{Session, recorded, tls};
+use crate::config::cloud::{CloudFile, CloudOptions};
+use crate::config::load::Profiles;
+use crate::config::overrides::Overrides;
+use crate::config::variables::UserVariables;
+use crate::error::Result;
+use crate::model::cloud::Cloud;
+use crate::model::decide::{Decision, Premises, decide};
+use crate::model::facts::HostFacts;
+use crate::model::paths::Paths;
+use crate::render::Renderer;
+use crate::secrets::spec::SecretSpec;
+use crate::secrets::store;
+
+/// What a decision follows from: profiles, what the user chose, and the cloud that there is.
+pub struct Opened {
+    /// All profiles.
+    pub profiles: Profiles,
+    /// Which secrets there are.
+    pub specification: SecretSpec,
+    /// `cloud.yml`, with options applied.
+    pub cloud_file: CloudFile,
+    /// The cloud as the last `bootstrap` wanted it. Only root can know.
+    pub former: Result<Option<Cloud>>,
+    name: String,
+}
+
+impl Opened {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When a profile, `cloud.yml` or an option is wrong.
+    pub fn read(paths: &Paths, choices: &CloudOptions) -> Result<Self> {
+        let (profiles, specification) = profiles(&paths.config_dir)?;
+        let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
+        cloud_file.apply(choices, &profiles)?;
+        let (former, name) = (recorded::find(paths), paths.cloud.clone());
+        Ok(Self { profiles, specification, cloud_file, former, name })
+    }
+
+    /// What no decision follows from, but every rendered file: the user's values of variables, and lines
+    /// for configuration files.
+    ///
+    /// # Errors
+    /// When one of the files is wrong.
+    pub fn settings(&self, paths: &Paths) -> Result<(UserVariables, Overrides)> {
+        let mut variables = UserVariables::load(&paths.variables_file())?;
+        self.cloud_file.add_variables(&mut variables);
+        Ok((variables, Overrides::load(&paths.overrides_dir())?))
+    }
+
+    /// What will be built on a host.
+    ///
+    /// # Errors
+    /// As [`decide`].
+    pub fn decide(&self, facts: &HostFacts, choices: &CloudOptions) -> Result<Decision> {
+        let premises = Premises {
+            name: &self.name,
+            facts,
+            profiles: &self.profiles,
+            file: &self.cloud_file,
+            former: self.former.as_ref().ok().and_then(Option::as_ref),
+        };
+        decide(&premises, choices)
+    }
+}
+
+/// All profiles, and which secrets there are.
+///
+/// # Errors
+/// When a profile is wrong, or two do not fit together.
+pub fn profiles(directory: &Path) -> Result<(Profiles, SecretSpec)> {
+    let profiles = Profiles::load(directory)?;
+    let specification = store::specification(directory)?;
+    profiles.check(&|name| specification.known(name))?;
+    Ok((profiles, specification))
+}
+
+/// What the profiles say now, and a renderer with them, of the recorded cloud or of one like it.
+///
+/// # Errors
+/// When a profile or an override is wrong, or a key of the cloud is not there.
+pub fn renderer(session: &Session, cloud: &Cloud) -> Result<(Profiles, Renderer)> {
+    let Session { paths, site, .. } = session;
+    tls::check_keys(paths, cloud, &site.secrets)?;
+    let (profiles, _) = profiles(&paths.config_dir)?;
+    let overrides = Overrides::load(&paths.overrides_dir())?;
+    let renderer = Renderer::new(cloud, &site.secrets, &profiles, &overrides)?;
+    Ok((profiles, renderer))
+}

@@ -1,0 +1,150 @@
+//! What runs from where: observed, not remembered.
+
+use serde::Serialize;
+
+use super::holder;
+use super::source::reader::Ground;
+use super::steps::{Observed, observe};
+use crate::cloud::Session;
+use crate::cloud::open::Access;
+use crate::cloud::run::Options;
+use crate::error::Result;
+use crate::model::swap::{Stage, Swap};
+use crate::state::swaps;
+
+/// One swap as it is seen now.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// The unit: `heat-engine`.
+    pub unit: String,
+    /// The container's full name.
+    pub container: String,
+    /// `heat_engine`.
+    pub kind: String,
+    /// 1, 2, …
+    pub member: u32,
+    /// What its process runs.
+    pub observed: Observed,
+    /// The service's checkout first, libraries after it.
+    pub checkouts: Vec<ListedCheckout>,
+    /// When it began, in seconds since the epoch.
+    pub since: u64,
+    /// Whether it outlives a restart of the container.
+    pub keep: bool,
+    /// The process that undoes it when it ends, while it lives.
+    pub held_by: Option<u32>,
+    /// Members that stand by.
+    pub standby: Vec<String>,
+    /// The dump of the database, if its schema was changed.
+    pub dump: Option<std::path::PathBuf>,
+    /// What is not as it should be, and what to do.
+    pub problem: Option<String>,
+}
+
+/// A checkout as it is now.
+#[derive(Debug, Serialize)]
+pub struct ListedCheckout {
+    /// Its work tree.
+    pub path: std::path::PathBuf,
+    /// The branch; none when detached.
+    pub branch: Option<String>,
+    /// The commit.
+    pub commit: Option<String>,
+    /// Whether it has uncommitted changes; none when it cannot be read any more.
+    pub dirty: Option<bool>,
+}
+
+/// Every swap of the cloud.
+///
+/// # Errors
+/// When there is no such cloud, or a record cannot be read.
+pub async fn list(options: &Options) -> Result<Vec<Listed>> {
+    let session = Session::recorded(&options.paths, Access::Look).await?;
+    let mut listed = Vec::new();
+    for swap in swaps::load(&options.paths)? {
+        let observed =
+            observe(&session.host, &options.paths.shared_dir(&swap.container), &swap).await?;
+        let dump = super::prepare::dump(&session, &swap.service);
+        listed.push(row(swap, observed, dump));
+    }
+    Ok(listed)
+}
+
+fn row(swap: Swap, observed: Observed, dump: Option<std::path::PathBuf>) -> Listed {
+    let held = swap.holder.filter(|holder| holder::is_alive(*holder));
+    let checkouts: Vec<ListedCheckout> = swap.checkouts.iter().map(checkout).collect();
+    let gone = checkouts.iter().find(|checkout| checkout.dirty.is_none());
+    let gone = gone.map(|it| format!("{} is no longer a checkout", it.path.display()));
+    let problem = problem(&swap, observed, held.is_some()).or(gone);
+    Listed {
+        unit: swap.label().to_owned(),
+        checkouts,
+        container: swap.container,
+        kind: swap.kind,
+        member: swap.member,
+        observed,
+        since: swap.began,
+        keep: swap.keep,
+        held_by: held.map(|holder| holder.pid),
+        standby: swap.standby,
+        dump,
+        problem,
+    }
+}
+
+fn checkout(checkout: &crate::model::swap::Checkout) -> ListedCheckout {
+    let now = Ground::find(&checkout.path).and_then(|ground| ground.state()).ok();
+    ListedCheckout {
+        path: checkout.path.clone(),
+        branch: now.as_ref().and_then(|tree| tree.branch.clone()),
+        commit: now.as_ref().and_then(|tree| tree.commit.as_ref().map(|it| it.id.clone())),
+        dirty: now.map(|tree| tree.dirty),
+    }
+}
+
+/// What a user should know, in the order of urgency.
+fn problem(swap: &Swap, observed: Observed, held: bool) -> Option<String> {
+    let restore = format!("`aio dev {} --restore` clears it up", swap.full_name());
+    if swap.stage != Stage::Serving && !held {
+        return Some(format!("the swap was interrupted; {restore}"));
+    }
+    match observed {
+        Observed::Package { .. } if swap.stage == Stage::Serving => {
+            Some(format!("the container was restarted and runs the package; {restore}"))
+        }
+        Observed::Stopped if !swap.keep => {
+            Some(format!("the container is stopped and comes back as packaged; {restore}"))
+        }
+        Observed::Nothing if swap.stage == Stage::Serving => {
+            Some("its process does not run: `aio logs` says why".to_owned())
+        }
+        _ if swap.holder.is_some() && !held => {
+            Some(format!("the `aio dev` that held it is gone; {restore}"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::swap::Holder;
+    use crate::model::swap::tests::swap;
+
+    #[test]
+    fn what_is_wrong_is_said_and_what_is_right_is_not() {
+        let serving = Swap { stage: Stage::Serving, ..swap() };
+        let runs = Observed::Checkout { pid: 7 };
+        assert_eq!(problem(&serving, runs, false), None);
+        let restarted = problem(&serving, Observed::Package { pid: 7 }, false).unwrap();
+        assert!(restarted.contains("restarted") && restarted.contains("heat-engine --restore"));
+        let begun = Swap { stage: Stage::Begun, ..swap() };
+        assert!(problem(&begun, runs, false).unwrap().contains("interrupted"));
+        assert_eq!(problem(&begun, runs, true), None);
+        let holder = Some(Holder { pid: 1, started: 2 });
+        let orphan = Swap { holder, ..serving.clone() };
+        assert!(problem(&orphan, runs, false).unwrap().contains("is gone"));
+        let kept = Swap { keep: true, ..serving };
+        assert_eq!(problem(&kept, Observed::Stopped, false), None);
+    }
+}

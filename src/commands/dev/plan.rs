@@ -1,0 +1,85 @@
+//! The steps of a swap and of its undoing: one after another, each shown with its time.
+
+use std::sync::Arc;
+
+use super::steps::{Deed, Done, Into, Work};
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::StepKey;
+use crate::engine::step::{Action, Step, StepContext};
+
+/// A deed and what it is called.
+type Named<T> = (&'static str, String, u64, for<'a> fn(&'a T, &'a StepContext) -> Done<'a>);
+
+/// Steps one after another.
+fn chain<T: Send + Sync + 'static>(
+    prefix: &str,
+    subject: &Arc<T>,
+    deeds: Vec<Named<T>>,
+) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (name, title, estimate_ms, act) in deeds {
+        let action: Arc<dyn Action> = Arc::new(Deed { subject: Arc::clone(subject), act });
+        steps.push(Step {
+            key: StepKey::new(format!("{prefix}/{name}")),
+            title,
+            phase: Phase::Services,
+            resource: Resource::Light,
+            needs: steps.last().map(|before| before.key.clone()).into_iter().collect(),
+            estimate_ms,
+            action,
+        });
+    }
+    steps
+}
+
+/// From the package to the checkout.
+pub fn into(label: &str, swap: &Arc<Into>) -> Vec<Step> {
+    let mut deeds: Vec<Named<Into>> = vec![
+        ("check", format!("ask {label}'s Python about the checkout"), 300, Into::check),
+        ("packages", "packages that it needs besides".to_owned(), 50, Into::packages),
+        ("record", "write down what is going to change".to_owned(), 20, Into::record),
+        ("publish", "let the checkout appear in the container".to_owned(), 30, Into::publish),
+    ];
+    if let Some(schema) = &swap.schema {
+        deeds.push(("schema", schema.title.clone(), 200, Into::schema));
+    }
+    deeds.extend([
+        ("start", format!("start {label} from it"), 500, Into::start as _),
+        ("healthy", format!("{label} is healthy"), 2_000, Into::healthy as _),
+        ("serve", format!("{label} serves"), 100, Into::serve as _),
+    ]);
+    chain(&format!("dev/{label}"), swap, deeds)
+}
+
+/// The checkout once more, with its changes.
+pub fn again(label: &str, work: &Arc<Work>) -> Vec<Step> {
+    let deeds: Vec<Named<Work>> = vec![
+        ("restart", format!("restart {label}"), 500, Work::restart),
+        ("healthy", format!("{label} is healthy"), 2_000, Work::serving),
+    ];
+    chain(&format!("again/{label}"), work, deeds)
+}
+
+/// From the checkout back to the package. Without `healthy`, whoever comes next waits for that: what
+/// a killed run or a restarted container left must not stand in the way of what mends the unit.
+pub fn back(label: &str, work: &Arc<Work>, healthy: bool) -> Vec<Step> {
+    let mut deeds: Vec<Named<Work>> = vec![
+        ("relieve", "let its siblings serve".to_owned(), 100, Work::relieve),
+        ("stop", format!("stop {label}"), 300, Work::stop),
+    ];
+    if work.restored_database.is_some() {
+        deeds.push(("database", "bring back the database".to_owned(), 1_000, Work::database));
+    }
+    deeds.extend([
+        ("withdraw", "take the checkout out of the container".to_owned(), 20, Work::withdraw as _),
+        ("start", format!("start {label} as packaged"), 500, Work::start as _),
+    ]);
+    if healthy {
+        deeds.push(("healthy", format!("{label} is healthy"), 2_000, Work::healthy));
+    }
+    deeds.extend([
+        ("serve", format!("{label} serves"), 50, Work::serve as _),
+        ("forget", "forget the swap".to_owned(), 10, Work::forget as _),
+    ]);
+    chain(&format!("restore/{label}"), work, deeds)
+}

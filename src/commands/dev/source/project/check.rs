@@ -1,0 +1,54 @@
+//! What a project says about itself, before anything is made of it: names become names of files on the
+//! host and lines of files in a container.
+
+use super::Project;
+use crate::commands::dev::requirement::{is_name, is_specifier, is_version, not_taken};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longer than any import root, entry point or group of entry points.
+const LONGEST: usize = 500;
+
+impl Project {
+    /// Refuses one of which any part is not what its name says, wherever it was read.
+    ///
+    /// # Errors
+    /// When its name, its version, an extra, an import root or an entry point is none.
+    pub fn checked(self) -> Result<Self> {
+        let wrong = self.wrong_part();
+        let Some((what, text)) = wrong else { return Ok(self) };
+        let shown = not_taken(text, &format!("it is no {what}"));
+        Err(Error::new(ErrorKind::Usage, format!("read the {what} of the project")).because(shown))
+    }
+
+    fn wrong_part(&self) -> Option<(&'static str, &str)> {
+        let names = [&self.name, &self.normalized_name].into_iter().chain(self.extras.keys());
+        let points = self.entry_points.iter().flat_map(|(group, entries)| {
+            let entries = entries.iter().flat_map(|(name, target)| [name, target]);
+            std::iter::once(group).chain(entries)
+        });
+        wrong("name", names, is_name)
+            .or_else(|| wrong("version", [&self.version], is_version))
+            .or_else(|| wrong("list of Python versions", &self.requires_python, is_specifier))
+            .or_else(|| wrong("import root", &self.import_roots, is_import_root))
+            .or_else(|| wrong("entry point", points, is_line))
+    }
+}
+
+/// The first text that is not what it should be.
+fn wrong<'a>(
+    what: &'static str,
+    texts: impl IntoIterator<Item = &'a String>,
+    is: fn(&str) -> bool,
+) -> Option<(&'static str, &'a str)> {
+    texts.into_iter().find(|text| !is(text)).map(|text| (what, text.as_str()))
+}
+
+/// A directory below the root, as it stands in a list that `:` separates.
+fn is_import_root(text: &str) -> bool {
+    let below = |part: &str| !part.is_empty() && part != "." && part != "..";
+    is_line(text) && !text.contains(':') && (text.is_empty() || text.split('/').all(below))
+}
+
+fn is_line(text: &str) -> bool {
+    text.len() <= LONGEST && !text.contains(char::is_control)
+}

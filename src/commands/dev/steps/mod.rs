@@ -1,0 +1,17 @@
+//! Swapping a unit's code for a checkout, and back: what the steps of both ways do.
+//!
+//! Each deed is done once in a run and not compared with what is: a swap is a transaction, with its
+//! record ([`crate::state::swaps`]) written before the first change. Every deed of the way back
+//! tolerates that what it undoes was never done, or was undone before.
+
+mod back;
+mod into;
+mod process;
+mod python;
+mod schema;
+mod work;
+
+pub use into::Into;
+pub use process::{Observed, is_published, observe};
+pub use schema::Schema;
+pub use work::{BalancerFile, Deed, Done, Work};

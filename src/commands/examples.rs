@@ -1,0 +1,35 @@
+//! `aio examples`: what may be written into the configuration directory, explained.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::global::Global;
+use crate::cloud::opened::profiles;
+use crate::config::examples;
+use crate::error::{Result, ResultExt};
+
+/// Arguments of `aio examples`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  aio examples ~/examples                    write them there
+  less ~/examples/user_variables.yml         see what may be set, then write it to /etc/aio")]
+pub struct Args {
+    /// Where to write them; files of the same names there are replaced
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
+/// Writes one example of each file.
+///
+/// # Errors
+/// When a profile is wrong, or the directory cannot be written.
+pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
+    let (profiles, _) = profiles(&global.paths().config_dir)?;
+    let doing = || format!("write examples into {}", args.directory.display());
+    std::fs::create_dir_all(args.directory.join("schema")).doing(doing)?;
+    for (name, text) in examples::all(&profiles)? {
+        std::fs::write(args.directory.join(name), text).doing(doing)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,65 @@
+//! `aio image`: the image layers of which containers are made.
+
+use std::process::ExitCode;
+
+use super::run::{list, prune, sentence, table};
+use crate::commands::global::Global;
+use crate::commands::runtime::{block_on, options};
+use crate::error::Result;
+use crate::ui;
+
+/// Arguments of `aio image`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  aio image ls                     layers, their size and age, and which containers use them
+  aio image prune                  remove those that nobody uses; asks first
+  aio image prune --downloads      downloaded packages too")]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with layers.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub enum Command {
+    /// List the layers.
+    Ls,
+    /// Remove layers that no container uses.
+    Prune {
+        /// Remove all downloaded packages too
+        #[arg(long)]
+        downloads: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When it is not run as root, the user says no, or a layer cannot be read or removed.
+pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
+    let options = options(global);
+    match args.command {
+        Command::Ls => {
+            let images = block_on(list(&options))?;
+            if global.json() {
+                ui::out::json(&images)?;
+            } else {
+                ui::out::text(&table(&images))?;
+            }
+        }
+        Command::Prune { downloads, yes } => {
+            let pruned = block_on(prune(&options, downloads, yes))?;
+            if global.json() {
+                ui::out::json(&pruned)?;
+            } else {
+                ui::out::line(&sentence(&pruned))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

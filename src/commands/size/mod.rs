@@ -1,0 +1,6 @@
+//! `aio size`: what this host has, and what would be built on it.
+
+mod args;
+mod words;
+
+pub use args::{Args, run};

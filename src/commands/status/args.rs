@@ -1,0 +1,123 @@
+//! `aio status`, `aio ls`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use time::{Date, Duration, OffsetDateTime};
+
+use super::words;
+use crate::cloud::open::Access;
+use crate::cloud::{Session, require_root, secrets};
+use crate::commands::global::Global;
+use crate::commands::runtime::block_on;
+use crate::error::Result;
+use crate::host::facts::shortage;
+use crate::model::health::CloudHealth;
+use crate::steps::health::{self};
+use crate::ui;
+
+/// Certificates that end sooner are spoken of.
+const SOON: Duration = Duration::days(30);
+
+/// Arguments of `aio status`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  aio status                       containers, units, clusters and backends, as observed
+  aio status --output json         the same for programs")]
+pub struct StatusArgs {}
+
+/// Arguments of `aio ls`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ListArgs {}
+
+fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
+    require_root(command)?;
+    block_on(async {
+        let session = Session::recorded(&global.paths(), Access::Look).await?;
+        health::observe(&session.context(), &session.site).await
+    })
+}
+
+/// Runs `aio status`.
+///
+/// # Errors
+/// When there is no cloud, or it cannot be looked at.
+pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
+    let cloud = observe(global, "status")?;
+    if let Some(note) = secrets::note(&cloud.unapplied_secrets) {
+        ui::out::note(&note);
+    }
+    if let Some(note) = certificates_note(&cloud, OffsetDateTime::now_utc().date()) {
+        ui::out::note(&note);
+    }
+    if let Some(note) = disk_note(&global.paths().state_dir) {
+        ui::out::note(&note);
+    }
+    if global.json() {
+        ui::out::json(&cloud)?;
+    } else {
+        ui::out::text(&words::status(&cloud))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about certificates that end soon.
+fn certificates_note(cloud: &CloudHealth, today: Date) -> Option<String> {
+    let end = cloud.certificates_end.filter(|end| *end < today + SOON)?;
+    Some(format!(
+        "warning: a certificate of the cloud ends on {end}. `aio bootstrap` renews its own; one of \
+         yours is in the file that `tls_certificate` in cloud.yml names."
+    ))
+}
+
+/// What to do about a disk that is nearly full.
+fn disk_note(state_dir: &Path) -> Option<String> {
+    let short = shortage(state_dir)?;
+    let directory = state_dir.display();
+    Some(format!(
+        "warning: {} MiB are free in {directory}, and {} should be: images, volumes, objects and logs of \
+         the cloud are there. `aio image prune` removes layers that no container uses.",
+        short.free_mib, short.reserve_mib
+    ))
+}
+
+/// Runs `aio ls`.
+///
+/// # Errors
+/// When there is no cloud, or it cannot be looked at.
+pub fn list(global: &Global, _: ListArgs) -> Result<ExitCode> {
+    let cloud = observe(global, "ls")?;
+    if global.json() {
+        ui::out::json(&cloud.containers)?;
+    } else {
+        ui::out::text(&words::list(&cloud))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+
+    #[test]
+    fn certificates_are_spoken_of_thirty_days_before_they_end() {
+        let cloud = CloudHealth {
+            cloud: "aio1".to_owned(),
+            state: crate::model::health::Health::Healthy,
+            containers: Vec::new(),
+            clusters: Default::default(),
+            backends: Vec::new(),
+            outside: None,
+            certificates_end: Some(date!(2027 - 12 - 31)),
+            unapplied_secrets: Default::default(),
+        };
+        assert_eq!(certificates_note(&cloud, date!(2027 - 12 - 01)), None);
+        let note = certificates_note(&cloud, date!(2027 - 12 - 02)).unwrap();
+        assert!(note.contains("ends on 2027-12-31. `aio bootstrap` renews"), "{note}");
+        let none = CloudHealth { certificates_end: None, ..cloud };
+        assert_eq!(certificates_note(&none, date!(2027 - 12 - 31)), None);
+    }
+}

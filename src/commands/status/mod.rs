@@ -1,0 +1,6 @@
+//! `aio status` and `aio ls`: the cloud as it is observed.
+
+mod args;
+mod words;
+
+pub use args::{ListArgs, StatusArgs, list, status};

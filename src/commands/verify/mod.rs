@@ -1,0 +1,10 @@
+//! `aio verify`: every service used as its users do.
+
+mod args;
+pub mod check;
+mod checks;
+pub mod plan;
+pub mod run;
+mod words;
+
+pub use args::{Args, run};
