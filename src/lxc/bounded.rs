@@ -9,6 +9,9 @@ use std::path::Path;
 /// otherwise.
 pub const LARGEST_BYTES: u64 = 64 << 20;
 
+/// The most that is made room for because a file says that it is that long.
+const LARGEST_AT_ONCE_BYTES: u64 = 1 << 20;
+
 /// Reads to the end.
 ///
 /// # Errors
@@ -19,6 +22,23 @@ pub fn read(reader: impl Read, limit_bytes: u64) -> io::Result<Vec<u8>> {
     if content.len() as u64 > limit_bytes {
         return Err(too_much(limit_bytes));
     }
+    Ok(content)
+}
+
+/// Reads a file from its beginning to its end.
+///
+/// # Errors
+/// When there is more than `limit_bytes`.
+pub fn read_file(file: &File, limit_bytes: u64) -> io::Result<Vec<u8>> {
+    let content = beginning(file, limit_bytes.saturating_add(1))?;
+    if content.len() as u64 > limit_bytes { Err(too_much(limit_bytes)) } else { Ok(content) }
+}
+
+/// The first `limit_bytes` of a file. One that is as long as it says is read at once.
+pub fn beginning(file: &File, limit_bytes: u64) -> io::Result<Vec<u8>> {
+    let said = file.metadata()?.len().min(LARGEST_AT_ONCE_BYTES) + 1;
+    let mut content = Vec::with_capacity(usize::try_from(said).unwrap_or_default());
+    file.take(limit_bytes).read_to_end(&mut content)?;
     Ok(content)
 }
 

@@ -99,7 +99,7 @@ pub fn read(root: BorrowedFd<'_>, path: &Path) -> io::Result<Option<Vec<u8>>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    bounded::read(file, bounded::LARGEST_BYTES).map(Some)
+    bounded::read_file(&file, bounded::LARGEST_BYTES).map(Some)
 }
 
 /// Whether an error says that nothing stands at a path.

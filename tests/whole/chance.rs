@@ -159,8 +159,8 @@ fn nothing_is_left(cloud: &Cloud, gone: &[(String, String)]) {
     };
     let queues = "for vhost in $(rabbitmqctl -q list_vhosts --no-table-headers); do
         rabbitmqctl -q list_queues -p $vhost --no-table-headers name; done";
-    let cells = "mariadb -BN -e 'SELECT host FROM nova_api.host_mappings
-        UNION SELECT name FROM placement.resource_providers'";
+    let cells = "mariadb -BN -e 'SELECT host FROM nova_api.host_mappings;
+        SELECT name FROM placement.resource_providers'";
     let chassis = "ovn-sbctl --bare --columns=name list Chassis; ovn-sbctl --bare --columns=name list Chassis_Private";
     let seen = [
         ("clients", attach("utility", &format!(". /root/openrc\n{RECORDS}"))),
