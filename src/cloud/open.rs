@@ -15,6 +15,7 @@ use crate::host::containers::{HostFeatures, RealContainers, limits};
 use crate::host::diagnostics::RealDiagnostics;
 use crate::host::http::RealHttp;
 use crate::host::installation::RealInstallation;
+use crate::host::keepsakes::RealKeepsakes;
 use crate::host::layers::RealLayers;
 use crate::host::network::RealNetwork;
 use crate::host::records::RealRecords;
@@ -182,6 +183,7 @@ fn assemble(
     Ok(Host {
         containers: Arc::new(RealContainers::new(paths.clone(), ids, features, helper)),
         layers: Arc::new(RealLayers::new(paths.clone())),
+        keepsakes: Arc::new(RealKeepsakes::new(paths.clone())),
         network: Arc::new(RealNetwork::new(Path::new(RUN_DIR))),
         settings: Arc::new(settings),
         sql: Arc::new(RealSql::new(patience, authority.clone())),

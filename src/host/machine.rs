@@ -29,6 +29,8 @@ pub struct Host {
     pub containers: Arc<dyn Containers>,
     /// Image layers.
     pub layers: Arc<dyn Layers>,
+    /// What is kept beside them.
+    pub keepsakes: Arc<dyn Keepsakes>,
     /// Bridges, routes, firewall.
     pub network: Arc<dyn HostNetwork>,
     /// Settings of the kernel and files of the host that are put back at the end.
@@ -259,6 +261,17 @@ pub trait Layers: Send + Sync {
 
     /// Removes a layer that no container and no other layer uses.
     async fn remove(&self, id: &str) -> Result<()>;
+}
+
+/// Results that are kept beside image layers, for as long as the layers are there: what the same
+/// software would make again in the next cloud.
+#[async_trait]
+pub trait Keepsakes: Send + Sync {
+    /// One of a layer's; `None` where there is none.
+    async fn get(&self, layer: &str, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Keeps one beside a published layer.
+    async fn put(&self, layer: &str, name: &str, content: &[u8]) -> Result<()>;
 }
 
 /// Bridges, routes and the firewall of one cloud.

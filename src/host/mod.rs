@@ -11,6 +11,7 @@ pub mod fake;
 pub mod http;
 pub mod installation;
 pub mod journal;
+pub mod keepsakes;
 pub mod layers;
 mod machine;
 pub mod network;
@@ -24,6 +25,6 @@ pub mod tool;
 use machine::ask_socket;
 pub use machine::{
     BuildProgress, ContainerState, Containers, Diagnostics, Heard, Host, HostNetwork, Http,
-    Installation, Layers, Listen, Records, Request, Response, Settings, Sql, SqlServer, Stop,
-    Stream, exists,
+    Installation, Keepsakes, Layers, Listen, Records, Request, Response, Settings, Sql, SqlServer,
+    Stop, Stream, exists,
 };

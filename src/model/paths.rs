@@ -6,6 +6,7 @@
 //!   private/                  0700 from its first mkdir: ids on disk are unshifted
 //!     layers/ID/root          a published layer
 //!     layers/ID/manifest.json
+//!     layers/ID/kept/         what its software made of empty databases
 //!     downloads/              packages, shared by all builds
 //!     durations.json          how long steps took
 //!     clouds/NAME/
@@ -107,6 +108,11 @@ impl Paths {
     /// Published layers, shared by all clouds of this state directory.
     pub fn layers_dir(&self) -> PathBuf {
         self.private_dir().join("layers")
+    }
+
+    /// What is kept beside a layer.
+    pub fn keepsakes_dir(&self, layer: &str) -> PathBuf {
+        self.layers_dir().join(layer).join("kept")
     }
 
     /// Downloaded packages, shared by all builds.

@@ -132,6 +132,7 @@ fn forget(
         },
         done,
         fills: Vec::new(),
+        keepsake: None,
         upgrades: false,
         attempts: ATTEMPTS,
         site: Arc::clone(site),

@@ -7,6 +7,7 @@ pub mod container;
 pub mod database;
 pub mod departed;
 pub mod dropped;
+pub mod dumps;
 pub mod health;
 pub mod host;
 pub mod identity;

@@ -164,6 +164,16 @@ fn check_setup(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
             let own = service.databases.iter().map(|database| database.name.as_str());
             file.known("database", database, own);
         }
+        if let Some(kept) = &command.kept {
+            file.expect(!command.fills.is_empty(), &command.name, || {
+                format!("of `{}` nothing can be kept: it has no `fills`", command.name)
+            });
+            for table in &kept.without_rows_of {
+                let database =
+                    table.split_once('.').map_or(table.as_str(), |(database, _)| database);
+                file.known("database", database, command.fills.iter().map(String::as_str));
+            }
+        }
         file.no_secret_in(&command.script, &command.name);
         if let Done::Run { script } | Done::Sql { query: script } = &command.done {
             file.no_secret_in(script, &command.name);

@@ -28,6 +28,11 @@ pub struct SetupCommand {
     /// begins in the middle.
     #[serde(default)]
     pub fills: Vec<String>,
+    /// Set where what it makes of empty databases is the same in every cloud. It is kept beside the
+    /// image layers then, and loaded in place of running the command wherever the same software
+    /// finds them empty again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// Whether it upgrades what is there (the default): then it also runs, though its result is there,
     /// when the container has other layers than those with which it last ran, or when it changed
     /// itself. A command that only makes what is missing does not.
@@ -36,6 +41,16 @@ pub struct SetupCommand {
     /// What waits for it: the service's units (the default), the service, or nothing of the cloud.
     #[serde(default)]
     pub before: SetupPhase,
+}
+
+/// What of filled databases is kept.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Tables whose rows are a cloud's own (`DATABASE.TABLE`). Where there are any, the command also
+    /// runs after the rest was loaded, and finds little left to do.
+    #[serde(default)]
+    pub without_rows_of: Vec<String>,
 }
 
 const fn yes() -> bool {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::subids::IdRanges;
 use crate::host::{
     BuildProgress, ContainerState, Containers, Diagnostics, Host, HostNetwork, Http, Installation,
-    Layers, Records, Request, Response, Settings, Sql, SqlServer, Stop,
+    Keepsakes, Layers, Records, Request, Response, Settings, Sql, SqlServer, Stop,
 };
 use crate::model::command::{Command, Output};
 use crate::model::facts::HostFacts;
@@ -27,6 +27,7 @@ pub fn absent() -> Host {
     Host {
         containers: Arc::new(Absent),
         layers: Arc::new(Absent),
+        keepsakes: Arc::new(Absent),
         network: Arc::new(Absent),
         settings: Arc::new(Absent),
         sql: Arc::new(Absent),
@@ -176,6 +177,16 @@ impl Sql for Absent {
 impl Http for Absent {
     async fn send(&self, _: Request) -> Result<Response> {
         no("services")
+    }
+}
+
+#[async_trait]
+impl Keepsakes for Absent {
+    async fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>> {
+        no("layers")
+    }
+    async fn put(&self, _: &str, _: &str, _: &[u8]) -> Result<()> {
+        no("layers")
     }
 }
 

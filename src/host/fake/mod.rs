@@ -4,6 +4,7 @@ mod absent;
 pub mod containers;
 pub mod diagnostics;
 pub mod http;
+pub mod keepsakes;
 pub mod network;
 pub mod records;
 pub mod settings;

@@ -9,12 +9,13 @@ use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, StepKey};
 use crate::error::Result;
 use crate::model::command::Command;
+use crate::model::hash::sha256_hex;
 use crate::model::topology::Container;
 use crate::render::Renderer;
 use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
 use crate::steps::service::{Ready, Verify};
-use crate::steps::setup::Setup;
+use crate::steps::setup::{Keepsake, Setup};
 use crate::steps::site::ATTEMPTS;
 
 /// A set-up command as it runs in a container, secrets in its environment.
@@ -121,6 +122,7 @@ impl Builder<'_> {
             }
             SetupPhase::Cloud => needs.extend(self.whole_cloud(service)),
         }
+        let keepsake = self.keepsake(service, command, &container);
         let setup = Setup {
             title: command.title.clone(),
             record: format!("setup/{}/{}", service.service, command.name),
@@ -128,6 +130,7 @@ impl Builder<'_> {
             command: rendered,
             done,
             fills: command.fills.clone(),
+            keepsake,
             upgrades: command.upgrades,
             attempts: if command.before == SetupPhase::Cloud { ATTEMPTS } else { 1 },
             site: Arc::clone(&self.site),
@@ -140,6 +143,29 @@ impl Builder<'_> {
             setup,
         );
         Ok(())
+    }
+
+    /// Where what a command makes of empty databases is kept: the same software on the same databases
+    /// makes the same of them.
+    fn keepsake(
+        &self,
+        service: &ServiceProfile,
+        command: &SetupCommand,
+        container: &Container,
+    ) -> Option<Keepsake> {
+        let kept = command.kept.as_ref()?;
+        let cloud = &self.site.cloud;
+        let databases = cloud.members(&self.site.sql_definition().ok()?.kind).next()?;
+        // As the profile has it: rendered, it may name members.
+        let told = [&command.script, &command.fills.join(" "), &kept.without_rows_of.join(" ")];
+        let layers = container.layers.iter().chain(&databases.layers);
+        let parts: Vec<&str> = told.into_iter().chain(layers).map(String::as_str).collect();
+        let hash = sha256_hex(parts.join("\n"));
+        Some(Keepsake {
+            layer: container.layers.first()?.clone(),
+            name: format!("{}-{}-{}.sql", service.service, command.name, &hash[..12]),
+            without_rows_of: kept.without_rows_of.clone(),
+        })
     }
 
     /// The set-up commands of one phase for which the cloud has a container, in order.

@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 
 use super::work::Work;
 use crate::engine::step::StepContext;
-use crate::error::{Error, Result, ResultExt};
-use crate::host::ContainerState;
+use crate::error::{Result, ResultExt};
 use crate::model::command::Command;
-use crate::model::topology::Container;
 use crate::state::files::{remove, write_atomic};
+use crate::steps::dumps;
 use crate::steps::site::run_script;
-
-/// A larger database is not one of a cloud in which code is tried.
-const LARGEST_DUMP_BYTES: u64 = 1 << 30;
 
 /// How the schema of a service is changed.
 pub struct Schema {
@@ -43,19 +39,8 @@ impl Schema {
         if file.exists() {
             return Ok(());
         }
-        let member = member(context, work).await?;
-        let tool = &work.site.sql_definition()?.local_dump;
-        let script = Command {
-            largest_output_bytes: Some(LARGEST_DUMP_BYTES),
-            ..Command::shell(format!("{tool} {}", self.database))
-        };
-        let output = context.host.containers.run(&member.name, script).await?;
-        if !output.success() {
-            return Err(Error::failed(format!("dump the database `{}`", self.database))
-                .because(format!("it exited with {} in `{}`", output.status, member.name))
-                .output(output.tail(5)));
-        }
-        write_atomic(&file, 0o600, &output.stdout)
+        let dump = dumps::dump(context, &work.site, &self.database).await?;
+        write_atomic(&file, 0o600, &dump)
     }
 
     /// Runs the service's own upgrade with the checkout's code.
@@ -77,20 +62,6 @@ pub(super) async fn load_dump(context: &StepContext, work: &Work, name: &str) ->
         format!("DROP DATABASE IF EXISTS `{name}`; CREATE DATABASE `{name}`; USE `{name}`;\n")
             .into_bytes();
     sql.extend(dump);
-    let member = member(context, work).await?;
-    let client = work.site.sql_definition()?.local_client.clone();
-    let command = Command { stdin: sql, ..Command::shell(client) };
-    run_script(context, &member.name, &doing(), command).await?;
+    dumps::load(context, &work.site, &doing(), sql).await?;
     remove(&file)
-}
-
-/// The first database member that runs: the one that serves.
-async fn member<'a>(context: &StepContext, work: &'a Work) -> Result<&'a Container> {
-    let kind = &work.site.sql_definition()?.kind;
-    for member in work.site.cloud.members(kind) {
-        if let ContainerState::Running { .. } = context.host.containers.state(&member.name).await? {
-            return Ok(member);
-        }
-    }
-    Err(Error::failed("find a database member").because("none runs"))
 }
