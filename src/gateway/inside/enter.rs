@@ -13,6 +13,7 @@ use rustix::process::Resource;
 
 use super::wire::{Job, Reply, Request};
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::accounts::Login;
 use crate::lxc::container::{Handle, log_to};
 use crate::lxc::{attach, inside, syscall};
 
@@ -52,16 +53,16 @@ fn run(request: &Request, streams: Vec<OwnedFd>, control: &mut Option<OwnedFd>) 
     // Not before: liblxc makes the log's directory, even for a container that is not there.
     log_to(&request.container, &request.log)?;
     let master = take_streams(request, streams, init_pid)?;
-    let account = Account::of_root(init_pid);
+    let login = Login::of_root(init_pid);
     let terminal_name = master
         .as_ref()
         .and_then(|master| rustix::pty::ptsname(master, Vec::new()).ok()?.into_string().ok());
-    let mut environment = account.environment(request, terminal_name);
+    let mut environment = environment(request, &login, terminal_name);
     if let Some(terminal) = environment.get_mut("TERM") {
         *terminal = attach::known_terminal(init_pid, terminal);
     }
     // The child takes its copy of the socket; the one of this process stays.
-    let mut body = || in_container(request, &account, &environment, control.take());
+    let mut body = || in_container(request, &login, &environment, control.take());
     let pid = inside::spawn(&handle, &mut body)?;
     let control = control.as_ref().ok_or_else(|| Error::failed(doing()))?;
     // The end of a stream is seen only when nobody else holds it open.
@@ -136,47 +137,22 @@ fn leave_streams() -> std::io::Result<()> {
     replace_streams([nothing.as_fd(); 3])
 }
 
-/// The container's root, by its own `/etc/passwd`.
-struct Account {
-    shell: String,
-    home: String,
-}
-
-impl Account {
-    fn of_root(init_pid: u32) -> Self {
-        let users = attach::users(init_pid);
-        Self {
-            shell: users.shell("root").unwrap_or("/bin/sh").to_owned(),
-            home: users.home("root").unwrap_or("/").to_owned(),
-        }
-    }
-
-    fn environment(
-        &self,
-        request: &Request,
-        terminal_name: Option<String>,
-    ) -> BTreeMap<String, String> {
-        let mut all = attach::environment(&request.environment);
-        let mut set = |name: &str, value: &str| all.insert(name.to_owned(), value.to_owned());
-        for (name, value) in [("USER", "root"), ("LOGNAME", "root")] {
-            set(name, value);
-        }
-        set("HOME", &self.home);
-        set("SHELL", &self.shell);
-        if let Some(terminal) = &request.terminal {
-            set("TERM", &terminal.kind);
-        }
-        if let Some(name) = terminal_name {
-            set("SSH_TTY", &name);
-        }
-        all
-    }
+fn environment(
+    request: &Request,
+    login: &Login,
+    terminal_name: Option<String>,
+) -> BTreeMap<String, String> {
+    let mut all = attach::environment(&request.environment);
+    all.extend(login.variables());
+    all.extend(request.terminal.iter().map(|it| ("TERM".to_owned(), it.kind.clone())));
+    all.extend(terminal_name.map(|name| ("SSH_TTY".to_owned(), name)));
+    all
 }
 
 /// What the attached child does: all that it touches is the container's own.
 fn in_container(
     request: &Request,
-    account: &Account,
+    login: &Login,
     environment: &BTreeMap<String, String>,
     control: Option<OwnedFd>,
 ) -> i32 {
@@ -185,26 +161,26 @@ fn in_container(
     // A session of its own: its process group can be ended without anybody else's.
     let _ = rustix::process::setsid();
     // As every login does: a home that is missing is no reason to stay out.
-    let _ = std::env::set_current_dir(&account.home);
+    let _ = std::env::set_current_dir(&login.home);
     match &request.job {
         Job::Connect(destination) => {
             control.map_or(1, |control| super::connect::connect(destination, control.as_fd()))
         }
-        Job::Files => super::sftp::serve(&account.home),
+        Job::Files => super::sftp::serve(&login.home),
         Job::Shell | Job::Command(_) => {
             if request.terminal.is_some() {
                 let _ = rustix::process::ioctl_tiocsctty(std::io::stdin());
             }
-            let error = shell(&request.job, account).env_clear().envs(environment).exec();
-            let _ = writeln!(std::io::stderr(), "{}: {error}", account.shell);
+            let error = shell(&request.job, login).env_clear().envs(environment).exec();
+            let _ = writeln!(std::io::stderr(), "{}: {error}", login.shell);
             127
         }
     }
 }
 
-fn shell(job: &Job, account: &Account) -> Command {
-    let mut shell = Command::new(&account.shell);
-    let name = account.shell.rsplit('/').next().unwrap_or("sh");
+fn shell(job: &Job, login: &Login) -> Command {
+    let mut shell = Command::new(&login.shell);
+    let name = login.shell_name();
     match job {
         Job::Command(command) => shell.arg0(name).arg("-c").arg(OsStr::from_bytes(command)),
         // The dash makes it a login shell.
@@ -229,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_client_sets_no_identity_and_the_terminal_has_its_kind() {
-        let account = Account { shell: "/bin/bash".to_owned(), home: "/root".to_owned() };
+        let [user, home, shell] = ["root", "/root", "/bin/bash"].map(str::to_owned);
         let request = Request {
             container: String::new(),
             log: "/".into(),
@@ -244,7 +220,8 @@ mod tests {
             }),
             open_files: None,
         };
-        let all = account.environment(&request, Some("/dev/pts/3".to_owned()));
+        let login = Login { user, home, shell };
+        let all = environment(&request, &login, Some("/dev/pts/3".to_owned()));
         let value = |name: &str| all[name].as_str();
         assert_eq!([value("HOME"), value("LANG"), value("TERM")], ["/root", "C.UTF-8", "xterm"]);
         assert_eq!([value("SHELL"), value("SSH_TTY")], ["/bin/bash", "/dev/pts/3"]);
