@@ -154,7 +154,8 @@ impl CloudFile {
             (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
             (None, None) => Ok(None),
             (certificate, _) => {
-                let missing = if certificate.is_some() { Key::TlsKeyFile } else { Key::TlsCertificateFile };
+                let missing =
+                    if certificate.is_some() { Key::TlsKeyFile } else { Key::TlsCertificateFile };
                 let name = missing.name();
                 Err(Error::new(ErrorKind::Config, format!("read `{}`", self.shown))
                     .because(format!("`{name}` is missing: a certificate is of use with its key"))
