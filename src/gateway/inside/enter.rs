@@ -6,21 +6,24 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use rustix::fs::{Mode, Uid};
+use rustix::fs::{Mode, OFlags, Uid};
 use rustix::process::Resource;
 
 use super::wire::{Job, Reply, Request};
 use crate::error::{Error, Result, ResultExt};
 use crate::lxc::accounts::Login;
 use crate::lxc::container::{Handle, log_to};
-use crate::lxc::{attach, inside, syscall};
+use crate::lxc::{attach, inside, rooted, syscall};
 
 /// The word on the command line.
 pub const COMMAND: &str = "__inside";
 /// The status of what could not be started.
 pub const NOT_STARTED: u8 = 255;
+/// Where Debian's package `openssh-sftp-server` has it.
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
 /// Serves one request.
 pub fn main() -> ExitCode {
@@ -50,6 +53,9 @@ fn run(request: &Request, streams: Vec<OwnedFd>, control: &mut Option<OwnedFd>) 
     lower_limit(request.open_files).doing(doing)?;
     let handle = Handle::open(&request.container)?;
     let init_pid = attach::init_pid(&handle, &request.container)?;
+    if request.job == Job::Files {
+        require_sftp_server(&request.container, init_pid)?;
+    }
     // Not before: liblxc makes the log's directory, even for a container that is not there.
     log_to(&request.container, &request.log)?;
     let master = take_streams(request, streams, init_pid)?;
@@ -149,6 +155,17 @@ fn environment(
     all
 }
 
+/// A container of an older image lacks the server; then nothing is started.
+fn require_sftp_server(container: &str, init_pid: u32) -> Result<()> {
+    let root = rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")));
+    root.and_then(|root| rooted::open(root.as_fd(), Path::new(SFTP_SERVER), OFlags::PATH))
+        .map(drop)
+        .doing(|| format!("run {SFTP_SERVER} in container `{container}`"))
+        .map_err(|error| {
+            error.hint("`aio bootstrap` makes it anew with the package `openssh-sftp-server`.")
+        })
+}
+
 /// What the attached child does: all that it touches is the container's own.
 fn in_container(
     request: &Request,
@@ -156,32 +173,30 @@ fn in_container(
     environment: &BTreeMap<String, String>,
     control: Option<OwnedFd>,
 ) -> i32 {
-    // Commands and the SFTP server have nothing to do with the gateway's socket.
+    // Programs of the container have nothing to do with the gateway's socket.
     let control = control.filter(|_| matches!(request.job, Job::Connect(_)));
     // A session of its own: its process group can be ended without anybody else's.
     let _ = rustix::process::setsid();
     // As every login does: a home that is missing is no reason to stay out.
     let _ = std::env::set_current_dir(&login.home);
-    match &request.job {
-        Job::Connect(destination) => {
-            control.map_or(1, |control| super::connect::connect(destination, control.as_fd()))
-        }
-        Job::Files => super::sftp::serve(&login.home),
-        Job::Shell | Job::Command(_) => {
-            if request.terminal.is_some() {
-                let _ = rustix::process::ioctl_tiocsctty(std::io::stdin());
-            }
-            let error = shell(&request.job, login).env_clear().envs(environment).exec();
-            let _ = writeln!(std::io::stderr(), "{}: {error}", login.shell);
-            127
-        }
+    if let Job::Connect(destination) = &request.job {
+        return control.map_or(1, |control| super::connect::connect(destination, control.as_fd()));
     }
+    if request.terminal.is_some() {
+        let _ = rustix::process::ioctl_tiocsctty(std::io::stdin());
+    }
+    let mut program = program(&request.job, login);
+    let error = program.env_clear().envs(environment).exec();
+    let _ = writeln!(std::io::stderr(), "{}: {error}", program.get_program().display());
+    127
 }
 
-fn shell(job: &Job, login: &Login) -> Command {
+fn program(job: &Job, login: &Login) -> Command {
     let mut shell = Command::new(&login.shell);
     let name = login.shell_name();
     match job {
+        // Without a shell: what its start-up files print would be taken for an answer.
+        Job::Files => return Command::new(SFTP_SERVER),
         Job::Command(command) => shell.arg0(name).arg("-c").arg(OsStr::from_bytes(command)),
         // The dash makes it a login shell.
         _ => shell.arg0(format!("-{name}")),
