@@ -1,10 +1,8 @@
 //! A gateway of its own, which outlives the terminal: a new process of this binary, in a session of
 //! its own, that says on its standard output when it listens, or why it does not.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -102,7 +100,7 @@ pub fn main() -> ExitCode {
             }
         };
         say(&Beginning::Listening(server.address()));
-        leave_streams().doing(|| "leave the terminal".to_owned())?;
+        super::inside::leave_streams().doing(|| "leave the terminal".to_owned())?;
         run(server).await
     });
     // A thread that still waits for a killed child must not hold up the exit.
@@ -115,13 +113,6 @@ fn say(beginning: &Beginning) {
     if let Ok(text) = serde_json::to_string(beginning) {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
-}
-
-fn leave_streams() -> std::io::Result<()> {
-    let nothing = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(nothing.as_fd())?;
-    rustix::stdio::dup2_stdout(nothing.as_fd())?;
-    Ok(rustix::stdio::dup2_stderr(nothing.as_fd())?)
 }
 
 /// Serves until SIGTERM, Ctrl-C or the loss of the terminal.

@@ -138,7 +138,8 @@ fn replace_streams([input, output, error]: [BorrowedFd<'_>; 3]) -> std::io::Resu
     Ok(rustix::stdio::dup2_stderr(error)?)
 }
 
-fn leave_streams() -> std::io::Result<()> {
+/// Nobody's terminal or pipe is held open any more.
+pub fn leave_streams() -> std::io::Result<()> {
     let nothing = std::fs::File::options().read(true).write(true).open("/dev/null")?;
     replace_streams([nothing.as_fd(); 3])
 }

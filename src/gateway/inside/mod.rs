@@ -10,4 +10,4 @@ mod enter;
 mod supervise;
 pub mod wire;
 
-pub use enter::{COMMAND, NOT_STARTED, main};
+pub use enter::{COMMAND, NOT_STARTED, leave_streams, main};
