@@ -7,31 +7,17 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::server::{Server, log_file};
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 
 /// The word on the command line.
 pub const COMMAND: &str = "__gateway";
 
-/// What the new process says first.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Beginning {
-    Listening(SocketAddr),
-    Failed { message: String, causes: Vec<String>, hints: Vec<String>, exit_code: u8 },
-}
-
-impl From<Error> for Beginning {
-    fn from(error: Error) -> Self {
-        let exit_code = error.kind.exit_code();
-        let Error { message, causes, hints, .. } = error;
-        Self::Failed { message, causes, hints, exit_code }
-    }
-}
+/// What the new process says first: where it listens, or why it does not.
+type Beginning = Result<SocketAddr>;
 
 /// Starts it and returns when it listens: its process id and address.
 ///
@@ -51,13 +37,10 @@ pub fn start(options: &Options) -> Result<(u32, SocketAddr)> {
         .doing(doing)?;
     let begun = begin(&mut child, options);
     match begun.doing(doing)? {
-        Some(Beginning::Listening(address)) => Ok((child.id(), address)),
-        Some(Beginning::Failed { message, causes, hints, exit_code }) => {
+        Some(Ok(address)) => Ok((child.id(), address)),
+        Some(Err(error)) => {
             let _ = child.wait();
-            let kinds = [ErrorKind::Usage, ErrorKind::Host, ErrorKind::Busy, ErrorKind::NotFound];
-            let kind = kinds.into_iter().find(|kind| kind.exit_code() == exit_code);
-            let kind = kind.unwrap_or(ErrorKind::Failed);
-            Err(Error { kind, message, causes, hints, output: None })
+            Err(error)
         }
         None => {
             let status = child.wait().doing(doing)?;
@@ -92,14 +75,9 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let ran: Result<()> = runtime.block_on(async {
-        let server = match Server::listen(&options).await {
-            Ok(server) => server,
-            Err(error) => {
-                say(&error.clone().into());
-                return Err(error);
-            }
-        };
-        say(&Beginning::Listening(server.address()));
+        let listening = Server::listen(&options).await;
+        say(&listening.as_ref().map(Server::address).map_err(Clone::clone));
+        let server = listening?;
         super::inside::leave_streams().doing(|| "leave the terminal".to_owned())?;
         run(server).await
     });
