@@ -7,8 +7,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What an exit code means. The numbers are part of the interface: scripts rely on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum ErrorKind {
     /// A step, a command or an observation failed (exit code 1).
     Failed,
@@ -45,7 +47,7 @@ impl ErrorKind {
 }
 
 /// What was being done, to what, why it failed, and what to do next.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Error {
     /// Decides the exit code.
     pub kind: ErrorKind,

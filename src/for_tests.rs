@@ -11,8 +11,6 @@ pub use crate::config::network::NetworkRole;
 pub use crate::config::oslo::Ini;
 pub use crate::config::variables::UserVariables;
 pub use crate::error::{Error, ErrorKind, Result};
-#[cfg(fuzzing)]
-pub use crate::gateway::inside::sftp::read as read_sftp;
 pub use crate::gateway::server::log_file as gateway_log;
 pub use crate::gateway::stop as stop_gateway;
 pub use crate::host::containers::{HostFeatures, RealContainers, limits};

@@ -1,39 +1,23 @@
 //! A gateway of its own, which outlives the terminal: a new process of this binary, in a session of
 //! its own, that says on its standard output when it listens, or why it does not.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::server::{Server, log_file};
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 
 /// The word on the command line.
 pub const COMMAND: &str = "__gateway";
 
-/// What the new process says first.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Beginning {
-    Listening(SocketAddr),
-    Failed { message: String, causes: Vec<String>, hints: Vec<String>, exit_code: u8 },
-}
-
-impl From<Error> for Beginning {
-    fn from(error: Error) -> Self {
-        let exit_code = error.kind.exit_code();
-        let Error { message, causes, hints, .. } = error;
-        Self::Failed { message, causes, hints, exit_code }
-    }
-}
+/// What the new process says first: where it listens, or why it does not.
+type Beginning = Result<SocketAddr>;
 
 /// Starts it and returns when it listens: its process id and address.
 ///
@@ -53,13 +37,10 @@ pub fn start(options: &Options) -> Result<(u32, SocketAddr)> {
         .doing(doing)?;
     let begun = begin(&mut child, options);
     match begun.doing(doing)? {
-        Some(Beginning::Listening(address)) => Ok((child.id(), address)),
-        Some(Beginning::Failed { message, causes, hints, exit_code }) => {
+        Some(Ok(address)) => Ok((child.id(), address)),
+        Some(Err(error)) => {
             let _ = child.wait();
-            let kinds = [ErrorKind::Usage, ErrorKind::Host, ErrorKind::Busy, ErrorKind::NotFound];
-            let kind = kinds.into_iter().find(|kind| kind.exit_code() == exit_code);
-            let kind = kind.unwrap_or(ErrorKind::Failed);
-            Err(Error { kind, message, causes, hints, output: None })
+            Err(error)
         }
         None => {
             let status = child.wait().doing(doing)?;
@@ -94,15 +75,10 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let ran: Result<()> = runtime.block_on(async {
-        let server = match Server::listen(&options).await {
-            Ok(server) => server,
-            Err(error) => {
-                say(&error.clone().into());
-                return Err(error);
-            }
-        };
-        say(&Beginning::Listening(server.address()));
-        leave_streams().doing(|| "leave the terminal".to_owned())?;
+        let listening = Server::listen(&options).await;
+        say(&listening.as_ref().map(Server::address).map_err(Clone::clone));
+        let server = listening?;
+        super::inside::leave_streams().doing(|| "leave the terminal".to_owned())?;
         run(server).await
     });
     // A thread that still waits for a killed child must not hold up the exit.
@@ -115,13 +91,6 @@ fn say(beginning: &Beginning) {
     if let Ok(text) = serde_json::to_string(beginning) {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
-}
-
-fn leave_streams() -> std::io::Result<()> {
-    let nothing = File::options().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(nothing.as_fd())?;
-    rustix::stdio::dup2_stdout(nothing.as_fd())?;
-    Ok(rustix::stdio::dup2_stderr(nothing.as_fd())?)
 }
 
 /// Serves until SIGTERM, Ctrl-C or the loss of the terminal.

@@ -1,6 +1,5 @@
 //! The gateway's side of a process in a container ([`super::inside`]).
 
-use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::process::{ExitStatus, Stdio};
@@ -98,24 +97,4 @@ impl Process {
 fn status_of(status: ExitStatus) -> u32 {
     // Killed by a signal itself: what became of the command is not known.
     status.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(u32::from(NOT_STARTED))
-}
-
-/// A pipe for a command's input: the command's end and the gateway's.
-///
-/// # Errors
-/// When there are too many open files.
-pub fn input_pipe() -> io::Result<(OwnedFd, tokio::net::unix::pipe::Sender)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&writer, true)?;
-    Ok((reader, tokio::net::unix::pipe::Sender::from_owned_fd(writer)?))
-}
-
-/// A pipe for a command's output: the command's end and the gateway's.
-///
-/// # Errors
-/// When there are too many open files.
-pub fn output_pipe() -> io::Result<(OwnedFd, tokio::net::unix::pipe::Receiver)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&reader, true)?;
-    Ok((writer, tokio::net::unix::pipe::Receiver::from_owned_fd(reader)?))
 }

@@ -1,10 +1,14 @@
 //! What a client has sent and a command has not read yet: first in memory, then in a file without a
 //! name, both with a limit.
 //!
-//! The library opens a channel's window again for whatever arrives, and while it waits for one
-//! channel it serves none of that connection. So every channel takes what comes at once and keeps it
-//! here. Past the limit it does stop reading, which a command that is slow with gigabytes of input
+//! The library opens a channel's window again for whatever arrives, not for what was read, and while
+//! it waits for one channel it serves none of that connection
+//! (<https://github.com/Eugeny/russh/pull/730>). So every channel takes what comes at once and keeps
+//! it here. Past the limit it does stop reading, which a command that is slow with gigabytes of input
 //! on a connection of its own does not even notice.
+//!
+//! Memory alone does not do. With 16 MiB of it other commands waited until the slow one read, and 50 MB
+//! through `cat` stood still for ever: what lets the output out waits behind the input.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, Sig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::unix::pipe;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use super::client::Client;
 use super::input::Input;
 use super::inside::NOT_STARTED;
 use super::inside::wire::{Job, Request};
-use super::process::{Process, input_pipe, output_pipe};
+use super::process::Process;
 use super::terminal::{Master, Size, Terminal};
 use crate::error::{Result, ResultExt};
 
@@ -169,9 +170,13 @@ async fn start(client: &Client, job: Job, wishes: Wishes) -> Result<Running> {
     if request.terminal.is_some() {
         return start_on_terminal(&request).await;
     }
-    let (input, sink) = input_pipe().doing(doing)?;
-    let (output, stdout) = output_pipe().doing(doing)?;
-    let (error, stderr) = output_pipe().doing(doing)?;
+    // The command's ends block, as programs expect.
+    let (sink, input) = pipe::pipe().doing(doing)?;
+    let input = input.into_blocking_fd().doing(doing)?;
+    let (output, stdout) = pipe::pipe().doing(doing)?;
+    let output = output.into_blocking_fd().doing(doing)?;
+    let (error, stderr) = pipe::pipe().doing(doing)?;
+    let error = error.into_blocking_fd().doing(doing)?;
     let process = Process::spawn(&request, &[input.as_fd(), output.as_fd(), error.as_fd()])?;
     drop((input, output, error));
     process.started().await?;

@@ -1,5 +1,10 @@
 //! Users and groups by the accounts files of a container, never by those of the host.
 
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::rooted;
+
 /// The two files, parsed on demand.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
@@ -30,19 +35,49 @@ impl Accounts {
         format!("{}:{}", find_name(&self.passwd, uid), find_name(&self.group, gid))
     }
 
-    /// Login shell of a user.
-    pub fn shell(&self, user: &str) -> Option<&str> {
-        self.field(user, 6)
-    }
-
-    /// Home directory of a user.
-    pub fn home(&self, user: &str) -> Option<&str> {
-        self.field(user, 5)
+    /// With what a user signs in; what every system has where nothing is said of it.
+    fn login(&self, user: &str) -> Login {
+        let field = |number, usual: &str| self.field(user, number).unwrap_or(usual).to_owned();
+        Login { user: user.to_owned(), home: field(5, "/"), shell: field(6, "/bin/sh") }
     }
 
     fn field(&self, user: &str, number: usize) -> Option<&str> {
         let line = self.passwd.lines().find(|line| line.split(':').next() == Some(user))?;
         line.split(':').nth(number).filter(|value| !value.is_empty())
+    }
+}
+
+/// With what a user signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub user: String,
+    pub home: String,
+    pub shell: String,
+}
+
+impl Login {
+    /// A running container's root, by its own `/etc/passwd`.
+    pub fn of_root(init_pid: u32) -> Self {
+        let root = rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")));
+        let passwd = root.and_then(|root| rooted::read(root.as_fd(), "/etc/passwd".as_ref()));
+        let passwd = passwd.ok().flatten().unwrap_or_default();
+        Accounts::new(String::from_utf8_lossy(&passwd).into_owned(), String::new()).login("root")
+    }
+
+    /// What programs know of who runs them.
+    pub fn variables(&self) -> [(String, String); 4] {
+        [
+            ("USER", &self.user),
+            ("LOGNAME", &self.user),
+            ("HOME", &self.home),
+            ("SHELL", &self.shell),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+    }
+
+    /// The shell without its directory.
+    pub fn shell_name(&self) -> &str {
+        self.shell.rsplit('/').next().unwrap_or(&self.shell)
     }
 }
 
@@ -94,9 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn shell_and_home_of_a_user() {
-        assert_eq!(accounts().home("mysql"), Some("/nonexistent"));
-        assert_eq!(accounts().shell("root"), Some("/bin/bash"));
-        assert_eq!(accounts().shell("nobody"), None);
+    fn a_login_is_that_of_the_file_or_the_usual_one() {
+        let root = accounts().login("root");
+        assert_eq!([root.home.as_str(), root.shell_name()], ["/root", "bash"]);
+        let nobody = accounts().login("nobody");
+        assert_eq!([nobody.home.as_str(), nobody.shell.as_str()], ["/", "/bin/sh"]);
+        let variables = root.variables().map(|(name, value)| format!("{name}={value}"));
+        assert_eq!(variables, ["USER=root", "LOGNAME=root", "HOME=/root", "SHELL=/bin/bash"]);
     }
 }

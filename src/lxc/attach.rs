@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
-use super::accounts::Accounts;
+use super::accounts::Login;
 use super::container::{CStrings, Handle, State, c_string};
 use super::relay::Relay;
 use super::{files, rooted, syscall};
@@ -174,13 +174,10 @@ pub fn interactive(
     let pid = match argv.first() {
         Some(program) => command(&handle, program, argv, &all, terminal)?,
         None => {
-            let shell = login_shell(init_pid);
-            all.extend(
-                [("SHELL", shell.as_str()), ("USER", "root"), ("LOGNAME", "root")]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
-            );
-            let short = shell.rsplit('/').next().unwrap_or("sh");
-            command(&handle, &shell, &[format!("-{short}")], &all, terminal)?
+            let login = Login::of_root(init_pid);
+            all.extend(login.variables());
+            let name = format!("-{}", login.shell_name());
+            command(&handle, &login.shell, &[name], &all, terminal)?
         }
     };
     let Some(relay) = relay else { return wait(pid) };
@@ -230,19 +227,6 @@ fn cannot_attach(name: &str, state: State) -> Error {
     Error::new(ErrorKind::NotFound, format!("attach to container `{name}`"))
         .because(cause)
         .hint(hint)
-}
-
-/// The shell of the container's root, by its own `/etc/passwd`.
-fn login_shell(init_pid: u32) -> String {
-    users(init_pid).shell("root").unwrap_or("/bin/sh").to_owned()
-}
-
-/// The users of a running container, by its own `/etc/passwd`; none when it cannot be read.
-pub fn users(init_pid: u32) -> Accounts {
-    let root = rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")));
-    let passwd = root.and_then(|root| rooted::read(root.as_fd(), "/etc/passwd".as_ref()));
-    let passwd = passwd.ok().flatten().unwrap_or_default();
-    Accounts::new(String::from_utf8_lossy(&passwd).into_owned(), String::new())
 }
 
 #[cfg(test)]

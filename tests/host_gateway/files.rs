@@ -56,6 +56,19 @@ fn scp_and_sftp_carry_files_both_ways_with_owners_and_links_of_the_container() {
     assert_eq!(gateway.inside("stat -c %a /root/renamed; readlink /root/soft"), "600\nrenamed");
     assert_eq!(fs::read(gateway.path("got")).unwrap(), fs::read(gateway.path("key.pub")).unwrap());
 
+    // What start-up files of a shell print is not taken for an answer.
+    gateway.inside("printf 'echo hello\\n' > /root/.bashrc; cp /root/.bashrc /root/.profile");
+    scp(&[&gateway.path("key.pub"), &remote("after-hello")]);
+
+    // An image of an older aio has no server: what brings it is told.
+    gateway.inside("mv /usr/lib/openssh/sftp-server /root/");
+    let mut sftp = gateway.client("sftp");
+    sftp.args(["-b", "-", &gateway.user_at_host(&gateway.container.kind)]);
+    let output = feed(&mut sftp, b"pwd\n");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("`aio bootstrap`"), "{error}");
+    assert!(gateway.said().contains("not started: sftp: run /usr/lib/openssh/sftp-server"));
+
     // No other subsystem, and its failure is told.
     let mut other = gateway.ssh(&["nothing"]);
     let other = crate::Options::arg0_options(&mut other, &["-s"]).stderr(Stdio::null());

@@ -6,20 +6,24 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use rustix::fs::{Mode, Uid};
+use rustix::fs::{Mode, OFlags, Uid};
 use rustix::process::Resource;
 
 use super::wire::{Job, Reply, Request};
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::accounts::Login;
 use crate::lxc::container::{Handle, log_to};
-use crate::lxc::{attach, inside, syscall};
+use crate::lxc::{attach, inside, rooted, syscall};
 
 /// The word on the command line.
 pub const COMMAND: &str = "__inside";
 /// The status of what could not be started.
 pub const NOT_STARTED: u8 = 255;
+/// Where Debian's package `openssh-sftp-server` has it.
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
 /// Serves one request.
 pub fn main() -> ExitCode {
@@ -49,19 +53,22 @@ fn run(request: &Request, streams: Vec<OwnedFd>, control: &mut Option<OwnedFd>) 
     lower_limit(request.open_files).doing(doing)?;
     let handle = Handle::open(&request.container)?;
     let init_pid = attach::init_pid(&handle, &request.container)?;
+    if request.job == Job::Files {
+        require_sftp_server(&request.container, init_pid)?;
+    }
     // Not before: liblxc makes the log's directory, even for a container that is not there.
     log_to(&request.container, &request.log)?;
     let master = take_streams(request, streams, init_pid)?;
-    let account = Account::of_root(init_pid);
+    let login = Login::of_root(init_pid);
     let terminal_name = master
         .as_ref()
         .and_then(|master| rustix::pty::ptsname(master, Vec::new()).ok()?.into_string().ok());
-    let mut environment = account.environment(request, terminal_name);
+    let mut environment = environment(request, &login, terminal_name);
     if let Some(terminal) = environment.get_mut("TERM") {
         *terminal = attach::known_terminal(init_pid, terminal);
     }
     // The child takes its copy of the socket; the one of this process stays.
-    let mut body = || in_container(request, &account, &environment, control.take());
+    let mut body = || in_container(request, &login, &environment, control.take());
     let pid = inside::spawn(&handle, &mut body)?;
     let control = control.as_ref().ok_or_else(|| Error::failed(doing()))?;
     // The end of a stream is seen only when nobody else holds it open.
@@ -131,81 +138,66 @@ fn replace_streams([input, output, error]: [BorrowedFd<'_>; 3]) -> std::io::Resu
     Ok(rustix::stdio::dup2_stderr(error)?)
 }
 
-fn leave_streams() -> std::io::Result<()> {
+/// Nobody's terminal or pipe is held open any more.
+pub fn leave_streams() -> std::io::Result<()> {
     let nothing = std::fs::File::options().read(true).write(true).open("/dev/null")?;
     replace_streams([nothing.as_fd(); 3])
 }
 
-/// The container's root, by its own `/etc/passwd`.
-struct Account {
-    shell: String,
-    home: String,
+fn environment(
+    request: &Request,
+    login: &Login,
+    terminal_name: Option<String>,
+) -> BTreeMap<String, String> {
+    let mut all = attach::environment(&request.environment);
+    all.extend(login.variables());
+    all.extend(request.terminal.iter().map(|it| ("TERM".to_owned(), it.kind.clone())));
+    all.extend(terminal_name.map(|name| ("SSH_TTY".to_owned(), name)));
+    all
 }
 
-impl Account {
-    fn of_root(init_pid: u32) -> Self {
-        let users = attach::users(init_pid);
-        Self {
-            shell: users.shell("root").unwrap_or("/bin/sh").to_owned(),
-            home: users.home("root").unwrap_or("/").to_owned(),
-        }
-    }
-
-    fn environment(
-        &self,
-        request: &Request,
-        terminal_name: Option<String>,
-    ) -> BTreeMap<String, String> {
-        let mut all = attach::environment(&request.environment);
-        let mut set = |name: &str, value: &str| all.insert(name.to_owned(), value.to_owned());
-        for (name, value) in [("USER", "root"), ("LOGNAME", "root")] {
-            set(name, value);
-        }
-        set("HOME", &self.home);
-        set("SHELL", &self.shell);
-        if let Some(terminal) = &request.terminal {
-            set("TERM", &terminal.kind);
-        }
-        if let Some(name) = terminal_name {
-            set("SSH_TTY", &name);
-        }
-        all
-    }
+/// A container of an older image lacks the server; then nothing is started.
+fn require_sftp_server(container: &str, init_pid: u32) -> Result<()> {
+    let root = rooted::open_root(Path::new(&format!("/proc/{init_pid}/root")));
+    root.and_then(|root| rooted::open(root.as_fd(), Path::new(SFTP_SERVER), OFlags::PATH))
+        .map(drop)
+        .doing(|| format!("run {SFTP_SERVER} in container `{container}`"))
+        .map_err(|error| {
+            error.hint("`aio bootstrap` makes it anew with the package `openssh-sftp-server`.")
+        })
 }
 
 /// What the attached child does: all that it touches is the container's own.
 fn in_container(
     request: &Request,
-    account: &Account,
+    login: &Login,
     environment: &BTreeMap<String, String>,
     control: Option<OwnedFd>,
 ) -> i32 {
-    // Commands and the SFTP server have nothing to do with the gateway's socket.
+    // Programs of the container have nothing to do with the gateway's socket.
     let control = control.filter(|_| matches!(request.job, Job::Connect(_)));
     // A session of its own: its process group can be ended without anybody else's.
     let _ = rustix::process::setsid();
     // As every login does: a home that is missing is no reason to stay out.
-    let _ = std::env::set_current_dir(&account.home);
-    match &request.job {
-        Job::Connect(destination) => {
-            control.map_or(1, |control| super::connect::connect(destination, control.as_fd()))
-        }
-        Job::Files => super::sftp::serve(&account.home),
-        Job::Shell | Job::Command(_) => {
-            if request.terminal.is_some() {
-                let _ = rustix::process::ioctl_tiocsctty(std::io::stdin());
-            }
-            let error = shell(&request.job, account).env_clear().envs(environment).exec();
-            let _ = writeln!(std::io::stderr(), "{}: {error}", account.shell);
-            127
-        }
+    let _ = std::env::set_current_dir(&login.home);
+    if let Job::Connect(destination) = &request.job {
+        return control.map_or(1, |control| super::connect::connect(destination, control.as_fd()));
     }
+    if request.terminal.is_some() {
+        let _ = rustix::process::ioctl_tiocsctty(std::io::stdin());
+    }
+    let mut program = program(&request.job, login);
+    let error = program.env_clear().envs(environment).exec();
+    let _ = writeln!(std::io::stderr(), "{}: {error}", program.get_program().display());
+    127
 }
 
-fn shell(job: &Job, account: &Account) -> Command {
-    let mut shell = Command::new(&account.shell);
-    let name = account.shell.rsplit('/').next().unwrap_or("sh");
+fn program(job: &Job, login: &Login) -> Command {
+    let mut shell = Command::new(&login.shell);
+    let name = login.shell_name();
     match job {
+        // Without a shell: what its start-up files print would be taken for an answer.
+        Job::Files => return Command::new(SFTP_SERVER),
         Job::Command(command) => shell.arg0(name).arg("-c").arg(OsStr::from_bytes(command)),
         // The dash makes it a login shell.
         _ => shell.arg0(format!("-{name}")),
@@ -229,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_client_sets_no_identity_and_the_terminal_has_its_kind() {
-        let account = Account { shell: "/bin/bash".to_owned(), home: "/root".to_owned() };
+        let [user, home, shell] = ["root", "/root", "/bin/bash"].map(str::to_owned);
         let request = Request {
             container: String::new(),
             log: "/".into(),
@@ -244,7 +236,8 @@ mod tests {
             }),
             open_files: None,
         };
-        let all = account.environment(&request, Some("/dev/pts/3".to_owned()));
+        let login = Login { user, home, shell };
+        let all = environment(&request, &login, Some("/dev/pts/3".to_owned()));
         let value = |name: &str| all[name].as_str();
         assert_eq!([value("HOME"), value("LANG"), value("TERM")], ["/root", "C.UTF-8", "xterm"]);
         assert_eq!([value("SHELL"), value("SSH_TTY")], ["/bin/bash", "/dev/pts/3"]);

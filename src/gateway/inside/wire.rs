@@ -51,7 +51,7 @@ pub enum Job {
     Shell,
     /// A command line for the shell; bytes, since no client promises an encoding.
     Command(Vec<u8>),
-    /// The SFTP server.
+    /// The container's own SFTP server.
     Files,
     /// A connection, handed back as a socket.
     Connect(Destination),
