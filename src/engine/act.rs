@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::engine::key::StepKey;
     use crate::error::ErrorKind;
-    use crate::host::fake::absent;
+    use crate::host::fake::empty;
 
     /// Fails so many times before it does its work, which is seen at a later look.
     #[derive(Default)]
@@ -109,7 +109,7 @@ mod tests {
         if cancelled {
             cancel.cancel();
         }
-        StepContext { host: Arc::new(absent()), cancel, key: StepKey::new("x"), events }
+        StepContext { host: Arc::new(empty()), cancel, key: StepKey::new("x"), events }
     }
 
     /// Whether it ended well, and how often it acted.

@@ -44,13 +44,13 @@ mod tests {
     use super::*;
     use crate::engine::key::StepKey;
     use crate::error::{Error, ErrorKind};
-    use crate::host::fake::absent;
+    use crate::host::fake::empty;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn context() -> StepContext {
         let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(absent()), CancellationToken::new());
+        let (host, cancel) = (Arc::new(empty()), CancellationToken::new());
         StepContext { host, cancel, key: StepKey::new("x"), events }
     }
 

@@ -379,7 +379,7 @@ mod tests {
     use crate::config::load::Profiles;
     use crate::engine::key::StepKey;
     use crate::host::Host;
-    use crate::host::fake::absent;
+    use crate::host::fake::empty;
     use crate::host::fake::http::FakeHttp;
     use crate::host::fake::records::FakeRecords;
     use crate::render::testing::builtin_cloud;
@@ -398,7 +398,7 @@ mod tests {
         let host = Host {
             http: Arc::clone(&http) as Arc<_>,
             records: Arc::clone(&records) as Arc<_>,
-            ..absent()
+            ..empty()
         };
         let (events, _) = unbounded_channel();
         let (host, cancel) = (Arc::new(host), CancellationToken::new());

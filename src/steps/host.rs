@@ -122,7 +122,7 @@ mod tests {
     use crate::engine::event::Event;
     use crate::engine::key::StepKey;
     use crate::error::Error;
-    use crate::host::fake::absent;
+    use crate::host::fake::empty;
     use crate::host::fake::network::FakeNetwork;
     use crate::host::fake::settings::FakeSettings;
     use crate::model::facts::NetworkFacts;
@@ -138,7 +138,7 @@ mod tests {
         let network = Arc::new(FakeNetwork::default());
         network.obstacles.lock().unwrap().push("Docker is in the way.".to_owned());
         network.failures.lock().unwrap().push(Error::failed("make bridges"));
-        let mut host = absent();
+        let mut host = empty();
         host.network = Arc::clone(&network) as Arc<_>;
         let (events, mut told) = unbounded_channel();
         let context = StepContext {
@@ -165,7 +165,7 @@ mod tests {
             |name: &str, value| settings.kernel.lock().unwrap().insert(name.to_owned(), value);
         set("fs.inotify.max_user_instances", 128);
         set("fs.inotify.max_user_watches", 1_000_000);
-        let mut host = absent();
+        let mut host = empty();
         host.settings = Arc::clone(&settings) as Arc<_>;
         let (events, _told) = unbounded_channel();
         let context = StepContext {

@@ -143,8 +143,8 @@ mod tests {
 
     use super::*;
     use crate::engine::key::StepKey;
-    use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
     use crate::host::fake::records::FakeRecords;
     use crate::host::fake::sql::FakeSql;
     use crate::host::{Containers, Host};
@@ -166,7 +166,7 @@ mod tests {
         let host = Host {
             containers: containers as Arc<_>,
             records: Arc::new(FakeRecords::default()),
-            ..absent()
+            ..empty()
         };
         let (events, _) = unbounded_channel();
         let (host, cancel) = (Arc::new(host), CancellationToken::new());
@@ -238,7 +238,7 @@ mod tests {
                 containers,
                 records: Arc::clone(&context.host.records),
                 sql: Arc::clone(&sql) as Arc<_>,
-                ..absent()
+                ..empty()
             }),
             ..context.clone()
         };

@@ -68,12 +68,15 @@ pub async fn start_units(
     Err(error.output(last_words(context, container, units).await))
 }
 
-/// The last lines of what units wrote to the journal.
+/// How many lines of the journal an error shows.
+const LAST_WORDS_LINES: usize = 40;
+
+/// The last lines of what units wrote to the journal: a traceback and what came before it.
 pub async fn last_words(context: &StepContext, container: &str, units: &[String]) -> String {
     let selection: String = units.iter().map(|unit| format!(" -u {unit}")).collect();
-    let script = format!("journalctl --no-pager --quiet -o cat -n 20{selection}");
+    let script = format!("journalctl --no-pager --quiet -o cat -n {LAST_WORDS_LINES}{selection}");
     match context.host.containers.run(container, Command::shell(script)).await {
-        Ok(output) => output.tail(20),
+        Ok(output) => output.tail(LAST_WORDS_LINES),
         Err(_) => String::new(),
     }
 }
@@ -248,8 +251,8 @@ mod tests {
     use super::*;
     use crate::config::profile::UnitStart;
     use crate::engine::key::StepKey;
-    use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
     use crate::host::fake::records::FakeRecords;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
@@ -265,7 +268,7 @@ mod tests {
         let host = Host {
             containers: Arc::clone(&containers) as Arc<_>,
             records: Arc::new(FakeRecords::default()),
-            ..absent()
+            ..empty()
         };
         let (events, _) = unbounded_channel();
         let (host, cancel) = (Arc::new(host), CancellationToken::new());

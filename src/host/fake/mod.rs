@@ -1,12 +1,12 @@
 //! Stateful fakes of the host traits, for tests: same names as the real ones, they fail on demand.
 
-mod absent;
 pub mod containers;
 pub mod diagnostics;
+mod empty;
 pub mod http;
 pub mod network;
 pub mod records;
 pub mod settings;
 pub mod sql;
 
-pub use absent::absent;
+pub use empty::empty;

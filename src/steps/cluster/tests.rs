@@ -3,8 +3,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::engine::key::StepKey;
-use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
+use crate::host::fake::empty;
 use crate::host::fake::records::FakeRecords;
 use crate::host::fake::sql::FakeSql;
 use crate::host::{Containers, Host};
@@ -36,7 +36,7 @@ async fn fixture() -> Fixture {
         containers: Arc::clone(&containers) as Arc<_>,
         records: Arc::new(FakeRecords::default()),
         sql: Arc::new(sql),
-        ..absent()
+        ..empty()
     };
     let (events, _) = unbounded_channel();
     let (host, cancel) = (Arc::new(host), CancellationToken::new());

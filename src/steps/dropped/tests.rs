@@ -3,8 +3,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::engine::key::StepKey;
-use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
+use crate::host::fake::empty;
 use crate::host::fake::records::FakeRecords;
 use crate::host::{Containers, Host};
 use crate::model::command::Output;
@@ -29,7 +29,7 @@ async fn members() -> (Arc<FakeContainers>, StepContext, Vec<Container>) {
     let host = Host {
         containers: Arc::clone(&containers) as Arc<_>,
         records: Arc::new(FakeRecords::default()),
-        ..absent()
+        ..empty()
     };
     let (events, _) = unbounded_channel();
     let (host, cancel) = (Arc::new(host), CancellationToken::new());

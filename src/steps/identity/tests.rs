@@ -6,12 +6,12 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::engine::key::StepKey;
 use crate::host::Host;
-use crate::host::fake::absent;
+use crate::host::fake::empty;
 use crate::host::fake::http::FakeHttp;
 
 fn service() -> (Arc<FakeHttp>, StepContext) {
     let http = Arc::new(FakeHttp::default());
-    let host = Host { http: Arc::clone(&http) as Arc<_>, ..absent() };
+    let host = Host { http: Arc::clone(&http) as Arc<_>, ..empty() };
     let (events, _) = unbounded_channel();
     let context = StepContext {
         host: Arc::new(host),
