@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -92,8 +92,7 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(error).doing(doing),
         }
         // `destroy` removes the file while it holds it: what was locked then is no lock any more.
-        let locked = file.metadata().doing(doing)?.ino();
-        if !path.metadata().is_ok_and(|present| present.ino() == locked) {
+        if !files::is_at(&file, path) {
             return Ok(None);
         }
         let holder = Holder { pid: std::process::id(), command: command.to_owned(), since: now() };

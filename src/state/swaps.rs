@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::files::{remove, write_atomic};
+use super::files::{read, remove, write_atomic};
 use crate::error::{Result, ResultExt};
 use crate::model::paths::Paths;
 use crate::model::swap::Swap;
@@ -34,12 +34,8 @@ pub fn load(paths: &Paths) -> Result<Vec<Swap>> {
 /// When the record is there and cannot be read.
 pub fn find(paths: &Paths, container: &str, unit: &str) -> Result<Option<Swap>> {
     let file = file(paths, container, unit);
-    let doing = || format!("read {}", file.display());
-    match std::fs::read(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).doing(doing),
-        Ok(text) => serde_json::from_slice(&text).doing(doing).map(Some),
-    }
+    let Some(text) = read(&file)? else { return Ok(None) };
+    serde_json::from_slice(&text).doing(|| format!("read {}", file.display())).map(Some)
 }
 
 /// Writes a record.
@@ -57,7 +53,7 @@ pub fn save(paths: &Paths, swap: &Swap) -> Result<()> {
 /// # Errors
 /// When it cannot be removed.
 pub fn forget(paths: &Paths, swap: &Swap) -> Result<()> {
-    remove(&file(paths, &swap.container, &swap.unit))
+    remove(&file(paths, &swap.container, &swap.unit)).map(drop)
 }
 
 /// Members that stand by while a sibling runs from a checkout.

@@ -10,7 +10,8 @@ use super::format;
 use crate::engine::event::{Outcome, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::report::{Report, Span, StepReport};
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
+use crate::state::files;
 
 /// A wait for a slot that is shorter is no wait.
 const WAIT: Duration = Duration::from_millis(2);
@@ -25,7 +26,7 @@ const STYLE: &str = include_str!("timings.css");
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
-    std::fs::write(path, html(report)).doing(|| format!("write {}", path.display()))
+    files::write(path, html(report))
 }
 
 /// The page.

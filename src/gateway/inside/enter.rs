@@ -14,6 +14,7 @@ use rustix::process::Resource;
 use super::wire::{Job, Reply, Request};
 use crate::error::{Error, Result, ResultExt};
 use crate::lxc::container::{Handle, log_to};
+use crate::lxc::process::inheriting;
 use crate::lxc::{attach, inside, syscall};
 
 /// The word on the command line.
@@ -203,7 +204,7 @@ fn in_container(
 }
 
 fn shell(job: &Job, account: &Account) -> Command {
-    let mut shell = Command::new(&account.shell);
+    let mut shell = inheriting(&account.shell);
     let name = account.shell.rsplit('/').next().unwrap_or("sh");
     match job {
         Job::Command(command) => shell.arg0(name).arg("-c").arg(OsStr::from_bytes(command)),

@@ -1,12 +1,13 @@
 //! Who uses a layer: containers that were made from it, and clouds that want it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::{Result, ResultExt};
 use crate::model::paths::Paths;
+use crate::state::files::entries;
 
 /// The part of a container's record that matters here.
 #[derive(Deserialize)]
@@ -58,17 +59,6 @@ fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T> {
     let doing = || format!("read {}", file.display());
     let text = std::fs::read(file).doing(doing)?;
     serde_json::from_slice(&text).doing(doing)
-}
-
-/// Paths in a directory that may be missing.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let doing = || format!("read {}", directory.display());
-    let listing = match std::fs::read_dir(directory) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).doing(doing),
-    };
-    listing.map(|entry| Ok(entry.doing(doing)?.path())).collect()
 }
 
 #[cfg(test)]

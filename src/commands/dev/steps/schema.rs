@@ -81,7 +81,7 @@ pub(super) async fn load_dump(context: &StepContext, work: &Work, name: &str) ->
     let client = work.site.sql_definition()?.local_client.clone();
     let command = Command { stdin: sql, ..Command::shell(client) };
     run_script(context, &member.name, &doing(), command).await?;
-    remove(&file)
+    remove(&file).map(drop)
 }
 
 /// The first database member that runs: the one that serves.
