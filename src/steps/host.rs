@@ -112,15 +112,12 @@ impl Action for BootUnit {
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::key::HostStep;
     use std::sync::Arc;
 
     use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::engine::event::Event;
-    use crate::engine::key::StepKey;
     use crate::error::Error;
     use crate::host::fake::empty;
     use crate::host::fake::network::FakeNetwork;
@@ -141,12 +138,7 @@ mod tests {
         let mut host = empty();
         host.network = Arc::clone(&network) as Arc<_>;
         let (events, mut told) = unbounded_channel();
-        let context = StepContext {
-            host: Arc::new(host),
-            cancel: CancellationToken::new(),
-            key: StepKey::Host(HostStep::Network),
-            events,
-        };
+        let context = StepContext { events, ..StepContext::silent(Arc::new(host)) };
         let step = Network { spec: spec() };
         let wrong = "the guard route of 10.0.3.0/24 is missing";
         assert_eq!(step.observe(&context).await.unwrap(), Observation::Wrong(wrong.to_owned()));
@@ -167,13 +159,7 @@ mod tests {
         set("fs.inotify.max_user_watches", 1_000_000);
         let mut host = empty();
         host.settings = Arc::clone(&settings) as Arc<_>;
-        let (events, _told) = unbounded_channel();
-        let context = StepContext {
-            host: Arc::new(host),
-            cancel: CancellationToken::new(),
-            key: StepKey::Host(HostStep::Settings),
-            events,
-        };
+        let context = StepContext::silent(Arc::new(host));
         let needed = [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 9)];
         let sysctls = needed.map(|(name, value)| (name.to_owned(), value)).into();
         let step = KernelSettings { sysctls };

@@ -138,14 +138,9 @@ impl Action for Setup {
 mod tests {
     use std::collections::BTreeMap;
 
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::engine::key::StepKey;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::empty;
-    use crate::host::fake::records::FakeRecords;
     use crate::host::fake::sql::FakeSql;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
@@ -163,13 +158,7 @@ mod tests {
             let knows = command.environment.get("WORD").is_some_and(|word| word == "x");
             Some(Output { status: i32::from(look && !(there && knows)), ..Output::default() })
         });
-        let host = Host {
-            containers: containers as Arc<_>,
-            records: Arc::new(FakeRecords::default()),
-            ..empty()
-        };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
+        let host = Host { containers: containers as Arc<_>, ..empty() };
         let cloud = testing::cloud(&testing::profiles(&[]));
         let environment = BTreeMap::from([("WORD".to_owned(), "x".to_owned())]);
         let setup = Setup {
@@ -183,7 +172,7 @@ mod tests {
             attempts: 1,
             site: Arc::new(Site::new(cloud, testing::secrets())),
         };
-        (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
+        (setup, StepContext::silent(Arc::new(host)))
     }
 
     #[tokio::test]

@@ -145,7 +145,8 @@ impl Work {
         self.wait_until(context, "waits for a debugger", look).await
     }
 
-    /// Waits until `look` finds nothing wrong.
+    /// Waits until `look` finds nothing wrong. Not [`until_well`](crate::engine::wait::until_well), which
+    /// takes what fails for what is not right yet.
     async fn wait_until<F, R>(&self, context: &StepContext, state: &str, look: F) -> Result<()>
     where
         F: Fn() -> R,
