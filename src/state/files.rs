@@ -190,11 +190,7 @@ mod tests {
     #[test]
     fn the_state_directory_can_be_passed_and_the_private_one_not() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("var/lib/aio"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         prepare(&paths).unwrap();
         prepare(&paths).unwrap();
         assert_eq!(mode(&paths.state_dir), Some(0o711));

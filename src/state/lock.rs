@@ -132,20 +132,12 @@ fn busy(cloud: &str, holder: &str, timeout: Duration) -> Error {
 mod tests {
     use super::*;
 
-    fn paths(directory: &Path) -> Paths {
-        Paths {
-            config_dir: directory.to_owned(),
-            state_dir: directory.join("state"),
-            cloud: "aio1".to_owned(),
-        }
-    }
-
     fn silent(_: &str) {}
 
     #[test]
     fn a_second_one_waits_with_a_message_and_then_gives_up() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let held = Lock::acquire(&paths, "bootstrap", Duration::ZERO, silent).unwrap();
         let mut said = String::new();
         let limit = Duration::from_millis(250);
@@ -164,7 +156,7 @@ mod tests {
     #[test]
     fn a_waiting_one_goes_on_when_the_first_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let held = Lock::acquire(&paths, "bootstrap", Duration::ZERO, silent).unwrap();
         let second = {
             let paths = paths.clone();
@@ -180,7 +172,7 @@ mod tests {
     #[test]
     fn a_lock_whose_file_was_removed_is_none() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let held = Lock::acquire(&paths, "destroy", Duration::ZERO, silent).unwrap();
         std::fs::remove_file(paths.lock_file()).unwrap();
         // The file is another one now, and free.
@@ -194,7 +186,7 @@ mod tests {
     #[test]
     fn clouds_do_not_wait_for_each_other() {
         let directory = tempfile::tempdir().unwrap();
-        let one = paths(directory.path());
+        let one = Paths::below(directory.path());
         let other = Paths { cloud: "dev2".to_owned(), ..one.clone() };
         let _held = Lock::acquire(&one, "bootstrap", Duration::ZERO, silent).unwrap();
         Lock::acquire(&other, "bootstrap", Duration::ZERO, silent).unwrap();

@@ -94,11 +94,7 @@ mod tests {
     #[test]
     fn a_swap_is_found_until_it_is_forgotten() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("lib"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         assert_eq!(load(&paths).unwrap(), []);
         let swap = Swap { standby: vec!["other".to_owned()], ..swap() };
         save(&paths, &swap).unwrap();

@@ -190,11 +190,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         assert_eq!(Topology::load(&paths).unwrap_err().kind, ErrorKind::NotFound);
         topology().save(&paths).unwrap();
         assert_eq!(Topology::load(&paths).unwrap().containers(), topology().containers());

@@ -156,11 +156,7 @@ mod tests {
     #[test]
     fn is_private_and_the_last_twenty_are_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().to_owned(),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         fs::create_dir_all(paths.log_dir()).unwrap();
         for number in 0..30 {
             fs::write(paths.log_dir().join(format!("200001{number:02}T000000Z-x.log")), "")

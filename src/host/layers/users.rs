@@ -70,11 +70,7 @@ mod tests {
     #[test]
     fn containers_of_every_cloud_count_and_those_to_come() {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: dir.path().join("etc"),
-            state_dir: dir.path().to_owned(),
-            cloud: "one".to_owned(),
-        };
+        let paths = Paths::below(dir.path());
         let specs = |cloud: &str| {
             let of = Paths { cloud: cloud.to_owned(), ..paths.clone() };
             fs::create_dir_all(of.cloud_dir().join("specs")).unwrap();
@@ -98,11 +94,7 @@ mod tests {
     #[test]
     fn an_unreadable_record_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: dir.path().join("etc"),
-            state_dir: dir.path().to_owned(),
-            cloud: "one".to_owned(),
-        };
+        let paths = Paths::below(dir.path());
         assert!(users(&paths).unwrap().is_empty());
         fs::create_dir_all(paths.cloud_dir().join("specs")).unwrap();
         fs::write(paths.spec_file("a"), "{").unwrap();
