@@ -24,6 +24,13 @@ pub enum Observation {
     Skip(String),
 }
 
+impl From<Option<String>> for Observation {
+    /// Of why it is not as it should be, if it is not.
+    fn from(reason: Option<String>) -> Self {
+        reason.map_or(Self::Right, Self::Wrong)
+    }
+}
+
 /// What a step may use while it observes and acts.
 #[derive(Clone)]
 pub struct StepContext {

@@ -17,10 +17,7 @@ pub struct KernelSettings {
 #[async_trait]
 impl Action for KernelSettings {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.settings.differs(&self.sysctls).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.settings.differs(&self.sysctls).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -49,10 +46,7 @@ impl Action for Network {
 
     /// Without telling what is in the way once more.
     async fn verify(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.network.differs(&self.spec).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.network.differs(&self.spec).await?.into())
     }
 }
 
@@ -65,10 +59,7 @@ pub struct Filters {
 #[async_trait]
 impl Action for Filters {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.containers.filters_differ(&self.filters).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.containers.filters_differ(&self.filters).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -82,10 +73,7 @@ pub struct Binary;
 #[async_trait]
 impl Action for Binary {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.installation.binary_differs().await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.installation.binary_differs().await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -99,10 +87,7 @@ pub struct BootUnit;
 #[async_trait]
 impl Action for BootUnit {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.installation.boot_unit_differs().await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.installation.boot_unit_differs().await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {

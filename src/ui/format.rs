@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use crate::engine::event::{Phase, Summary};
+use crate::engine::event::{Outcome, Phase, Summary};
 
 /// `0.8 s`, `42 s`, `3 min 5 s`, `2 h 4 min`.
 pub fn duration(duration: Duration) -> String {
@@ -40,6 +40,19 @@ pub fn timestamp(time: SystemTime) -> String {
     const FORMAT: &[BorrowedFormatItem<'_>] =
         format_description!("[year][month][day]T[hour][minute][second]Z");
     OffsetDateTime::from(time).format(FORMAT).unwrap_or_default()
+}
+
+/// How a step ended, in one line.
+pub fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Changed => "changed".to_owned(),
+        Outcome::Unchanged => "unchanged".to_owned(),
+        Outcome::Skipped { reason } => format!("skipped: {reason}"),
+        Outcome::Failed { error, .. } => format!("failed: {error}"),
+        Outcome::Cancelled => "interrupted".to_owned(),
+        Outcome::NotRun { reason } => format!("not run: {reason}"),
+        Outcome::Pending { reason } => format!("to do: {reason}"),
+    }
 }
 
 /// What a phase is called.

@@ -92,7 +92,7 @@ impl Listener for LogFile {
             Event::StepActing { key, reason } => format!("{key}: act: {reason}"),
             Event::Output { key, line } => format!("{key} | {line}"),
             Event::StepFinished { key, outcome, elapsed } => {
-                format!("{key}: {} ({:.3} s)", ending(outcome), elapsed.as_secs_f64())
+                format!("{key}: {} ({:.3} s)", format::outcome(outcome), elapsed.as_secs_f64())
             }
             Event::Warning { message } => format!("warning: {message}"),
             Event::Cancelling { running } => {
@@ -113,18 +113,6 @@ impl Listener for LogFile {
             }
         }
         self.line(&format!("{at:9.3} {text}"));
-    }
-}
-
-fn ending(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Changed => "changed".to_owned(),
-        Outcome::Unchanged => "unchanged".to_owned(),
-        Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        Outcome::Failed { error, .. } => format!("failed: {error}"),
-        Outcome::Cancelled => "interrupted".to_owned(),
-        Outcome::NotRun { reason } => format!("not run: {reason}"),
-        Outcome::Pending { reason } => format!("to do: {reason}"),
     }
 }
 
