@@ -1,9 +1,9 @@
 //! Files and directories of `aio`'s own and of its users on the host: those with secrets are private
 //! from their first moment, and whoever reads one sees the old content or the new.
 //!
-//! Three that write files do it by themselves: a container's root is written from inside, where no
-//! file of the host is ([`crate::lxc::files`]); `/etc/subuid` is replaced as the `passwd` tools do it
-//! ([`crate::host::subids`]); and the gateway does what its clients ask.
+//! Who writes otherwise says why. A container's root is written from inside, where others than root
+//! have files ([`crate::lxc::files`]); `/etc/subuid` is replaced as the `passwd` tools do it
+//! ([`crate::host::subids`]).
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind as Io, Write};

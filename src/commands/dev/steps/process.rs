@@ -145,8 +145,8 @@ impl Work {
         self.wait_until(context, "waits for a debugger", look).await
     }
 
-    /// Waits until `look` finds nothing wrong. Not [`until_well`](crate::engine::wait::until_well), which
-    /// takes what fails for what is not right yet.
+    /// Waits until `look` finds nothing wrong. [`until_well`](crate::engine::wait::until_well) takes
+    /// what fails for what is not right yet: here a process that has ended is the end.
     async fn wait_until<F, R>(&self, context: &StepContext, state: &str, look: F) -> Result<()>
     where
         F: Fn() -> R,
