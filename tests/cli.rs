@@ -1,6 +1,10 @@
 //! The command as a user calls it: exit codes, where text goes, what happens to a closed pipe.
 //! Needs no root and no cloud.
-#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use std::process::{Command, Output, Stdio};
 

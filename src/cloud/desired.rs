@@ -29,6 +29,7 @@ use crate::render::Renderer;
 use crate::secrets::file::{SecretValues, SecretsFile};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
+use crate::state::files;
 use crate::state::swaps;
 use crate::steps::site::Site;
 
@@ -200,7 +201,10 @@ impl Desired {
     /// Writes the files of the configuration directory.
     pub fn write_files(&self, options: &Options) -> Result<()> {
         let paths = &options.paths;
-        self.cloud_file.write(&paths.cloud_file(), &self.scenario)?;
+        if let Some(text) = self.cloud_file.changed_text(&self.scenario) {
+            let path = paths.cloud_file();
+            files::replace(&path, files::mode(&path).unwrap_or(0o644), text.as_bytes())?;
+        }
         store::write(&self.secrets_file, &paths.secrets_file())?;
         self.certificates.write(paths)?;
         if let Some(warning) = store::tighten(&paths.secrets_file())? {

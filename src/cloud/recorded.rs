@@ -3,40 +3,27 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Result, ResultExt};
 use crate::model::addresses::Recorded;
 use crate::model::cloud::Cloud;
 use crate::model::paths::Paths;
-use crate::state::files::write_atomic;
+use crate::state::files::{self, write_atomic};
 use crate::state::swaps;
-use crate::state::topology::Topology;
+use crate::state::topology::{Topology, no_cloud};
 
 /// Reads it.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is no such cloud.
 pub fn load(paths: &Paths) -> Result<Cloud> {
-    find(paths)?.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("find the cloud `{}`", paths.cloud))
-            .because(format!("nothing is recorded under {}", paths.state_dir.display()))
-            .hint("Build it with `aio bootstrap`, or name another with `--name`.")
-    })
+    find(paths)?.ok_or_else(|| no_cloud(paths))
 }
 
 /// Reads it; `None` when there is no such cloud.
 pub fn find(paths: &Paths) -> Result<Option<Cloud>> {
     let file = paths.recorded_cloud_file();
+    let Some(text) = files::read(&file)? else { return Ok(None) };
     let doing = || format!("read {}", file.display());
-    let text = match std::fs::read(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            return Err(Error::new(ErrorKind::Refused, doing())
-                .because(error)
-                .hint("Run it as root: `sudo aio …`."));
-        }
-        Err(error) => return Err(error).doing(doing),
-    };
     let mut cloud: Cloud = serde_json::from_slice(&text).doing(doing)?;
     cloud.standby = swaps::standby(paths)?;
     Ok(Some(cloud))

@@ -7,6 +7,7 @@ use super::global::Global;
 use crate::cloud::opened::profiles;
 use crate::config::examples;
 use crate::error::{Result, ResultExt};
+use crate::state::files;
 
 /// Arguments of `aio examples`.
 #[derive(clap::Args, Clone, Debug)]
@@ -29,7 +30,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let doing = || format!("write examples into {}", args.directory.display());
     std::fs::create_dir_all(args.directory.join("schema")).doing(doing)?;
     for (name, text) in examples::all(&profiles)? {
-        std::fs::write(args.directory.join(name), text).doing(doing)?;
+        files::write(&args.directory.join(name), text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,10 +2,10 @@
 
 /// The candidate that is most like `wrong`, if any is like enough to be worth a suggestion.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = fold(wrong);
+    let folded = roughly(wrong);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&folded, &fold(candidate)), candidate))
+        .map(|candidate| (strsim::jaro_winkler(&folded, &roughly(candidate)), candidate))
         .filter(|(likeness, _)| *likeness >= 0.75)
         // The first of equals, so that the same mistake always gets the same answer.
         .fold(None, |best: Option<(f64, &str)>, next| match best {
@@ -34,9 +34,14 @@ pub fn suggestion<'a>(
     }
 }
 
+/// People write `-` and `_` as it comes.
+pub fn fold(name: &str) -> String {
+    name.replace('-', "_")
+}
+
 /// Case and the choice between `-` and `_` are how people mistype names most.
-fn fold(name: &str) -> String {
-    name.to_lowercase().replace('-', "_")
+fn roughly(name: &str) -> String {
+    fold(&name.to_lowercase())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::load::{Profiles, list, read_text};
-use super::nearest::suggestion;
+use super::nearest::{fold, suggestion};
 use super::oslo::Ini;
 use super::profile::{ContainerKind, File, Merge, ServiceProfile};
 
@@ -263,7 +263,7 @@ impl OverrideFile {
 
 /// `heat-engine` and `heat_engine` are the same kind, as on the command line.
 fn same_name(written: &str, kind: &str) -> bool {
-    written.replace('-', "_") == kind.replace('-', "_")
+    fold(written) == fold(kind)
 }
 
 fn service_names(profiles: &Profiles) -> BTreeSet<String> {

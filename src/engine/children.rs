@@ -9,6 +9,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
+use crate::lxc::process::Stat;
+
 /// Kills all descendants. A tree that still grows is walked again, a few times at most.
 pub fn kill_descendants() {
     for _ in 0..5 {
@@ -28,19 +30,11 @@ fn parents() -> HashMap<Pid, Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
     entries
         .filter_map(|entry| {
-            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            Some((Pid::from_raw(pid)?, parent_in_stat(&stat)?))
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = Stat::of(pid).filter(|stat| !stat.has_ended())?;
+            Some((Pid::from_raw(pid.try_into().ok()?)?, Pid::from_raw(stat.parent)?))
         })
         .collect()
-}
-
-/// The name of a process may hold spaces and parentheses: the fields begin behind the last one.
-fn parent_in_stat(stat: &str) -> Option<Pid> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent: i32 = fields.next()?.parse().ok()?;
-    if state == "Z" { None } else { Pid::from_raw(parent) }
 }
 
 /// Those that have `ancestor` above them, the nearest first.
@@ -58,13 +52,6 @@ fn descendants(ancestor: Pid, parents: &HashMap<Pid, Pid>) -> Vec<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_the_parent_behind_an_odd_name() {
-        let parent = parent_in_stat("12 (a) S 1 (b) R 34 5 6").map(Pid::as_raw_nonzero);
-        assert_eq!(parent.map(std::num::NonZero::get), Some(34));
-        assert_eq!(parent_in_stat("12 (gone) Z 34 5 6"), None);
-    }
 
     #[test]
     fn finds_grandchildren_and_nobody_else() {

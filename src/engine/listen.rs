@@ -52,6 +52,7 @@ impl Heard {
 }
 
 /// Serves the listeners on a thread of its own until [`Event::RunFinished`].
+#[allow(clippy::disallowed_methods, reason = "it is waited for by whoever serves")]
 pub(super) fn serve(
     mut listeners: Vec<Box<dyn Listener>>,
     start: Instant,

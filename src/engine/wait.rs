@@ -38,21 +38,11 @@ mod tests {
     use std::cell::Cell;
     use std::sync::Arc;
 
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::engine::key::StepKey;
     use crate::error::{Error, ErrorKind};
-    use crate::host::fake::absent;
+    use crate::host::fake::empty;
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    fn context() -> StepContext {
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(absent()), CancellationToken::new());
-        StepContext { host, cancel, key: StepKey::new("x"), events }
-    }
 
     /// Waits 5 s at most for the look that is content. Returns what was wrong and the seconds.
     async fn wait(context: &StepContext, content_at: u32) -> (Option<String>, u64) {
@@ -66,7 +56,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_when_all_is_well_or_with_the_last_reason() {
-        let context = context();
+        let context = StepContext::silent(Arc::new(empty()));
         assert_eq!(wait(&context, 1).await, (None, 0));
         assert_eq!(wait(&context, 4).await, (None, 3));
         assert_eq!(wait(&context, 9).await, (Some("look 6".to_owned()), 5));
@@ -76,7 +66,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_that_fails_is_taken_again_unless_none_will_succeed() {
-        let context = context();
+        let context = StepContext::silent(Arc::new(empty()));
         for (kind, failures, ends) in [
             (ErrorKind::Failed, 2, Ok(2)),
             (ErrorKind::Failed, 9, Err(5)),

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::options::Options;
 use super::server::{Server, log_file};
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::process::inheriting;
 
 /// The word on the command line.
 pub const COMMAND: &str = "__gateway";
@@ -25,7 +26,7 @@ type Beginning = Result<SocketAddr>;
 /// When it cannot listen.
 pub fn start(options: &Options) -> Result<(u32, SocketAddr)> {
     let doing = || "start the gateway in the background".to_owned();
-    let mut child = Command::new("/proc/self/exe")
+    let mut child = inheriting("/proc/self/exe")
         .arg0("aio")
         // For `ps` alone: what counts comes on its standard input.
         .args([COMMAND, &options.cloud, &options.listen.to_string()])

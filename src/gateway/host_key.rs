@@ -89,11 +89,7 @@ mod tests {
     #[test]
     fn it_is_made_once_kept_private_and_made_known() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         let made = load(&paths).unwrap();
         let loaded = load(&paths).unwrap();
         assert_eq!(made.public_key().key_data(), loaded.public_key().key_data());

@@ -2,13 +2,13 @@
 //! taken out of its file opens nothing from then on.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lxc::process::tool;
 
 /// What the server can verify; also what it tells clients, so that they offer nothing else.
 pub const ALGORITHMS: [Algorithm; 4] = [
@@ -88,7 +88,7 @@ impl Source {
 
 /// The home directory of a user, from wherever this host keeps its users.
 fn home_of(user: &str) -> Option<PathBuf> {
-    let output = Command::new("getent").args(["passwd", "--", user]).output().ok()?;
+    let output = tool("getent").args(["passwd", "--", user]).output().ok()?;
     let line = String::from_utf8(output.stdout).ok()?;
     line.trim().split(':').nth(5).filter(|home| !home.is_empty()).map(PathBuf::from)
 }

@@ -12,9 +12,8 @@ use tokio::process::{Child, Command};
 use super::inside::wire::{self, Reply, Request};
 use super::inside::{COMMAND, NOT_STARTED};
 use crate::error::{Error, Result, ResultExt};
+use crate::lxc::process::own;
 
-/// Where liblxc is, on a host that has it in an odd place.
-const LIBRARIES: &str = "LD_LIBRARY_PATH";
 /// A connection to an address that does not answer takes ten seconds; the rest takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -35,13 +34,9 @@ impl Process {
         let doing = || format!("start a process for container `{}`", request.container);
         let (ours, theirs) = wire::pair().doing(doing)?;
         wire::send_request(&ours, request, streams).doing(doing)?;
-        // The running binary, even when it has been replaced since.
-        let child = Command::new("/proc/self/exe")
-            .arg0("aio")
-            // The container's root can read the memory of what runs there: nothing of the host's.
-            .env_clear()
-            .envs(std::env::var_os(LIBRARIES).map(|path| (LIBRARIES, path)))
-            .args([COMMAND, &request.container])
+        // The container's root can read the memory of what runs there: nothing of the host's.
+        let child = Command::from(own(COMMAND))
+            .arg(&request.container)
             .stdin(theirs)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

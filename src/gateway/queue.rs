@@ -163,6 +163,7 @@ impl Spool {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "its errors are those of files")]
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host_key;
 use crate::error::{Result, ResultExt};
+use crate::lxc::process::started_ticks;
 use crate::model::paths::Paths;
 use crate::state::files;
 
@@ -48,7 +49,7 @@ impl Record {
             cloud: cloud.to_owned(),
             pid,
             address,
-            started_ticks: started_ticks(pid).doing(doing)?,
+            started_ticks: started_ticks(pid).ok_or(std::io::ErrorKind::NotFound).doing(doing)?,
             boot: boot().doing(doing)?,
         })
     }
@@ -59,25 +60,13 @@ impl Record {
         // First the handle, then the look: the number cannot pass to another in between.
         let process = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
         let same = boot().is_ok_and(|boot| boot == self.boot)
-            && started_ticks(self.pid).is_ok_and(|ticks| ticks == self.started_ticks);
+            && started_ticks(self.pid) == Some(self.started_ticks);
         same.then_some(process)
     }
 }
 
 fn boot() -> std::io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
-}
-
-fn started_ticks(pid: u32) -> std::io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let odd = || std::io::Error::other("the kernel says it in another form");
-    let (_, fields) = stat.rsplit_once(')').ok_or_else(odd)?;
-    let mut fields = fields.split_whitespace();
-    // A dead process that nobody has waited for yet listens nowhere.
-    if matches!(fields.next(), None | Some("Z" | "X")) {
-        return Err(std::io::ErrorKind::NotFound.into());
-    }
-    fields.nth(18).and_then(|field| field.parse().ok()).ok_or_else(odd)
 }
 
 fn directory(paths: &Paths) -> PathBuf {

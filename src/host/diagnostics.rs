@@ -12,7 +12,7 @@ use super::facts::{self, Depth};
 use super::journal::{self, Query};
 use super::tool;
 use crate::error::{Error, Result, ResultExt};
-use crate::host::Diagnostics;
+use crate::host::{Diagnostics, blocking};
 use crate::model::command::Output;
 use crate::model::facts::HostFacts;
 use crate::model::journal::Entry;
@@ -20,6 +20,9 @@ use crate::model::paths::Paths;
 
 /// A tool that says nothing for so long (`df` on a server that is gone) says nothing more.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What it is all for.
+const LOOKING: &str = "look at the host";
 
 /// The real thing.
 pub struct RealDiagnostics {
@@ -45,7 +48,7 @@ impl Diagnostics for RealDiagnostics {
 
     async fn file(&self, path: &Path, limit_bytes: u64) -> Result<Option<Vec<u8>>> {
         let path = path.to_owned();
-        blocking(move || end(&path, limit_bytes)).await
+        blocking(LOOKING, move || end(&path, limit_bytes)).await
     }
 
     async fn journal(&self, machine_id: &str, lines: u32) -> Result<Vec<Entry>> {
@@ -56,7 +59,7 @@ impl Diagnostics for RealDiagnostics {
             lines: Some(lines),
             ..Query::default()
         };
-        blocking(move || {
+        blocking(LOOKING, move || {
             let doing = || format!("read {}", directory.display());
             std::fs::read_dir(&directory).doing(doing)?;
             let mut entries = Vec::new();
@@ -68,13 +71,6 @@ impl Diagnostics for RealDiagnostics {
         })
         .await
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let task = tokio::task::spawn_blocking(work);
-    task.await.doing(|| "look at the host".to_owned())?
 }
 
 /// The file, or whole lines of its end. A line that was cut could hold a half of what must be masked.

@@ -12,8 +12,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::network::obstacles;
-use super::tool::{TOOL_PATH, run};
+use super::tool::run;
 use crate::config::network::Range;
+use crate::lxc::process::TOOL_PATH;
 use crate::model::facts::{HostFacts, KernelFacts, NetworkFacts, StorageFacts};
 
 /// Programs that `aio` runs.

@@ -12,7 +12,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
 use crate::error::{Error, Result, ResultExt};
-use crate::host::{Http, Request, Response};
+use crate::host::{Http, Request, Response, blocking};
 use crate::lxc::bounded;
 
 /// For requests that say nothing else.
@@ -102,9 +102,7 @@ impl RealHttp {
 impl Http for RealHttp {
     async fn send(&self, request: Request) -> Result<Response> {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.exchange(request))
-            .await
-            .unwrap_or_else(|error| Err(Error::failed("send a request").because(error)))
+        blocking("send a request", move || this.exchange(request)).await
     }
 }
 

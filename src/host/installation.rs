@@ -1,7 +1,7 @@
 //! What `aio` leaves on the host so that the cloud does not depend on the place it was started
 //! from: a copy of the binary that LXC hooks call, and a unit that starts the cloud at boot.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use super::tool;
 use crate::error::{Result, ResultExt};
 use crate::host::Installation;
 use crate::model::paths::Paths;
+use crate::state::files;
 
 /// Where systemd keeps the administrator's units.
 const UNIT_DIR: &str = "/etc/systemd/system";
@@ -104,15 +105,11 @@ impl Installation for RealInstallation {
         let doing = || format!("copy the binary to {}", copy.display());
         let directory = self.paths.state_dir.join("bin");
         std::fs::create_dir_all(&directory).doing(doing)?;
-        let temporary = tempfile::NamedTempFile::new_in(&directory).doing(doing)?;
-        std::fs::copy(&self.source, temporary.path()).doing(doing)?;
-        let permissions = std::fs::Permissions::from_mode(0o755);
-        temporary.as_file().set_permissions(permissions).doing(doing)?;
+        let binary = std::fs::read(&self.source).doing(doing)?;
+        files::write_atomic(&copy, 0o755, &binary)?;
         // The time of the original tells versions apart without reading both.
         let modified = self.source.metadata().and_then(|it| it.modified()).doing(doing)?;
-        temporary.as_file().set_modified(modified).doing(doing)?;
-        temporary.persist(&copy).doing(doing)?;
-        Ok(())
+        File::open(&copy).and_then(|copy| copy.set_modified(modified)).doing(doing)
     }
 
     async fn boot_unit_differs(&self) -> Result<Option<String>> {
@@ -130,16 +127,12 @@ impl Installation for RealInstallation {
     async fn install_boot_unit(&self) -> Result<()> {
         let file = self.unit_file();
         let doing = || format!("write {}", file.display());
-        let temporary = tempfile::NamedTempFile::new_in(UNIT_DIR).doing(doing)?;
-        std::fs::write(temporary.path(), self.unit_text()).doing(doing)?;
-        let permissions = std::fs::Permissions::from_mode(0o644);
-        temporary.as_file().set_permissions(permissions).doing(doing)?;
-        temporary.persist(&file).doing(doing)?;
+        files::write_atomic(&file, 0o644, self.unit_text().as_bytes())?;
         let link = self.wants_link();
         if let Some(directory) = link.parent() {
             std::fs::create_dir_all(directory).doing(doing)?;
         }
-        let _ = std::fs::remove_file(&link);
+        files::remove(&link)?;
         std::os::unix::fs::symlink(&file, &link).doing(doing)?;
         self.reload_systemd().await
     }
@@ -147,11 +140,7 @@ impl Installation for RealInstallation {
     async fn remove_boot_unit(&self) -> Result<()> {
         let mut found = false;
         for path in [self.wants_link(), self.unit_file()] {
-            match std::fs::remove_file(&path) {
-                Ok(()) => found = true,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).doing(|| format!("remove {}", path.display())),
-            }
+            found |= files::remove(&path)?;
         }
         if found && self.systemd { self.reload_systemd().await } else { Ok(()) }
     }

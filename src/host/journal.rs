@@ -4,16 +4,15 @@
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use crate::error::{Error, Result, ResultExt};
 use crate::lxc::syscall::in_own_session;
-use crate::lxc::{bounded, view};
+use crate::lxc::{bounded, process, view};
 use crate::model::journal::Entry;
 
 /// The fields that are asked for; `journalctl` adds the time by itself.
@@ -192,18 +191,14 @@ fn read_once(
     query: &Query,
     mut each: impl FnMut(Entry) -> Result<bool>,
 ) -> Result<()> {
-    // The running binary, even when it has been replaced since.
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = process::own(view::COMMAND);
     command
-        .arg0("aio")
-        .env_clear()
-        // Where liblxc is, on a host that has it in an odd place; how people write times.
+        // How people write times.
         .envs(
-            ["PATH", "LD_LIBRARY_PATH", "TZ"]
+            ["PATH", "TZ"]
                 .iter()
                 .filter_map(|name| std::env::var_os(name).map(|value| (name, value))),
         )
-        .arg(view::COMMAND)
         .arg(directory)
         .arg("journalctl")
         .args(query.arguments())

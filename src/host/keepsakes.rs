@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 use crate::host::Keepsakes;
 use crate::model::paths::Paths;
-use crate::state::files::{private_directory, write_atomic};
+use crate::state::files;
 
 /// Files beside the layers of a state directory.
 pub struct RealKeepsakes {
@@ -22,12 +22,7 @@ impl RealKeepsakes {
 #[async_trait]
 impl Keepsakes for RealKeepsakes {
     async fn get(&self, layer: &str, name: &str) -> Result<Option<Vec<u8>>> {
-        let file = self.paths.keepsakes_dir(layer).join(name);
-        match std::fs::read(&file) {
-            Ok(content) => Ok(Some(content)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).doing(|| format!("read {}", file.display())),
-        }
+        files::read(&self.paths.keepsakes_dir(layer).join(name))
     }
 
     async fn put(&self, layer: &str, name: &str, content: &[u8]) -> Result<()> {
@@ -36,8 +31,8 @@ impl Keepsakes for RealKeepsakes {
             return Err(Error::failed(format!("keep `{name}`"))
                 .because(format!("layer {layer} is not there")));
         }
-        private_directory(&directory)?;
-        write_atomic(&directory.join(name), 0o600, content)
+        files::private_directory(&directory)?;
+        files::write_atomic(&directory.join(name), 0o600, content)
     }
 }
 

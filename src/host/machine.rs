@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::subids::IdRanges;
 use crate::error::{Result, ResultExt};
 use crate::lxc::bounded;
+use crate::lxc::process::Stream;
 use crate::model::command::{Command, Output};
 use crate::model::facts::HostFacts;
 use crate::model::file::ContainerFile;
@@ -70,15 +71,6 @@ pub enum ContainerState {
         /// Process id of its init on the host.
         init_pid: u32,
     },
-}
-
-/// One of the two streams of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
 }
 
 /// What becomes of each line of a command, without its newline, as it comes.

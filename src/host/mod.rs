@@ -3,6 +3,7 @@
 //! The real implementations stand beside this file, the fakes under [`fake`] with the same names:
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
+mod blocking;
 pub mod containers;
 pub mod diagnostics;
 pub mod facts;
@@ -22,9 +23,11 @@ pub mod sql;
 pub mod subids;
 pub mod tool;
 
+pub use crate::lxc::process::Stream;
+pub use blocking::blocking;
 use machine::ask_socket;
 pub use machine::{
     BuildProgress, ContainerState, Containers, Diagnostics, Heard, Host, HostNetwork, Http,
     Installation, Keepsakes, Layers, Listen, Records, Request, Response, Settings, Sql, SqlServer,
-    Stop, Stream, exists,
+    Stop, exists,
 };

@@ -19,14 +19,15 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use links::{Correction, Observed};
-use sha2::{Digest, Sha256};
 
 use super::shared::SharedSettings;
 use super::tool::run;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::HostNetwork;
 use crate::model::firewall::{self, Opening};
+use crate::model::hash::sha256_hex;
 use crate::model::host_network::HostNetworkSpec;
+use crate::state::files;
 
 /// The real network of this host.
 pub struct RealNetwork {
@@ -88,13 +89,10 @@ impl RealNetwork {
         }
         let listing = list_tables(&rules::table_name(&spec.cloud)).await;
         let note = self.note(&spec.cloud);
-        let write = || -> std::io::Result<()> {
-            if let Some(parent) = note.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            std::fs::write(&note, fingerprint(spec, &listing))
-        };
-        write().doing(|| format!("write `{}`", note.display()))
+        if let Some(parent) = note.parent() {
+            files::open_directory(parent)?;
+        }
+        files::write_atomic(&note, 0o644, fingerprint(spec, &listing).as_bytes())
     }
 }
 
@@ -207,17 +205,11 @@ async fn list_tables(table: &str) -> Listing {
 /// Ties what was asked for to what nft made of it.
 fn fingerprint(spec: &HostNetworkSpec, listing: &Listing) -> String {
     let asked = [rules::ruleset(spec), pins::ruleset(spec)].concat();
-    let digest = Sha256::digest(format!("{asked}\n{listing:?}"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(format!("{asked}\n{listing:?}"))
 }
 
 fn remove_note(note: &std::path::Path) -> Result<()> {
-    match std::fs::remove_file(note) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).doing(|| format!("remove `{}`", note.display()));
-        }
-        _ => {}
-    }
+    files::remove(note)?;
     // The directories go with the last cloud; they are not empty before.
     for directory in note.ancestors().skip(1).take(2) {
         let _ = std::fs::remove_dir(directory);

@@ -5,13 +5,13 @@
 //! and whatever else does not belong in a file's name is written as `%XX`.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use crate::error::{Error, Result, ResultExt};
 use crate::host::Records;
+use crate::lxc::rooted::is_missing;
 use crate::state::files;
 
 /// Records under a directory.
@@ -84,10 +84,6 @@ fn remove_directory(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn is_missing(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

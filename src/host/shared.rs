@@ -7,13 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, ResultExt};
+use crate::state::files;
 
 /// The setting with side effects: writing it also changes each interface's own forwarding and
 /// whether redirects are believed.
@@ -111,7 +110,7 @@ impl SharedSettings {
         let mut ledger = self.read()?;
         self.withdraw(&mut ledger, owner, |_| true)?;
         if ledger.settings.is_empty() {
-            remove_if_there(&self.file())?;
+            files::remove(&self.file())?;
             // It stays while it holds anything else.
             let _ = fs::remove_dir(&self.run_dir);
         } else {
@@ -180,16 +179,14 @@ impl SharedSettings {
 
     /// The present value; nothing when this kernel has no such setting.
     fn value(&self, name: &str) -> Result<Option<String>> {
-        match fs::read_to_string(self.path(name)) {
-            Ok(text) => Ok(Some(text.trim().to_owned())),
-            Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).doing(|| format!("read the kernel setting {name}")),
-        }
+        let text = files::read(&self.path(name))
+            .map_err(|error| error.context(format!("read the kernel setting {name}")))?;
+        Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
     }
 
     fn set(&self, name: &str, value: &str) -> Result<()> {
-        fs::write(self.path(name), value)
-            .doing(|| format!("set the kernel setting {name} to {value}"))
+        files::write(&self.path(name), value)
+            .map_err(|error| error.context(format!("set the kernel setting {name} to {value}")))
     }
 
     /// What writing `net.ipv4.ip_forward` changes beside it.
@@ -225,12 +222,8 @@ impl SharedSettings {
     fn read(&self) -> Result<Ledger> {
         let boot = self.boot();
         let empty = || Ledger { boot: boot.clone(), ..Ledger::default() };
-        let text = match fs::read_to_string(self.file()) {
-            Ok(text) => text,
-            Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(empty()),
-            Err(error) => return Err(error).doing(|| format!("read `{}`", self.file().display())),
-        };
-        let ledger: Ledger = serde_json::from_str(&text).map_err(|error| {
+        let Some(text) = files::read(&self.file())? else { return Ok(empty()) };
+        let ledger: Ledger = serde_json::from_slice(&text).map_err(|error| {
             Error::failed(format!("read `{}`", self.file().display()))
                 .because(error)
                 .hint("Remove the file: only the values to restore are lost with it.")
@@ -241,9 +234,7 @@ impl SharedSettings {
     fn write(&self, ledger: &Ledger) -> Result<()> {
         let doing = || format!("write `{}`", self.file().display());
         let text = serde_json::to_string_pretty(ledger).doing(doing)?;
-        let new = self.run_dir.join("settings.json.new");
-        fs::write(&new, text).doing(doing)?;
-        fs::rename(&new, self.file()).doing(doing)
+        files::write_atomic(&self.file(), 0o644, text.as_bytes())
     }
 
     /// Holds the run directory against other processes until dropped.
@@ -252,35 +243,18 @@ impl SharedSettings {
         loop {
             fs::create_dir_all(&self.run_dir).doing(doing)?;
             let directory = File::open(&self.run_dir).doing(doing)?;
-            flock(&directory, FlockOperation::LockExclusive).doing(doing)?;
+            directory.lock().doing(doing)?;
             // The last one removes the directory: then this lock is of one that is gone.
-            if same_directory(&directory, &self.run_dir) {
+            if files::is_at(&directory, &self.run_dir) {
                 return Ok(directory);
             }
         }
     }
 }
 
-fn same_directory(held: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (held.metadata(), fs::metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
-}
-
 fn too_low(value: &str, least: u64) -> bool {
     // A value that is no number at all is not what was asked for.
     value.parse::<i64>().map_or(true, |value| u64::try_from(value).is_ok_and(|v| v < least))
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != IoErrorKind::NotFound => {
-            Err(error).doing(|| format!("remove `{}`", path.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

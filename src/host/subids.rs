@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::state::files;
 
 /// How many ids a container has, its slot: 0 to `nobody`, and as many as Debian gives each user.
 const COUNT: u32 = 65536;
@@ -189,16 +190,19 @@ impl LockedFile {
     pub fn open(path: &Path) -> Result<Self> {
         let lock = PathBuf::from(format!("{}.lock", path.display()));
         take_lock(&lock)?;
-        let mut file = Self { path: path.to_owned(), existed: true, text: String::new(), lock };
-        match fs::read_to_string(path) {
-            Ok(text) => file.text = text,
-            Err(error) if error.kind() == IoErrorKind::NotFound => file.existed = false,
-            Err(error) => return Err(error).doing(|| format!("read `{}`", path.display())),
+        let mut file = Self { path: path.to_owned(), existed: false, text: String::new(), lock };
+        if let Some(text) = files::read(path)? {
+            file.existed = true;
+            file.text = String::from_utf8(text).doing(|| format!("read `{}`", path.display()))?;
         }
         Ok(file)
     }
 
     /// Writes it atomically, owner and mode kept, and unlocks it.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the `passwd` tools use one name, which their lock makes ours"
+    )]
     pub fn replace(self, text: &str) -> Result<()> {
         let doing = || format!("write `{}`", self.path.display());
         // A link (to a file that configuration management owns) stays a link.

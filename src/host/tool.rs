@@ -5,28 +5,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::process::tool;
 use crate::model::command::Output;
 use crate::model::facts::package_of;
-
-/// A user's PATH may lack the directories of administrative tools.
-pub const TOOL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs a program with `input` on its standard input and returns what it printed. `doing` says
 /// what for.
 pub async fn run(doing: &str, program: &str, args: &[&str], input: &str) -> Result<String> {
-    let mut child = Command::new(program)
-        .args(args)
-        .env_clear()
-        .env("PATH", TOOL_PATH)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| missing(doing, program, &error))?;
+    let mut child = start(doing, program, args, Stdio::piped(), false)?;
     if let Some(mut stdin) = child.stdin.take() {
         // A tool that does not read its input to the end says why on its own.
         let _ = stdin.write_all(input.as_bytes()).await;
@@ -47,17 +36,7 @@ pub async fn run(doing: &str, program: &str, args: &[&str], input: &str) -> Resu
 /// When it cannot be started, or is not done within `limit`: then it is killed.
 pub async fn look(program: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
     let doing = || format!("run `{program}`");
-    let child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", TOOL_PATH)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| missing(&doing(), program, &error))?;
+    let child = start(&doing(), program, arguments, Stdio::null(), true)?;
     let ended = tokio::time::timeout(limit, child.wait_with_output()).await;
     let output = ended.map_err(|_| {
         Error::failed(doing()).because(format!("it took more than {} s", limit.as_secs()))
@@ -66,6 +45,24 @@ pub async fn look(program: &str, arguments: &[&str], limit: Duration) -> Result<
     let status = output.status;
     let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
     Ok(Output { status, stdout: output.stdout, stderr: output.stderr })
+}
+
+/// One that changes something is not killed on drop: half a change would be worse.
+fn start(
+    doing: &str,
+    program: &str,
+    args: &[&str],
+    stdin: Stdio,
+    kill_on_drop: bool,
+) -> Result<Child> {
+    Command::from(tool(program))
+        .args(args)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(kill_on_drop)
+        .spawn()
+        .map_err(|error| missing(doing, program, &error))
 }
 
 fn missing(doing: &str, program: &str, error: &std::io::Error) -> Error {

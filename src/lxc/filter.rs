@@ -3,8 +3,8 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use super::process::tool;
 use crate::error::{Error, Result, ResultExt};
 
 /// The rules of the container whose record is `record`.
@@ -27,6 +27,10 @@ pub fn note(pid: u32, rules: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When nft refuses them.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this stands below `state`, and whoever reads half of it loads again"
+)]
 pub fn load(pid: u32, record: &Path) -> Result<()> {
     let file = file_of(record);
     let rules = match std::fs::read(&file) {
@@ -34,11 +38,10 @@ pub fn load(pid: u32, record: &Path) -> Result<()> {
         other => other.doing(|| format!("read `{}`", file.display()))?,
     };
     let doing = || "set what the container lets in".to_owned();
-    let output = Command::new("nsenter")
+    let output = tool("nsenter")
         .arg(format!("--net=/proc/{pid}/ns/net"))
         .args(["nft", "-f"])
         .arg(&file)
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .output()
         .doing(doing)?;
     if !output.status.success() {

@@ -77,6 +77,7 @@ fn init_pid() -> Result<u32> {
 
 /// On a host with AppArmor `lxc-start` runs under a profile that allows neither cloned mounts nor
 /// overlayfs, but does allow to change to `unconfined`. Without AppArmor there is nothing to leave.
+#[allow(clippy::disallowed_methods, reason = "a file of the kernel")]
 fn leave_apparmor_profile() {
     let confined = std::fs::read_to_string("/proc/self/attr/apparmor/current")
         .is_ok_and(|profile| !profile.starts_with("unconfined"));

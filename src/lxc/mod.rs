@@ -19,6 +19,7 @@ pub mod hook;
 pub mod inside;
 pub mod log;
 pub mod prepare;
+pub mod process;
 pub mod protocol;
 pub mod publication;
 mod relay;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
 use super::files::{FileRequest, write_all};
+use super::process::tool;
 use super::root::{Bind, Root};
 use super::{descent, rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
@@ -113,6 +114,10 @@ fn mask(unit: &str) -> io::Result<()> {
 
 /// Complete under another name first, and on the disk before it gets its own: neither a kill nor a
 /// power cut leaves half-copied data behind.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a directory of the container, on the disk before it gets its name"
+)]
 fn make_data(merged: &OwnedFd, data: &DataDirectory, accounts: &Accounts) -> Result<()> {
     let (uid, gid) = accounts.resolve(&data.owner).map_err(Error::failed)?;
     if data.source.is_dir() {
@@ -141,7 +146,7 @@ fn copy_image(merged: &OwnedFd, target: &Path, fresh: &Path) -> io::Result<()> {
         Err(error) if rooted::is_missing(&error) => return Ok(()),
         other => other?,
     };
-    let output = std::process::Command::new("cp")
+    let output = tool("cp")
         .args(["-a", "--reflink=auto", "--"])
         .arg(rooted::host_path(image.as_fd()).join("."))
         .arg(fresh)

@@ -13,13 +13,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
+use super::process::inheriting;
 use super::{rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
 
@@ -121,7 +122,7 @@ pub fn enter(sandbox: &Sandbox) -> Result<()> {
 /// When there is no such program.
 pub fn run(program: &Program) -> io::Result<ExitStatus> {
     let (name, arguments) = program.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut command = Command::new(name);
+    let mut command = inheriting(name);
     command.args(arguments).env_clear().current_dir(&program.directory);
     command.envs(program.environment.iter().map(|(name, value)| (name, value)));
     // It is the first process of its namespace: the kernel ends all others with it.

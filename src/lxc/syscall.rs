@@ -201,6 +201,7 @@ fn hold_user_namespace(ready: &OwnedFd) -> ! {
     unsafe { libc::_exit(1) }
 }
 
+#[allow(clippy::disallowed_methods, reason = "files of the kernel")]
 fn map_ids(ready: &OwnedFd, pid: Pid, ids: &str) -> io::Result<OwnedFd> {
     let mut byte = [0_u8; 1];
     if rustix::io::retry_on_intr(|| rustix::io::read(ready, &mut byte))? != 1 {

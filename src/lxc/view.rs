@@ -10,11 +10,12 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::UnshareFlags;
 
+use super::process::inheriting;
 use super::{rooted, syscall};
 use crate::error::{Error, Result, ResultExt};
 
@@ -36,7 +37,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let (message, status) = match enter(Path::new(&directory)) {
         Ok(()) => {
-            let error = Command::new(&program).args(arguments).exec();
+            let error = inheriting(&program).args(arguments).exec();
             let missing = error.kind() == std::io::ErrorKind::NotFound;
             (format!("run `{}`: {error}", program.display()), if missing { NOT_FOUND } else { 1 })
         }

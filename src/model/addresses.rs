@@ -85,7 +85,7 @@ pub fn machine_id(container: &str) -> String {
     let mut digest = Sha256::digest(format!("machine-id/{container}"));
     digest[6] = (digest[6] & 0x0F) | 0x40;
     digest[8] = (digest[8] & 0x3F) | 0x80;
-    hex(&digest[..16])
+    hex::encode(&digest[..16])
 }
 
 /// The name of the host's end of a veth pair: `36e270c9_eth1`, as OpenStack-Ansible's.
@@ -271,16 +271,12 @@ pub fn bridge_mac(bridge: &str) -> String {
 }
 
 fn suffix(cloud: &str, kind: &str, member: u32) -> String {
-    hex(&Sha256::digest(format!("{cloud}/{kind}/{member}"))[..4])
+    hex::encode(&Sha256::digest(format!("{cloud}/{kind}/{member}"))[..4])
 }
 
 fn hash64(text: &str) -> u64 {
     let digest = Sha256::digest(text);
     digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

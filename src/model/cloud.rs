@@ -173,11 +173,6 @@ impl Cloud {
         })
     }
 
-    /// `galera/2`, for people.
-    pub fn label(container: &Container) -> String {
-        format!("{}/{}", container.kind, container.member)
-    }
-
     /// Every frontend of the deployed services.
     pub fn frontends(&self) -> impl Iterator<Item = (&ServiceProfile, &Frontend)> {
         self.services

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::topology::Container;
+use super::topology::{Container, label};
 
 /// What services may have recorded of one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,7 +36,7 @@ impl From<&Container> for Departed {
 impl Departed {
     /// As people call it: `nova_compute/2`.
     pub fn label(&self) -> String {
-        format!("{}/{}", self.kind, self.member)
+        label(&self.kind, self.member)
     }
 }
 

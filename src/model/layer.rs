@@ -92,7 +92,7 @@ impl LayerSpec {
             add(&file.text);
         }
         let digest = hasher.finalize();
-        let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(&digest[..6]);
         format!("{}-{hash}", self.name)
     }
 }

@@ -60,6 +60,13 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Of a cloud `aio1` that has all below one directory, as tests have it.
+    #[cfg(test)]
+    pub fn below(directory: &std::path::Path) -> Self {
+        let (config_dir, state_dir) = (directory.join("etc"), directory.join("state"));
+        Self { config_dir, state_dir, cloud: "aio1".to_owned() }
+    }
+
     /// Where the user's files about a cloud stand unless told otherwise: two clouds never share them.
     pub fn usual_config_dir(cloud: &str) -> PathBuf {
         match cloud {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, Result};
+use crate::model::hash::sha256_hex;
 
 /// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).
 const INTERFACE_NAME_BYTES: usize = 15;
@@ -118,7 +118,17 @@ pub struct Shared {
     pub source: String,
 }
 
+/// How people call a container, and `aio` them: `heat_engine/1`.
+pub fn label(kind: &str, member: u32) -> String {
+    format!("{kind}/{member}")
+}
+
 impl Container {
+    /// `heat_engine/1`.
+    pub fn label(&self) -> String {
+        label(&self.kind, self.member)
+    }
+
     /// The address on the network of that role.
     pub fn address(&self, role: NetworkRole) -> Option<Ipv4Addr> {
         let interface = self.interfaces.iter().find(|interface| interface.role == role)?;
@@ -182,8 +192,7 @@ pub fn bridge_prefix(cloud: &str) -> String {
         return format!("{cloud}-");
     }
     let start: String = cloud.chars().filter(char::is_ascii_alphanumeric).take(3).collect();
-    let digest = Sha256::digest(cloud);
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256_hex(cloud);
     format!("{start}{}-", &hash[..room - start.len()])
 }
 

@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::value::{Kwargs, StringInput};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
-use sha1::{Digest as _, Sha1};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::config::nearest::suggestion;
+use crate::model::hash::{native_password, sha256_hex};
 
 use super::context::{Context, Database, NAMES};
 
@@ -55,15 +55,11 @@ pub const FILTERS: [(&str, &str, Option<TextFilter>); 8] = [
     (
         "mysql_native_hash",
         "The hash of a password as MariaDB's `PASSWORD()` makes it.",
-        Some(mysql_native_hash),
+        Some(native_password),
     ),
     ("urlencode", "A text as it may stand in a URL.", Some(urlencode)),
     ("base64", "A text in Base64.", Some(|text| STANDARD.encode(text))),
-    (
-        "sha256",
-        "The SHA-256 of a text, in hexadecimal digits.",
-        Some(|text| hex(&Sha256::digest(text))),
-    ),
+    ("sha256", "The SHA-256 of a text, in hexadecimal digits.", Some(|text| sha256_hex(text))),
     ("json", "A value as JSON. `tojson` is the same.", None),
     (
         "join",
@@ -193,8 +189,7 @@ fn render(state: &State<'_, '_>, text: &str) -> Result<String, Error> {
 
 /// What the filters of templates make of a secret for those who need not know it.
 pub fn derived(secret: &str) -> Vec<String> {
-    let sha256 = hex(&Sha256::digest(secret));
-    vec![rabbitmq_password_hash(secret), mysql_native_hash(secret), sha256]
+    vec![rabbitmq_password_hash(secret), native_password(secret), sha256_hex(secret)]
 }
 
 /// As `rabbitmqctl hash_password` makes it, with a salt that follows from the password: the same
@@ -203,11 +198,6 @@ fn rabbitmq_password_hash(password: &str) -> String {
     let salt = &Sha256::digest(password)[..4];
     let salted = Sha256::new().chain_update(salt).chain_update(password).finalize();
     STANDARD.encode([salt, salted.as_slice()].concat())
-}
-
-/// As MariaDB's `PASSWORD()` makes it.
-fn mysql_native_hash(password: &str) -> String {
-    format!("*{}", hex(&Sha1::digest(Sha1::digest(password))).to_uppercase())
 }
 
 /// Everything but letters, digits, `-`, `.`, `_` and `~`, so that a password may stand in a URL.
@@ -223,18 +213,12 @@ fn urlencode(text: &str) -> String {
     encoded
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_those_of_the_servers() {
-        // SELECT PASSWORD('secret') on MariaDB.
-        assert_eq!(mysql_native_hash("secret"), "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7");
+    fn a_hash_is_the_servers_own() {
         let hash = rabbitmq_password_hash("test12");
         let bytes = STANDARD.decode(&hash).unwrap();
         assert_eq!(bytes.len(), 36);

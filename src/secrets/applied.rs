@@ -3,7 +3,6 @@
 //! What was applied is remembered as salted hashes: enough to see an edit, useless to log in with.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use rand::{CryptoRng, RngExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,7 +33,7 @@ impl AppliedSecrets {
     /// No secret yet, with a salt of its own.
     pub fn new(random: &mut impl CryptoRng) -> Self {
         let bytes: [u8; 32] = random.random();
-        Self { salt: hexadecimal(&bytes), hashes: BTreeMap::new() }
+        Self { salt: hex::encode(bytes), hashes: BTreeMap::new() }
     }
 
     /// Reads what [`Self::to_record`] wrote.
@@ -87,7 +86,7 @@ impl AppliedSecrets {
             hash.update(part.len().to_be_bytes());
             hash.update(part.as_bytes());
         }
-        hexadecimal(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 }
 
@@ -110,11 +109,4 @@ impl Changes {
         apply.sort();
         Ok(apply)
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind as IoErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind as IoErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 
 use super::file::SecretsFile;
 use super::spec::SecretSpec;
 use crate::error::{Result, ResultExt as _};
+use crate::state::files;
 
 const MODE: u32 = 0o600;
 
@@ -19,18 +20,11 @@ pub fn specification(config_dir: &Path) -> Result<SecretSpec> {
     let directory = config_dir.join("secrets");
     let doing = || format!("read {}", directory.display());
     let mut own = BTreeMap::new();
-    match fs::read_dir(&directory) {
-        Ok(entries) => {
-            for entry in entries {
-                let path = entry.doing(doing)?.path();
-                let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-                if name.ends_with(".yml") {
-                    own.insert(name.to_owned(), fs::read_to_string(&path).doing(doing)?);
-                }
-            }
+    for path in files::entries(&directory)? {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if name.ends_with(".yml") {
+            own.insert(name.to_owned(), fs::read_to_string(&path).doing(doing)?);
         }
-        Err(error) if error.kind() == IoErrorKind::NotFound => {}
-        Err(error) => return Err(error).doing(doing),
     }
     SecretSpec::overlaid(own)
 }
@@ -68,33 +62,11 @@ pub fn tighten(path: &Path) -> Result<Option<String>> {
     )))
 }
 
-/// Writes the file if it was changed: a new one beside it, on the disk before it takes the old one's
-/// name, so that a crash leaves the one or the other. Returns whether it wrote.
+/// Writes the file if it was changed. Returns whether it wrote.
 pub fn write(file: &SecretsFile, path: &Path) -> Result<bool> {
     if !file.changed() {
         return Ok(false);
     }
-    let path = target(path);
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory.unwrap_or_else(|| Path::new("."));
-    let doing = || format!("write {}", path.display());
-    let mut new = tempfile::Builder::new()
-        .prefix(".user_secrets.")
-        .permissions(Permissions::from_mode(MODE))
-        .tempfile_in(directory)
-        .doing(doing)?;
-    new.write_all(file.text().as_bytes()).doing(doing)?;
-    if let Ok(old) = fs::metadata(&path) {
-        // A user who owns the file goes on to own it.
-        fchown(new.as_file(), Some(old.uid()), Some(old.gid())).doing(doing)?;
-    }
-    new.as_file().sync_all().doing(doing)?;
-    new.persist(&path).doing(doing)?;
-    File::open(directory).and_then(|directory| directory.sync_all()).doing(doing)?;
+    files::replace(path, MODE, file.text().as_bytes())?;
     Ok(true)
-}
-
-/// The file itself where `path` is a link to it: a link must not be replaced by a file.
-fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

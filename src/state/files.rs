@@ -1,12 +1,16 @@
-//! Files and directories of `aio`'s own on the host: private from their first moment, replaced
-//! atomically.
+//! Files and directories of `aio`'s own and of its users on the host: those with secrets are private
+//! from their first moment, and whoever reads one sees the old content or the new.
+//!
+//! Who writes otherwise says why. A container's root is written from inside, where others than root
+//! have files ([`crate::lxc::files`]); `/etc/subuid` is replaced as the `passwd` tools do it
+//! ([`crate::host::subids`]).
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::io::{ErrorKind as Io, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
 
-use crate::error::{Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::paths::Paths;
 
 /// Makes the state directory (others may pass through it to the merged roots) and the private one
@@ -53,14 +57,42 @@ pub fn open_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Replaces a file: a reader sees the old content or the new, and nobody sees the new one before it
-/// has its mode. Its directory is made when it is missing.
+/// Replaces a file of `aio`'s own: a reader sees the old content or the new, and nobody sees the new
+/// one before it has its mode. Its directory is made when it is missing, for root alone.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_atomic(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    private_directory(directory)?;
+    private_directory(directory_of(path))?;
+    write_whole(path, mode, None, content)
+}
+
+/// Replaces a file of the user's in the same way: its owner stays, and a symbolic link stays one. Its
+/// directory is made when it is missing.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = directory_of(&target);
+    fs::create_dir_all(directory)
+        .doing(|| format!("make the directory {}", directory.display()))?;
+    let owner = fs::metadata(&target).ok().map(|present| (present.uid(), present.gid()));
+    write_whole(&target, mode, owner, content)
+}
+
+/// The permission bits of a file that is there.
+pub fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|present| present.mode() & 0o777)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// On the disk before it takes its name, so that a power cut leaves the old file or the new.
+fn write_whole(path: &Path, mode: u32, owner: Option<(u32, u32)>, content: &[u8]) -> Result<()> {
+    let directory = directory_of(path);
     let doing = || format!("write {}", path.display());
     let mut file = tempfile::Builder::new()
         .prefix(".aio-")
@@ -70,21 +102,84 @@ pub fn write_atomic(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
     // The mask of the caller may have taken bits away.
     file.as_file().set_permissions(Permissions::from_mode(mode)).doing(doing)?;
     file.write_all(content).doing(doing)?;
-    file.as_file().sync_data().doing(doing)?;
+    if let Some((uid, gid)) = owner {
+        fchown(file.as_file(), Some(uid), Some(gid)).doing(doing)?;
+    }
+    file.as_file().sync_all().doing(doing)?;
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     file.persist(path).doing(doing)?;
     File::open(directory).and_then(|directory| directory.sync_all()).doing(doing)
 }
 
-/// Removes a file; no error when it is not there.
+/// Writes a file of the kernel's, or one that nobody looks for yet: in a directory that is being made,
+/// or that a user asked to be filled. What is read meanwhile is replaced ([`write_atomic`]).
+///
+/// # Errors
+/// When it cannot be written.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, content).doing(|| format!("write {}", path.display()))
+}
+
+/// Gives a directory that is whole its name, or a file that another program made.
+///
+/// # Errors
+/// When there is a directory of that name that is not empty, or another file system.
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).doing(|| format!("rename {} to {}", from.display(), to.display()))
+}
+
+/// What a file says; `None` when it is not there.
+///
+/// # Errors
+/// When it is there and cannot be read: [`ErrorKind::Refused`] to who is not root.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("read {}", path.display());
+    match fs::read(path) {
+        Err(error) if error.kind() == Io::NotFound => Ok(None),
+        Err(error) if error.kind() == Io::PermissionDenied => {
+            let refused = Error::new(ErrorKind::Refused, doing()).because(error);
+            Err(refused.hint("Run it as root: `sudo aio …`."))
+        }
+        read => read.map(Some).doing(doing),
+    }
+}
+
+/// What stands in a directory, sorted; nothing when it is not there.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let doing = || format!("read {}", directory.display());
+    let listing = match fs::read_dir(directory) {
+        Err(error) if error.kind() == Io::NotFound => return Ok(Vec::new()),
+        listing => listing.doing(doing)?,
+    };
+    let paths = listing.map(|entry| Ok(entry.doing(doing)?.path()));
+    let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Removes a file; no error when it is not there. Whether it was.
 ///
 /// # Errors
 /// When it is there and cannot be removed.
-pub fn remove(path: &Path) -> Result<()> {
+pub fn remove(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).doing(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == Io::NotFound => Ok(false),
+        removed => removed.map(|()| true).doing(|| format!("remove {}", path.display())),
+    }
+}
+
+/// Whether an open file or directory is the one that has that name now. Who locks one asks this after
+/// having the lock: whoever had it before may have removed the file.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    let id = |found: fs::Metadata| (found.dev(), found.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(held), Ok(there)) => id(held) == id(there),
+        _ => false,
     }
 }
 
@@ -92,23 +187,15 @@ pub fn remove(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
     #[test]
     fn the_state_directory_can_be_passed_and_the_private_one_not() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("var/lib/aio"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         prepare(&paths).unwrap();
         prepare(&paths).unwrap();
-        assert_eq!(mode(&paths.state_dir), 0o711);
-        assert_eq!(mode(&paths.private_dir()), 0o700);
-        assert_eq!(mode(&paths.cloud_dir()), 0o700);
+        assert_eq!(mode(&paths.state_dir), Some(0o711));
+        assert_eq!(mode(&paths.private_dir()), Some(0o700));
+        assert_eq!(mode(&paths.cloud_dir()), Some(0o700));
     }
 
     #[test]
@@ -118,11 +205,54 @@ mod tests {
         write_atomic(&path, 0o600, b"old").unwrap();
         write_atomic(&path, 0o644, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(mode(&path), 0o644);
-        assert_eq!(mode(&directory.path().join("a")), 0o700);
+        assert_eq!(mode(&path), Some(0o644));
+        assert_eq!(mode(&directory.path().join("a")), Some(0o700));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        remove(&path).unwrap();
-        remove(&path).unwrap();
+        assert!(remove(&path).unwrap());
+        assert!(!remove(&path).unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_users_link_and_owner_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let [target, link] = ["mine.yml", "etc/cloud.yml"].map(|it| directory.path().join(it));
+        write(&target, "old").unwrap();
+        fs::create_dir(directory.path().join("etc")).unwrap();
+        std::os::unix::fs::symlink("../mine.yml", &link).unwrap();
+        let root = rustix::process::geteuid().is_root();
+        if root {
+            std::os::unix::fs::chown(&target, Some(1234), Some(1235)).unwrap();
+        }
+        replace(&link, 0o600, b"new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        let found = target.metadata().unwrap();
+        assert_eq!((fs::read(&target).unwrap(), mode(&target)), (b"new".to_vec(), Some(0o600)));
+        assert!(!root || (found.uid(), found.gid()) == (1234, 1235));
+    }
+
+    #[test]
+    fn what_is_not_there_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, two, none] = ["one", "two", "none"].map(|name| directory.path().join(name));
+        write(&two, "2").unwrap();
+        write(&one, "1").unwrap();
+        assert_eq!((read(&one).unwrap(), read(&none).unwrap()), (Some(b"1".to_vec()), None));
+        assert_eq!(entries(directory.path()).unwrap(), [one.clone(), two]);
+        assert_eq!(entries(&none).unwrap(), Vec::<PathBuf>::new());
+        assert!(read(directory.path()).is_err() && entries(&one).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        write(&path, "").unwrap();
+        let file = File::open(&path).unwrap();
+        assert!(is_at(&file, &path));
+        write_atomic(&path, 0o600, b"").unwrap();
+        assert!(!is_at(&file, &path));
+        remove(&path).unwrap();
+        assert!(!is_at(&file, &path));
     }
 }

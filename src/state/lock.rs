@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -92,8 +92,7 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(error).doing(doing),
         }
         // `destroy` removes the file while it holds it: what was locked then is no lock any more.
-        let locked = file.metadata().doing(doing)?.ino();
-        if !path.metadata().is_ok_and(|present| present.ino() == locked) {
+        if !files::is_at(&file, path) {
             return Ok(None);
         }
         let holder = Holder { pid: std::process::id(), command: command.to_owned(), since: now() };
@@ -133,20 +132,12 @@ fn busy(cloud: &str, holder: &str, timeout: Duration) -> Error {
 mod tests {
     use super::*;
 
-    fn paths(directory: &Path) -> Paths {
-        Paths {
-            config_dir: directory.to_owned(),
-            state_dir: directory.join("state"),
-            cloud: "aio1".to_owned(),
-        }
-    }
-
     fn silent(_: &str) {}
 
     #[test]
     fn a_second_one_waits_with_a_message_and_then_gives_up() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let held = Lock::acquire(&paths, "bootstrap", Duration::ZERO, silent).unwrap();
         let mut said = String::new();
         let limit = Duration::from_millis(250);
@@ -165,7 +156,7 @@ mod tests {
     #[test]
     fn a_waiting_one_goes_on_when_the_first_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let held = Lock::acquire(&paths, "bootstrap", Duration::ZERO, silent).unwrap();
         let second = {
             let paths = paths.clone();
@@ -181,7 +172,7 @@ mod tests {
     #[test]
     fn a_lock_whose_file_was_removed_is_none() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = paths(directory.path());
+        let paths = Paths::below(directory.path());
         let held = Lock::acquire(&paths, "destroy", Duration::ZERO, silent).unwrap();
         std::fs::remove_file(paths.lock_file()).unwrap();
         // The file is another one now, and free.
@@ -195,7 +186,7 @@ mod tests {
     #[test]
     fn clouds_do_not_wait_for_each_other() {
         let directory = tempfile::tempdir().unwrap();
-        let one = paths(directory.path());
+        let one = Paths::below(directory.path());
         let other = Paths { cloud: "dev2".to_owned(), ..one.clone() };
         let _held = Lock::acquire(&one, "bootstrap", Duration::ZERO, silent).unwrap();
         Lock::acquire(&other, "bootstrap", Duration::ZERO, silent).unwrap();

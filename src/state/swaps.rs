@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::files::{remove, write_atomic};
+use super::files::{read, remove, write_atomic};
 use crate::error::{Result, ResultExt};
 use crate::model::paths::Paths;
 use crate::model::swap::Swap;
@@ -34,12 +34,8 @@ pub fn load(paths: &Paths) -> Result<Vec<Swap>> {
 /// When the record is there and cannot be read.
 pub fn find(paths: &Paths, container: &str, unit: &str) -> Result<Option<Swap>> {
     let file = file(paths, container, unit);
-    let doing = || format!("read {}", file.display());
-    match std::fs::read(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).doing(doing),
-        Ok(text) => serde_json::from_slice(&text).doing(doing).map(Some),
-    }
+    let Some(text) = read(&file)? else { return Ok(None) };
+    serde_json::from_slice(&text).doing(|| format!("read {}", file.display())).map(Some)
 }
 
 /// Writes a record.
@@ -57,7 +53,7 @@ pub fn save(paths: &Paths, swap: &Swap) -> Result<()> {
 /// # Errors
 /// When it cannot be removed.
 pub fn forget(paths: &Paths, swap: &Swap) -> Result<()> {
-    remove(&file(paths, &swap.container, &swap.unit))
+    remove(&file(paths, &swap.container, &swap.unit)).map(drop)
 }
 
 /// Members that stand by while a sibling runs from a checkout.
@@ -98,11 +94,7 @@ mod tests {
     #[test]
     fn a_swap_is_found_until_it_is_forgotten() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("lib"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         assert_eq!(load(&paths).unwrap(), []);
         let swap = Swap { standby: vec!["other".to_owned()], ..swap() };
         save(&paths, &swap).unwrap();

@@ -8,11 +8,11 @@
 //! | `galera/2` | that member |
 //! | `36e270c9` | the container whose name ends so |
 
-use crate::config::nearest::suggestion;
+use crate::config::nearest::{fold, suggestion};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::model::topology::Container;
+use crate::model::topology::{Container, label};
 
-use super::files::write_atomic;
+use super::files::{self, write_atomic};
 use crate::model::paths::Paths;
 
 /// The containers of one cloud.
@@ -38,19 +38,8 @@ impl Topology {
     /// [`ErrorKind::NotFound`] when there is no such cloud.
     pub fn load(paths: &Paths) -> Result<Self> {
         let file = paths.topology_file();
-        let doing = || format!("read {}", file.display());
-        let text = std::fs::read(&file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::new(ErrorKind::NotFound, format!("find the cloud `{}`", paths.cloud))
-                    .because(format!("nothing is recorded under {}", paths.state_dir.display()))
-                    .hint("Build it with `aio bootstrap`, or name another with `--name`.")
-            }
-            std::io::ErrorKind::PermissionDenied => Error::new(ErrorKind::Refused, doing())
-                .because(&error)
-                .hint("Run it as root: `sudo aio …`."),
-            _ => Error::failed(doing()).because(&error),
-        })?;
-        serde_json::from_slice(&text).doing(doing).map(Self::new)
+        let text = files::read(&file)?.ok_or_else(|| no_cloud(paths))?;
+        serde_json::from_slice(&text).doing(|| format!("read {}", file.display())).map(Self::new)
     }
 
     /// Writes it for later commands.
@@ -93,7 +82,7 @@ impl Topology {
             .containers
             .iter()
             .filter(|container| kind.as_ref() == Some(&container.kind))
-            .map(label)
+            .map(Container::label)
             .collect();
         let error = Error::new(ErrorKind::NotFound, format!("find a container `{selector}`"))
             .because("this cloud has none that is called so");
@@ -108,14 +97,11 @@ impl Topology {
     }
 }
 
-/// People write `-` and `_` as it comes.
-fn fold(name: &str) -> String {
-    name.replace('-', "_")
-}
-
-/// `galera/2`.
-fn label(container: &Container) -> String {
-    format!("{}/{}", container.kind, container.member)
+/// There is no cloud of that name.
+pub fn no_cloud(paths: &Paths) -> Error {
+    Error::new(ErrorKind::NotFound, format!("find the cloud `{}`", paths.cloud))
+        .because(format!("nothing is recorded under {}", paths.state_dir.display()))
+        .hint("Build it with `aio bootstrap`, or name another with `--name`.")
 }
 
 fn means(wanted: &str, container: &Container) -> bool {
@@ -124,17 +110,17 @@ fn means(wanted: &str, container: &Container) -> bool {
     let kind = fold(&container.kind);
     wanted == name
         || wanted == kind
-        || wanted == format!("{kind}/{}", container.member)
+        || wanted == label(&kind, container.member)
         || is_suffix(wanted)
 }
 
 fn ambiguous(selector: &str, found: &[&Container]) -> Error {
     let meanings =
-        found.iter().map(|container| format!("`{}` ({})", label(container), container.name));
+        found.iter().map(|container| format!("`{}` ({})", container.label(), container.name));
     let meanings: Vec<String> = meanings.collect();
     Error::new(ErrorKind::Usage, format!("choose one container by `{selector}`"))
         .because(format!("it could mean {}", meanings.join(", ")))
-        .hint(format!("Say which: `{}`.", label(found[0])))
+        .hint(format!("Say which: `{}`.", found[0].label()))
 }
 
 fn capitalised(text: &str) -> String {
@@ -164,7 +150,7 @@ mod tests {
     }
 
     fn one(selector: &str) -> String {
-        topology().select_one(selector).map_or_else(|error| error.to_string(), label)
+        topology().select_one(selector).map_or_else(|error| error.to_string(), Container::label)
     }
 
     #[test]
@@ -204,11 +190,7 @@ mod tests {
     #[test]
     fn what_is_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         assert_eq!(Topology::load(&paths).unwrap_err().kind, ErrorKind::NotFound);
         topology().save(&paths).unwrap();
         assert_eq!(Topology::load(&paths).unwrap().containers(), topology().containers());

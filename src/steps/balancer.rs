@@ -3,10 +3,11 @@
 //! A server is named by its container, so no table maps one to the other. Changes at run time need
 //! no reload: a reload ends everybody's long-lived sessions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::profile::Drain;
 use crate::engine::step::StepContext;
+use crate::engine::wait::until_well;
 use crate::error::{Error, Result};
 use crate::model::cloud::Cloud;
 use crate::model::health::ServerState;
@@ -125,19 +126,15 @@ impl Balancer {
             return Ok(());
         }
         self.tell(context, &commands.join(";")).await?;
-        let deadline = Instant::now() + context.host.patiently(DRAIN_LIMIT);
-        while Instant::now() < deadline && !context.cancel.is_cancelled() {
-            let busy = self
-                .servers(context)
-                .await
-                .iter()
-                .any(|server| server.server == container.name && server.sessions > 0);
-            if !busy {
-                break;
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
+        let limit = context.host.patiently(DRAIN_LIMIT);
+        // Whoever has not ended by then is cut off.
+        until_well(context, limit, POLL, || async {
+            let servers = self.servers(context).await;
+            let busy = servers.iter().find(|it| it.server == container.name && it.sessions > 0);
+            Ok(busy.map(|it| format!("{} sessions", it.sessions)))
+        })
+        .await
+        .map(drop)
     }
 
     /// Puts a member back into service.
@@ -195,19 +192,17 @@ impl Balancer {
 
     /// Waits until a member has passed its checks: whoever is taken out next needs it.
     pub async fn wait_up(&self, context: &StepContext, member: &Container) -> Result<()> {
-        let deadline = Instant::now() + context.host.patiently(CHECK_LIMIT);
-        loop {
+        let limit = context.host.patiently(CHECK_LIMIT);
+        let reason = until_well(context, limit, POLL, || async {
             let servers = self.servers(context).await;
             let down =
                 servers.iter().find(|it| it.server == member.name && !it.status.starts_with("UP"));
-            let Some(down) = down else { return Ok(()) };
-            if Instant::now() > deadline || context.cancel.is_cancelled() {
-                return Err(Error::failed(format!("put `{}` back into service", member.name))
-                    .because(format!("behind `{}` it is {}", down.frontend, down.status))
-                    .hint(format!("`aio status` and `aio logs {}` say more.", member.name)));
-            }
-            tokio::time::sleep(POLL).await;
-        }
+            Ok(down.map(|down| format!("behind `{}` it is {}", down.frontend, down.status)))
+        });
+        let Some(reason) = reason.await? else { return Ok(()) };
+        Err(Error::failed(format!("put `{}` back into service", member.name))
+            .because(reason)
+            .hint(format!("`aio status` and `aio logs {}` say more.", member.name)))
     }
 
     /// Every server of every frontend, as the first balancer that is up sees it; empty when none is.

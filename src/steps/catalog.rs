@@ -372,14 +372,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use tokio::sync::Mutex;
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::config::load::Profiles;
-    use crate::engine::key::StepKey;
     use crate::host::Host;
-    use crate::host::fake::absent;
+    use crate::host::fake::empty;
     use crate::host::fake::http::FakeHttp;
     use crate::host::fake::records::FakeRecords;
     use crate::render::testing::builtin_cloud;
@@ -398,11 +395,9 @@ mod tests {
         let host = Host {
             http: Arc::clone(&http) as Arc<_>,
             records: Arc::clone(&records) as Arc<_>,
-            ..absent()
+            ..empty()
         };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
-        let context = StepContext { host, cancel, key: StepKey::Catalog, events };
+        let context = StepContext::silent(Arc::new(host));
         let before: Vec<&str> = wanted.iter().map(String::as_str).chain(["manilav2"]).collect();
         let before = serde_json::to_string(&before).unwrap();
         context.host.records.set(CATALOG_RECORD, &before).await.unwrap();

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
-use sha1::{Digest, Sha1};
 
 use super::site::{Site, run_script};
 use crate::config::profile::Database as Definition;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
 use crate::model::command::Command;
+use crate::model::hash::native_password;
 use crate::model::topology::Container;
 
 /// The engine's own account, and whatever else the profile grants before any service.
@@ -78,7 +78,7 @@ impl Database {
     /// MariaDB's own hash of the password, as `mysql.global_priv` holds it.
     fn password_hash(&self) -> Result<String> {
         let password = self.site.secret(&self.definition.secret)?.expose_secret();
-        Ok(native_hash(password))
+        Ok(native_password(password))
     }
 
     /// The user's rows.
@@ -113,13 +113,6 @@ struct Account {
     owns: bool,
     /// Whether it must speak TLS.
     needs_tls: bool,
-}
-
-/// `mysql_native_password`: `*` and the hex digits of SHA-1 of SHA-1.
-pub fn native_hash(password: &str) -> String {
-    let twice = Sha1::digest(Sha1::digest(password.as_bytes()));
-    let hex: String = twice.iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("*{hex}")
 }
 
 #[async_trait]
@@ -176,16 +169,5 @@ impl Action for Database {
         }
         let making = || format!("make the database `{name}`");
         self.site.execute(context, &statements).await.doing(making)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_the_one_that_mariadb_makes() {
-        // SELECT PASSWORD('password') on any MariaDB.
-        assert_eq!(native_hash("password"), "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19");
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Result, ResultExt};
-use crate::host::{ContainerState, Stop};
+use crate::host::{ContainerState, Stop, blocking};
 use crate::lxc::descent;
 use crate::model::host_network::HostNetworkSpec;
 use crate::model::topology::Container;
@@ -98,7 +98,7 @@ impl Action for RemoveFiles {
 
     async fn act(&self, _context: &StepContext) -> Result<()> {
         let (trees, empty) = (self.trees.clone(), self.empty.clone());
-        let removal = tokio::task::spawn_blocking(move || {
+        blocking("remove files", move || {
             for path in &trees {
                 descent::remove(path).doing(|| format!("remove {}", path.display()))?;
             }
@@ -107,7 +107,7 @@ impl Action for RemoveFiles {
                 let _ = std::fs::remove_dir(path);
             }
             Ok(())
-        });
-        removal.await.doing(|| "remove files".to_owned())?
+        })
+        .await
     }
 }

@@ -205,13 +205,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
 
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::engine::key::StepKey;
-    use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
     use crate::host::fake::keepsakes::FakeKeepsakes;
     use crate::host::fake::records::FakeRecords;
     use crate::host::fake::sql::FakeSql;
@@ -231,13 +227,7 @@ mod tests {
             let knows = command.environment.get("WORD").is_some_and(|word| word == "x");
             Some(Output { status: i32::from(look && !(there && knows)), ..Output::default() })
         });
-        let host = Host {
-            containers: containers as Arc<_>,
-            records: Arc::new(FakeRecords::default()),
-            ..absent()
-        };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
+        let host = Host { containers: containers as Arc<_>, ..empty() };
         let cloud = testing::cloud(&testing::profiles(&[]));
         let environment = BTreeMap::from([("WORD".to_owned(), "x".to_owned())]);
         let setup = Setup {
@@ -252,7 +242,7 @@ mod tests {
             attempts: 1,
             site: Arc::new(Site::new(cloud, testing::secrets())),
         };
-        (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
+        (setup, StepContext::silent(Arc::new(host)))
     }
 
     #[tokio::test]
@@ -307,7 +297,7 @@ mod tests {
                 containers,
                 records: Arc::clone(&context.host.records),
                 sql: Arc::clone(&sql) as Arc<_>,
-                ..absent()
+                ..empty()
             }),
             ..context.clone()
         };
@@ -369,7 +359,7 @@ mod tests {
             keepsakes: Arc::clone(keepsakes) as Arc<_>,
             records: Arc::new(FakeRecords::default()),
             sql: Arc::new(sql),
-            ..absent()
+            ..empty()
         };
         let mut cloud = setup.site.cloud.clone();
         let server = cloud.services.iter_mut().find_map(|it| it.sql_server.as_mut()).unwrap();

@@ -75,22 +75,24 @@ impl Site {
         context: &StepContext,
         statement: &str,
     ) -> Result<Vec<Vec<Option<String>>>> {
-        let mut last = Error::failed("query the databases").because("there is no member");
-        for member in self.cloud.members(&self.sql_definition()?.kind) {
-            match context.host.sql.query(&self.sql_account(member)?, statement).await {
-                Ok(rows) => return Ok(rows),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let query = |server| async move { context.host.sql.query(&server, statement).await };
+        self.on_one_member(query).await
     }
 
     /// Runs statements one after another on the first database member that answers.
     pub async fn execute(&self, context: &StepContext, statements: &[String]) -> Result<()> {
-        let mut last = Error::failed("change the databases").because("there is no member");
+        let execute = |server| async move { context.host.sql.execute(&server, statements).await };
+        self.on_one_member(execute).await
+    }
+
+    async fn on_one_member<T, F>(&self, ask: impl Fn(SqlServer) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut last = Error::failed("ask the databases").because("there is no member");
         for member in self.cloud.members(&self.sql_definition()?.kind) {
-            match context.host.sql.execute(&self.sql_account(member)?, statements).await {
-                Ok(()) => return Ok(()),
+            match ask(self.sql_account(member)?).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => last = error,
             }
         }

@@ -68,12 +68,15 @@ pub async fn start_units(
     Err(error.output(last_words(context, container, units).await))
 }
 
-/// The last lines of what units wrote to the journal.
+/// How many lines of the journal an error shows.
+const LAST_WORDS_LINES: usize = 40;
+
+/// The last lines of what units wrote to the journal: a traceback and what came before it.
 pub async fn last_words(context: &StepContext, container: &str, units: &[String]) -> String {
     let selection: String = units.iter().map(|unit| format!(" -u {unit}")).collect();
-    let script = format!("journalctl --no-pager --quiet -o cat -n 20{selection}");
+    let script = format!("journalctl --no-pager --quiet -o cat -n {LAST_WORDS_LINES}{selection}");
     match context.host.containers.run(container, Command::shell(script)).await {
-        Ok(output) => output.tail(20),
+        Ok(output) => output.tail(LAST_WORDS_LINES),
         Err(_) => String::new(),
     }
 }
@@ -241,16 +244,12 @@ impl Action for Units {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tokio::sync::mpsc::unbounded_channel;
     use tokio::time::Instant;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::config::profile::UnitStart;
-    use crate::engine::key::StepKey;
-    use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
-    use crate::host::fake::records::FakeRecords;
+    use crate::host::fake::empty;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
     use crate::model::topology::tests::container;
@@ -262,13 +261,7 @@ mod tests {
         let container = Container { units: vec!["a.service".to_owned()], ..container("c/1") };
         containers.define(&container).await.unwrap();
         containers.start(&container.name).await.unwrap();
-        let host = Host {
-            containers: Arc::clone(&containers) as Arc<_>,
-            records: Arc::new(FakeRecords::default()),
-            ..absent()
-        };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
+        let host = Host { containers: Arc::clone(&containers) as Arc<_>, ..empty() };
         let name = "a.service".to_owned();
         let unit = Unit { name, start: UnitStart::Boot, timeout_secs: 10, runs: None };
         let cloud = testing::cloud(&testing::profiles(&[]));
@@ -279,7 +272,7 @@ mod tests {
             site: Arc::new(Site::new(cloud, testing::secrets())),
             rolling: Arc::default(),
         };
-        (units, StepContext { host, cancel, key: StepKey::new("x"), events }, containers)
+        (units, StepContext::silent(Arc::new(host)), containers)
     }
 
     /// Whether a command starts units.

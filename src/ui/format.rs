@@ -1,8 +1,12 @@
 //! Numbers for people.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use crate::engine::event::{Phase, Summary};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use crate::engine::event::{Outcome, Phase, Summary};
 
 /// `0.8 s`, `42 s`, `3 min 5 s`, `2 h 4 min`.
 pub fn duration(duration: Duration) -> String {
@@ -33,25 +37,22 @@ pub fn bytes(bytes: u64) -> String {
 
 /// `20261121T151159Z`: sorts by time, fit for names of files.
 pub fn timestamp(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    const FORMAT: &[BorrowedFormatItem<'_>] =
+        format_description!("[year][month][day]T[hour][minute][second]Z");
+    OffsetDateTime::from(time).format(FORMAT).unwrap_or_default()
 }
 
-/// Year, month and day of a day since the epoch, by counting from 1 March of year 0, so that the
-/// leap day is the last of its year.
-fn date(days_since_epoch: u64) -> (u64, u64, u64) {
-    let days = days_since_epoch + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+/// How a step ended, in one line.
+pub fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Changed => "changed".to_owned(),
+        Outcome::Unchanged => "unchanged".to_owned(),
+        Outcome::Skipped { reason } => format!("skipped: {reason}"),
+        Outcome::Failed { error, .. } => format!("failed: {error}"),
+        Outcome::Cancelled => "interrupted".to_owned(),
+        Outcome::NotRun { reason } => format!("not run: {reason}"),
+        Outcome::Pending { reason } => format!("to do: {reason}"),
+    }
 }
 
 /// What a phase is called.
@@ -89,6 +90,8 @@ pub fn summary(summary: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]

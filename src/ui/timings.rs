@@ -10,7 +10,8 @@ use super::format;
 use crate::engine::event::{Outcome, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::report::{Report, Span, StepReport};
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
+use crate::state::files;
 
 /// A wait for a slot that is shorter is no wait.
 const WAIT: Duration = Duration::from_millis(2);
@@ -25,7 +26,7 @@ const STYLE: &str = include_str!("timings.css");
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
-    std::fs::write(path, html(report)).doing(|| format!("write {}", path.display()))
+    files::write(path, html(report))
 }
 
 /// The page.
@@ -149,7 +150,7 @@ fn bar(page: &mut String, step: &StepReport, whole: Duration, is_critical: bool)
 }
 
 fn hover(step: &StepReport) -> String {
-    let mut text = format!("{}\n{}\n{}", step.title, step.key, outcome(&step.outcome));
+    let mut text = format!("{}\n{}\n{}", step.title, step.key, format::outcome(&step.outcome));
     if let Some(reason) = &step.acted_because {
         let _ = write!(text, "\nbecause {reason}");
     }
@@ -160,18 +161,6 @@ fn hover(step: &StepReport) -> String {
         }
     }
     text
-}
-
-fn outcome(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Changed => "changed".to_owned(),
-        Outcome::Unchanged => "unchanged".to_owned(),
-        Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        Outcome::Failed { error, .. } => format!("failed: {error}"),
-        Outcome::Cancelled => "interrupted".to_owned(),
-        Outcome::NotRun { reason } => format!("not run: {reason}"),
-        Outcome::Pending { reason } => format!("to do: {reason}"),
-    }
 }
 
 fn class(outcome: &Outcome) -> &'static str {

@@ -4,6 +4,7 @@
 //! `AIO_TEST_KEEP_IMAGES=1`, `AIO_TEST_KEEP=1` and `AIO_TEST_ONLY=word` are as in `tests/cloud`;
 //! `AIO_TEST_NAME` is the cloud's name where two such tests run beside each other.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

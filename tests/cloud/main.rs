@@ -5,6 +5,7 @@
 //! next, `AIO_TEST_KEEP=1` the cloud itself, and `AIO_TEST_ONLY=word` runs the checks that have the
 //! word in their name.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -9,6 +9,7 @@
 //! containers (`light/`), whose layers are built here and carried in. Where `AIO_TEST_CLOUD` is set it
 //! is the scenario `minimal` instead, until a token is issued, which takes ten minutes or more.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

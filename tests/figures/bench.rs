@@ -3,6 +3,7 @@
 //!
 //! Every sample is written to a file as it is taken; the table shows medians and the worst.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -2,7 +2,12 @@
 //! time, Debian's packages.
 
 #![allow(missing_docs, reason = "a test is described by its name")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod attach;
 mod bench;

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, reason = "a test is described by its name")]
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,

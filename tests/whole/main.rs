@@ -1,6 +1,7 @@
 //! The whole cloud on this host: every service (scenario `full`), used as its users do, before
 //! and after what befalls it.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

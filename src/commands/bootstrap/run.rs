@@ -58,8 +58,7 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
     let steps = bootstrap::steps(&site, &desired.renderer)?;
     let surplus = surplus(&desired);
     if !surplus.is_empty() {
-        let labels: Vec<String> =
-            surplus.iter().map(|it| format!("{}/{}", it.kind, it.member)).collect();
+        let labels: Vec<String> = surplus.iter().map(Container::label).collect();
         let question = format!(
             "Remove containers that are no longer wanted, with their data: {}?",
             labels.join(", ")

@@ -15,6 +15,7 @@ use crate::cloud::require_root;
 use crate::commands::global::Global;
 use crate::commands::runtime::{block_on, options};
 use crate::error::Result;
+use crate::model::topology;
 use crate::ui::table::Table;
 use crate::ui::{self, format};
 
@@ -166,7 +167,7 @@ fn show(listed: &[Listed]) -> Result<()> {
             let (runs, pid) = runs(swap.observed);
             table.row([
                 swap.unit.clone(),
-                format!("{}/{}", swap.kind, swap.member),
+                topology::label(&swap.kind, swap.member),
                 runs.to_owned(),
                 pid.map_or_else(String::new, |pid| pid.to_string()),
                 path,

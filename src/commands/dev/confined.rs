@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::source::look::{self, Question};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::process;
 use crate::lxc::sandbox::{self, Program, Sandbox};
 
 /// The hidden command.
@@ -22,8 +23,6 @@ pub const COMMAND: &str = "__confined";
 
 /// The exit status when the place could not be made.
 const NOT_STARTED: u8 = 125;
-/// Where liblxc is, on a host that has it in an odd place.
-const LIBRARIES: &str = "LD_LIBRARY_PATH";
 /// How long a look at a checkout may take: a large tree on a slow disk takes a few seconds.
 const LOOK: Duration = Duration::from_secs(90);
 /// How long an answer may be: Python files that differ from the commit are part of it.
@@ -125,12 +124,8 @@ fn answer(answer: Result<Value>) -> ExitCode {
 }
 
 fn command(home: Option<&std::path::Path>) -> Command {
-    use std::os::unix::process::CommandExt;
-
-    // The running binary, even when it has been replaced since.
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("aio").arg(COMMAND).env_clear().env("LC_ALL", "C.UTF-8").current_dir("/");
-    command.envs(std::env::var_os(LIBRARIES).map(|path| (LIBRARIES, path)));
+    let mut command = process::own(COMMAND);
+    command.env("LC_ALL", "C.UTF-8").current_dir("/");
     command.envs(home.map(|home| ("HOME", home)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -1,6 +1,7 @@
 //! The process that undoes a swap when it ends.
 
 use crate::error::{Error, Result};
+use crate::lxc::process::started_ticks;
 use crate::model::swap::Holder;
 
 /// This process.
@@ -9,21 +10,14 @@ use crate::model::swap::Holder;
 /// When `/proc` is not there.
 pub fn own() -> Result<Holder> {
     let pid = std::process::id();
-    let started = started(pid)
+    let started = started_ticks(pid)
         .ok_or_else(|| Error::failed("look at the own process").because("`/proc` has none"))?;
     Ok(Holder { pid, started })
 }
 
 /// Whether it still runs: a later process of the same number is another one.
 pub fn is_alive(holder: Holder) -> bool {
-    started(holder.pid) == Some(holder.started)
-}
-
-/// When a process started, in clock ticks since the host's boot: the 22nd field of
-/// `/proc/PID/stat` (see proc(5)), counted after the name, which may hold anything.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    started_ticks(holder.pid) == Some(holder.started)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::host::ContainerState;
 use crate::model::cloud::Cloud;
 use crate::model::paths::Paths;
 use crate::model::swap::{Stage, Swap};
+use crate::model::topology;
 use crate::state::swaps;
 use crate::state::topology::Topology;
 use crate::ui;
@@ -195,9 +196,12 @@ fn alone(options: &Options, cloud: &Cloud, target: &super::target::Target) -> Re
     let Some(other) = other.filter(|_| cloud.is_balanced(kind)) else { return Ok(()) };
     Err(Error::new(
         ErrorKind::Busy,
-        format!("swap {} of {kind}/{}", target.label(), target.container.member),
+        format!("swap {} of {}", target.label(), target.container.label()),
     )
-    .because(format!("{kind}/{} runs from a checkout and serves alone", other.member))
+    .because(format!(
+        "{} runs from a checkout and serves alone",
+        topology::label(kind, other.member)
+    ))
     .hint(format!("`aio dev {} --restore` brings its package back.", other.full_name())))
 }
 
@@ -307,7 +311,7 @@ async fn report(
     let cloud = &session.site.cloud;
     if !cloud.is_balanced(&swap.kind) {
         for sibling in cloud.members(&swap.kind).filter(|it| it.name != swap.container) {
-            let name = format!("{}/{}", sibling.kind, sibling.member);
+            let name = sibling.label();
             ui::out::note(&format!(
                 "{name} works beside it, as packaged; `aio stop {name}` leaves all to the checkout."
             ));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::nearest::suggestion;
+use crate::config::nearest::{fold, suggestion};
 use crate::config::profile::{ServiceDev, ServiceProfile, UnitDev};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
@@ -87,7 +87,6 @@ fn units(cloud: &Cloud) -> Vec<(&str, &ServiceProfile, &str)> {
 }
 
 fn means(name: &str, kind: &str, unit: &str, known: &[(&str, &ServiceProfile, &str)]) -> bool {
-    let fold = |text: &str| text.replace('_', "-");
     let name = fold(label(name));
     let (kind, unit) = (fold(kind), fold(label(unit)));
     let alone = known.iter().filter(|(other, ..)| fold(other) == kind).count() == 1;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::target::Target;
 use crate::cloud::run::Options;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::process::inheriting;
 use crate::model::swap::Swap;
 use crate::ui;
 
@@ -67,7 +68,7 @@ fn process(options: &Options, target: &Target, swap: &Swap) -> Result<tokio::pro
     let paths = &options.paths;
     let binary = std::env::current_exe().doing(doing)?;
     // It does not outlive this command, however that ends. What it runs may: undoing ends that.
-    let mut command = tokio::process::Command::new("setpriv");
+    let mut command = tokio::process::Command::from(inheriting("setpriv"));
     command.args(["--pdeathsig", "HUP"]).arg(binary).args(["--name", &paths.cloud]);
     command.arg("--config-dir").arg(&paths.config_dir).arg("--state-dir").arg(&paths.state_dir);
     command.args(["attach", &swap.container, "--", "runuser", "-u", &target.dev.user, "--", "env"]);

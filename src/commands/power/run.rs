@@ -6,6 +6,7 @@ use crate::cloud::run::{Options, Run};
 use crate::cloud::{Session, opened, require_root};
 use crate::commands::dev;
 use crate::error::{Error, Result};
+use crate::model::topology::Container;
 use crate::plan::{bootstrap, change};
 use crate::steps::unfinished;
 
@@ -36,8 +37,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     if unfinished.is_empty() {
         return Ok(());
     }
-    let labels: Vec<String> =
-        unfinished.iter().map(|it| format!("{}/{}", it.kind, it.member)).collect();
+    let labels: Vec<String> = unfinished.iter().map(Container::label).collect();
     Err(Error::failed(format!("start {}", labels.join(", ")))
         .because("the run that made it was cut off before its end")
         .hint("Finish it: aio bootstrap"))

@@ -28,6 +28,7 @@ use crate::model::topology::Container;
 use crate::render::{Renderer, syntax_errors};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
+use crate::state::files;
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -302,14 +303,14 @@ pub fn new(config_dir: &Path, name: &str) -> Result<Vec<PathBuf>> {
     for (path, (_, text)) in paths.iter().zip(files) {
         let parent = path.parent().unwrap_or(config_dir);
         std::fs::create_dir_all(parent).doing(doing)?;
-        std::fs::write(path, text).doing(doing)?;
+        files::write(path, text)?;
     }
     let directory = config_dir.join("schema");
     std::fs::create_dir_all(&directory).doing(doing)?;
     let secrets = ("secrets", SecretSpec::schema());
     for (name, made) in reference::schemas(&profiles).into_iter().chain([secrets]) {
         let path = directory.join(format!("{name}.json"));
-        std::fs::write(path, schema::text(&made)).doing(doing)?;
+        files::write(&path, schema::text(&made))?;
     }
     Ok(paths)
 }

@@ -99,10 +99,8 @@ mod tests {
     fn members_of_one_kind_go_one_after_another() {
         let targets = ["a/1", "b/1", "a/2"].map(container);
         let waves = waves(targets.to_vec());
-        let labels: Vec<Vec<String>> = waves
-            .iter()
-            .map(|wave| wave.iter().map(|it| format!("{}/{}", it.kind, it.member)).collect())
-            .collect();
+        let labels: Vec<Vec<String>> =
+            waves.iter().map(|wave| wave.iter().map(|it| it.label()).collect()).collect();
         assert_eq!(labels, [vec!["a/1", "b/1"], vec!["a/2"]]);
     }
 }

@@ -3,6 +3,7 @@
 use console::style;
 
 use crate::model::health::{CloudHealth, ContainerHealth, Health};
+use crate::model::topology::label;
 use crate::ui::table::Table;
 
 /// The word for a health, coloured.
@@ -14,11 +15,6 @@ fn health(health: Health) -> String {
         Health::Down => style(word).red(),
     }
     .to_string()
-}
-
-/// `heat_engine/1`.
-fn label(container: &ContainerHealth) -> String {
-    format!("{}/{}", container.kind, container.member)
 }
 
 /// Why it is not healthy, and whether it needs more memory than it has.
@@ -43,7 +39,7 @@ pub fn status(cloud: &CloudHealth) -> String {
         let active = container.units.values().filter(|active| **active).count();
         let address = container.addresses.get("management").or(container.addresses.get("nat"));
         table.row([
-            label(container),
+            label(&container.kind, container.member),
             container.state.to_owned(),
             health(container.health),
             address.map(ToString::to_string).unwrap_or_default(),
@@ -90,7 +86,7 @@ fn backends(cloud: &CloudHealth) -> String {
         };
         table.row([
             server.frontend.clone(),
-            member.map(label).unwrap_or_default(),
+            member.map(|it| label(&it.kind, it.member)).unwrap_or_default(),
             seen.to_string(),
             if server.backup { "backup" } else { "active" }.to_owned(),
             server.sessions.to_string(),

@@ -89,6 +89,10 @@ impl Archive {
         let bytes = file.metadata().map_err(failed)?.len();
         interrupted()?;
         let Self { target, replace, file } = self;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "long made when it gets its name, and perhaps not in place of another"
+        )]
         let named = if replace { file.persist(&target) } else { file.persist_noclobber(&target) };
         match named {
             Ok(_) => Ok(bytes),

@@ -16,8 +16,8 @@ use crate::commands::dev::source::user::User;
 use crate::engine::graph::Graph;
 use crate::engine::interrupt::Interrupt;
 use crate::engine::options::{RunOptions, Slots};
-use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::Host;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, blocking};
 use crate::state::topology::Topology;
 use crate::ui;
 
@@ -104,9 +104,8 @@ async fn write(
         .collect();
     let owner = owner()?;
     let top = directory.clone();
-    let written =
-        tokio::task::spawn_blocking(move || archive.finish(&top, &files, owner, &cancel)).await;
-    let bytes = written.doing(|| doing(asked))??;
+    let finish = move || archive.finish(&top, &files, owner, &cancel);
+    let bytes = blocking(&doing(asked), finish).await?;
     Ok(Bundle {
         file: asked.file.clone(),
         bytes,

@@ -103,8 +103,8 @@ mod tests {
     use crate::engine::interrupt::Interrupt;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
-    use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
     use crate::render::{Renderer, testing};
@@ -154,7 +154,7 @@ suites:
             journal: None,
             durations: None,
         };
-        let host = Arc::new(Host { containers: Arc::new(containers), ..absent() });
+        let host = Arc::new(Host { containers: Arc::new(containers), ..empty() });
         let report = run(&Graph::new(vec![step]).unwrap(), host, options, Vec::new()).await;
         (std::mem::take(&mut *results.lock().await), report.error())
     }

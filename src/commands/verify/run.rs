@@ -129,8 +129,8 @@ mod tests {
     use crate::engine::interrupt::Interrupt;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
-    use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
     use crate::render::testing;
@@ -176,7 +176,7 @@ verify:
             journal: None,
             durations: None,
         };
-        let host = Arc::new(Host { containers: Arc::new(containers), ..absent() });
+        let host = Arc::new(Host { containers: Arc::new(containers), ..empty() });
         let report = run(&Graph::new(steps).unwrap(), host, options, Vec::new()).await;
         let checks = checked(described, &report);
         Verified { cloud: "aio1".to_owned(), seconds: Duration::ZERO, checks }

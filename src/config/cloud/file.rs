@@ -1,10 +1,7 @@
 //! The file, what it says and how it is changed.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -21,7 +18,7 @@ use crate::config::scenario::Scenario;
 use crate::config::schema;
 use crate::config::variables::UserVariables;
 use crate::config::yaml::{self, scalar};
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result};
 
 const NEW: &str = "\
 # What this cloud is: what its first run chose, with the reasons. Edit it, or pass an option that
@@ -195,14 +192,9 @@ impl CloudFile {
         document.text()
     }
 
-    /// Writes the file if it differs; says whether it did.
-    pub fn write(&self, path: &Path, scenario: &Scenario) -> Result<bool> {
-        let text = self.text(scenario);
-        if self.read.as_deref() == Some(text.as_str()) {
-            return Ok(false);
-        }
-        replace(path, &text).doing(|| format!("write `{}`", path.display()))?;
-        Ok(true)
+    /// The file's new text, if it is another than what was read.
+    pub fn changed_text(&self, scenario: &Scenario) -> Option<String> {
+        Some(self.text(scenario)).filter(|text| self.read.as_ref() != Some(text))
     }
 
     /// Refuses names that no profile defines.
@@ -305,26 +297,6 @@ impl CloudFile {
         self.document = document;
         Ok(())
     }
-}
-
-/// Replaces a file whole, its owner and mode kept; a symbolic link stays one.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = target.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let present = std::fs::metadata(&target).ok();
-    let mode = present.as_ref().map_or(0o644, |present| present.mode() & 0o777);
-    let mut file = tempfile::Builder::new()
-        .prefix(".cloud.yml.")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    if let Some(present) = present {
-        fchown(file.as_file(), Some(present.uid()), Some(present.gid()))?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(&target)?;
-    Ok(())
 }
 
 fn unknown<'a>(

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::file::CloudFile;
 use super::{Expose, Key, Patience, Tls};
 use crate::config::load::Profiles;
-use crate::config::nearest::suggestion;
+use crate::config::nearest::{fold, suggestion};
 use crate::config::network::{NetworkRole, Range};
 use crate::config::variables;
 use crate::config::yaml::scalar;
@@ -107,7 +107,7 @@ impl CloudFile {
         option: &str,
         profiles: &Profiles,
     ) -> Result<()> {
-        let kind = kind.replace('-', "_");
+        let kind = fold(kind);
         if profiles.kind(&kind).is_none() {
             let known = profiles.kinds().map(|(kind, ..)| kind);
             return Err(unknown(option, "container kind", &kind, known));

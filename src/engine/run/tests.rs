@@ -13,7 +13,7 @@ use crate::engine::event::{Event, Outcome, Phase};
 use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Observation, Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::fake::absent;
+use crate::host::fake::empty;
 
 /// What toy steps change and what is seen of them.
 #[derive(Default)]
@@ -198,7 +198,7 @@ fn options() -> RunOptions {
 }
 
 async fn go(graph: &Graph, options: RunOptions) -> Report {
-    run(graph, Arc::new(absent()), options, Vec::new()).await
+    run(graph, Arc::new(empty()), options, Vec::new()).await
 }
 
 fn outcome<'a>(report: &'a Report, key: &str) -> &'a Outcome {
@@ -394,7 +394,7 @@ async fn the_first_interrupt_lets_running_steps_end_and_begins_nothing() {
         .step("next", &["ends well"])
         .graph();
     let report =
-        run(&graph, Arc::new(absent()), RunOptions { interrupt, ..options() }, vec![Box::new(ear)])
+        run(&graph, Arc::new(empty()), RunOptions { interrupt, ..options() }, vec![Box::new(ear)])
             .await;
     assert!(matches!(outcome(&report, "ends well"), Outcome::Changed));
     assert!(matches!(outcome(&report, "waits"), Outcome::Cancelled));
@@ -439,7 +439,7 @@ async fn interrupt_a_stuck_step() {
     let heard = Arc::clone(&ear.heard);
     let (graph, _) = Plan::default().moody("stuck", &[], Mood::Stuck).graph();
     let options = RunOptions { interrupt, ..options() };
-    let running = run(&graph, Arc::new(absent()), options, vec![Box::new(ear)]);
+    let running = run(&graph, Arc::new(empty()), options, vec![Box::new(ear)]);
     let report = tokio::time::timeout(Duration::from_secs(10), running).await.unwrap();
     assert!(matches!(outcome(&report, "stuck"), Outcome::Cancelled));
     let heard = heard.lock().unwrap();
@@ -456,7 +456,7 @@ async fn events_begin_and_end_as_promised_and_every_start_has_its_end() {
     let ear = Ear::default();
     let heard = Arc::clone(&ear.heard);
     let (graph, _) = Plan::default().step("a", &[]).step("b", &["a"]).graph();
-    run(&graph, Arc::new(absent()), options(), vec![Box::new(ear)]).await;
+    run(&graph, Arc::new(empty()), options(), vec![Box::new(ear)]).await;
     let heard = heard.lock().unwrap();
     let names: Vec<String> = heard
         .iter()

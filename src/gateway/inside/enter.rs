@@ -16,6 +16,7 @@ use super::wire::{Job, Reply, Request};
 use crate::error::{Error, Result, ResultExt};
 use crate::lxc::accounts::Login;
 use crate::lxc::container::{Handle, log_to};
+use crate::lxc::process::inheriting;
 use crate::lxc::{attach, inside, rooted, syscall};
 
 /// The word on the command line.
@@ -193,7 +194,7 @@ fn in_container(
 }
 
 fn program(job: &Job, login: &Login) -> Command {
-    let mut shell = Command::new(&login.shell);
+    let mut shell = inheriting(&login.shell);
     let name = login.shell_name();
     match job {
         // Without a shell: what its start-up files print would be taken for an answer.

@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::wire;
 use crate::error::{Result, ResultExt};
 use crate::lxc::attach;
+use crate::lxc::process::Stat;
 
 /// How long a command may take to clean up after its client has gone.
 const GRACE_SECS: i64 = 2;
@@ -77,14 +78,8 @@ fn signal_all(groups: &[Pid], signal: Signal) {
 
 /// The process group in the foreground of the terminal that controls a process.
 fn foreground_group(process: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
-    Pid::from_raw(foreground_of(&stat)?)
-}
-
-/// The eighth field; the second is a name in parentheses with anything in it.
-fn foreground_of(stat: &str) -> Option<i32> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(5)?.parse().ok().filter(|group| *group > 0)
+    let stat = Stat::of(process.as_raw_nonzero().get().try_into().ok()?)?;
+    Some(stat.foreground_group).filter(|group| *group > 0).and_then(Pid::from_raw)
 }
 
 #[cfg(test)]
@@ -92,13 +87,6 @@ mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
-
-    #[test]
-    fn the_foreground_is_found_behind_any_name() {
-        let stat = "71 (a) b (c) S 1 71 71 34816 99 4194304 1 2";
-        assert_eq!(foreground_of(stat), Some(99));
-        assert_eq!(foreground_of("71 (x) S 1 71 71 0 -1 4194304"), None);
-    }
 
     #[test]
     fn what_ignores_the_first_signal_is_killed_with_its_group() {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::lxc::process::Stat;
+
 /// The container's own group, given that of its init, relative to a hierarchy's mount point.
 fn payload(path: &str) -> &str {
     path.strip_suffix("/init.scope").unwrap_or(path).trim_start_matches('/')
@@ -111,13 +113,8 @@ pub(super) fn main_process(
     let mut processes = groups
         .filter_map(|group| std::fs::read_to_string(group.join("cgroup.procs")).ok())
         .flat_map(|text| text.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>());
-    processes.find(|pid| parent(*pid) == Some(init_pid))
-}
-
-/// The fourth field of `/proc/PID/stat`, after a name that may hold anything.
-fn parent(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    let parent = |pid: &u32| u32::try_from(Stat::of(*pid)?.parent).ok();
+    processes.find(|pid| parent(pid) == Some(init_pid))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Heard, Listen, Stream};
+use crate::lxc::process;
 use crate::lxc::protocol::{Reply, Request, encode};
 use crate::lxc::syscall::in_own_session;
 use crate::model::command::Output;
@@ -173,7 +174,7 @@ impl Helper {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().doing(doing)?;
         ours.set_nonblocking(true).doing(doing)?;
         let ours = UnixStream::from_std(ours).doing(doing)?;
-        let mut command = Command::new(binary);
+        let mut command = Command::from(process::inheriting(binary));
         command.arg("__helper").stdin(OwnedFd::from(theirs));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C reaches `aio` alone, which decides; and LXC binds the host's `/dev/tty`, which must

@@ -22,7 +22,7 @@ use crate::lxc::publication::Place;
 use crate::lxc::root::{self, Bind, Root};
 use crate::model::paths::{LXC_PATH, Paths};
 use crate::model::topology::Container;
-use crate::state::files::{prepare, write_atomic};
+use crate::state::files::{self, prepare, write_atomic};
 
 /// With what a container was made. Hooks read `root` and `place` of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -35,12 +35,8 @@ pub(super) struct Record {
 impl Inner {
     /// What is recorded; `None` when nothing (readable) is.
     pub(super) fn record(&self, name: &str) -> Result<Option<Record>> {
-        let file = self.paths.spec_file(name);
-        match std::fs::read(&file) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).doing(|| format!("read `{}`", file.display())),
-        }
+        let text = files::read(&self.paths.spec_file(name))?;
+        Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
     /// The record of a defined container.
@@ -223,17 +219,12 @@ impl Inner {
 
     pub(super) fn list(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        let entries = match std::fs::read_dir(LXC_PATH) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
-            other => other.doing(|| format!("list `{LXC_PATH}`"))?,
-        };
-        for entry in entries.flatten() {
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if read_config(&name)?.is_some_and(|text| self.is_ours(&text)) {
-                names.push(name);
+        for path in files::entries(Path::new(LXC_PATH))? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if read_config(name)?.is_some_and(|text| self.is_ours(&text)) {
+                names.push(name.to_owned());
             }
         }
-        names.sort();
         Ok(names)
     }
 

@@ -3,13 +3,12 @@
 //! namespace: to ask each of forty would cost more than all other looks together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::inner::Inner;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::ContainerState;
 use crate::lxc::filter;
-use crate::state::files::{remove, write_atomic};
+use crate::state::files::{entries, read, remove, write_atomic};
 
 impl Inner {
     pub(super) fn filters_differ(
@@ -54,9 +53,7 @@ impl Inner {
     fn forget_filters(&self, filters: &BTreeMap<String, String>) -> Result<()> {
         let records = self.paths.spec_file("x");
         let Some(directory) = records.parent() else { return Ok(()) };
-        let entries =
-            std::fs::read_dir(directory).doing(|| format!("list `{}`", directory.display()))?;
-        for path in entries.flatten().map(|entry| entry.path()) {
+        for path in entries(directory)? {
             let rules = path.extension().is_some_and(|it| it == "nft" || it == "loaded");
             let known = path.file_stem().and_then(|name| name.to_str());
             if rules && !known.is_some_and(|name| filters.contains_key(name)) {
@@ -64,13 +61,5 @@ impl Inner {
             }
         }
         Ok(())
-    }
-}
-
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).doing(|| format!("read `{}`", path.display())),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inner::{HostFeatures, Inner};
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::subids::IdRanges;
 use crate::lxc::container::States;
 use crate::lxc::prepare::Preparation;
@@ -28,14 +28,12 @@ impl RealContainers {
         Self { inner: Arc::new(Inner { paths, ids, features, helper, states }) }
     }
 
-    /// Runs blocking work (files, liblxc's reading calls) on a thread made for it.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let inner = Arc::clone(&self.inner);
-        let task = tokio::task::spawn_blocking(move || work(&inner));
-        task.await.doing(|| "work on a container".to_owned())?
+        crate::host::blocking("work on a container", move || work(&inner)).await
     }
 
     /// Where a path of a running container is reached; `None` when its directory is missing.

@@ -1,8 +1,8 @@
 //! Stateful fakes of the host traits, for tests: same names as the real ones, they fail on demand.
 
-mod absent;
 pub mod containers;
 pub mod diagnostics;
+mod empty;
 pub mod http;
 pub mod keepsakes;
 pub mod network;
@@ -10,4 +10,4 @@ pub mod records;
 pub mod settings;
 pub mod sql;
 
-pub use absent::absent;
+pub use empty::empty;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::layer::{LayerFile, LayerSpec};
+use crate::state::files;
 
 use super::acquire;
 use super::index::Index;
@@ -53,7 +54,7 @@ pub fn host_settings(upper: &Path, index: &Index) -> Result<()> {
     for (file, content) in index.acquire.for_every_container(Path::new("/"))? {
         let inside = upper.join(file.strip_prefix("/").unwrap_or(&file));
         make_parent(&inside)?;
-        fs::write(&inside, content).doing(|| format!("copy {}", file.display()))?;
+        files::write(&inside, content)?;
         fs::set_permissions(&inside, Permissions::from_mode(0o644))
             .doing(|| format!("set the mode of {}", inside.display()))?;
     }
@@ -85,12 +86,7 @@ fn base_settings(upper: &Path, index: &Index) -> Result<()> {
     let apt = upper.join("etc/apt");
     let lists = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
     for stale in lists.map(|entry| entry.path()).chain([apt.join("sources.list")]) {
-        match fs::remove_file(&stale) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).doing(|| format!("remove {}", stale.display()));
-            }
-            _ => {}
-        }
+        files::remove(&stale)?;
     }
     let _ = fs::remove_file(apt.join("apt.conf.d/99mmdebstrap"));
     let sources = acquire::without_userinfo(&index.sources);
@@ -135,8 +131,8 @@ fn make_parent(path: &Path) -> Result<()> {
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     make_parent(path)?;
-    let _ = fs::remove_file(path);
-    fs::write(path, text).doing(|| format!("write {}", path.display()))?;
+    files::remove(path)?;
+    files::write(path, text)?;
     fs::set_permissions(path, Permissions::from_mode(mode))
         .doing(|| format!("set the mode of {}", path.display()))
 }

@@ -9,14 +9,16 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::lxc::process::Stream;
+use crate::model::hash::sha256_hex;
+use crate::state::files;
 
 use super::acquire::Acquire;
 use super::failure;
-use super::process::{self, Stream, tool};
+use super::process::{self, tool};
 use super::sources::{self, KEYRING};
 use super::workspace;
 
@@ -74,8 +76,7 @@ impl Index {
         }
         fs::create_dir_all(downloads).doing(|| format!("make {}", downloads.display()))?;
         let sources = sources::sources_text(suite, downloads)?;
-        let digest = Sha256::digest(sources.as_bytes());
-        let name = format!("index-{suite}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]);
+        let name = format!("index-{suite}-{}", &sha256_hex(&sources)[..6]);
         let dir = downloads.join(name);
         fs::create_dir_all(&dir).doing(|| format!("make {}", dir.display()))?;
         let what = "wait for the package index";
@@ -122,7 +123,7 @@ impl Index {
             let copy = narrow.lists().join(name);
             if name.ends_with("_Packages") {
                 let text = fs::read_to_string(&path).doing(doing)?;
-                fs::write(copy, filter(&text, names)).doing(doing)?;
+                files::write(&copy, filter(&text, names))?;
             } else if path.is_file() && name != "lock" {
                 fs::copy(&path, copy).doing(doing)?;
             }
@@ -156,7 +157,7 @@ impl Index {
         if fs::read_to_string(&path).is_ok_and(|present| present == text) {
             return Ok(());
         }
-        fs::write(&path, text).doing(|| format!("write {}", path.display()))
+        files::write(&path, text)
     }
 
     /// APT's configuration with this index and no directory of the host's own APT.

@@ -7,11 +7,12 @@ use std::path::Path;
 use super::index::Index;
 use super::packages::wanted_packages;
 use super::pool::Pool;
-use super::process::{self, Stream};
+use super::process;
 use super::workspace::Workspace;
 use super::{failure, finish, sources, status};
 use crate::error::{Result, ResultExt};
 use crate::host::BuildProgress;
+use crate::lxc::process::Stream;
 use crate::model::layer::LayerSpec;
 
 /// What runs in the build's own namespaces.

@@ -16,6 +16,7 @@ use super::index::{Archive, Index};
 use super::{failure, process, workspace};
 use crate::error::{Error, Result, ResultExt};
 use crate::host::BuildProgress;
+use crate::state::files;
 
 /// Connections at once. APT itself uses one for each server.
 const CONNECTIONS: usize = 4;
@@ -111,7 +112,7 @@ impl Pool {
         let whole = metadata.len() == archive.size
             && sha256(&partial).is_some_and(|hash| hash == archive.sha256);
         if whole {
-            return fs::rename(&partial, self.dir.join(&archive.file)).is_ok();
+            return files::rename(&partial, &self.dir.join(&archive.file)).is_ok();
         }
         let _ = fs::remove_file(&partial);
         false
@@ -240,7 +241,7 @@ fn sha256(path: &Path) -> Option<String> {
             count => hasher.update(buffer.get(..count)?),
         }
     }
-    Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex::encode(hasher.finalize()))
 }
 
 #[cfg(test)]
@@ -252,7 +253,7 @@ mod tests {
             uri: format!("http://mirror/{file}"),
             file: file.to_owned(),
             size: content.len() as u64,
-            sha256: Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex::encode(Sha256::digest(content)),
         }
     }
 

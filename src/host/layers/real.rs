@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::pool::Pool;
 use super::preparations::Preparations;
 use super::store::Store;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::{BuildProgress, Layers};
 use crate::model::layer::{LayerInfo, LayerSpec};
 use crate::model::paths::Paths;
@@ -24,16 +24,12 @@ impl RealLayers {
         Self { store: Arc::new(Store { paths, preparations: Preparations::default() }) }
     }
 
-    /// Runs `work` on a thread of its own: the kernel ends a tool together with the thread that
-    /// started it, so that thread must live as long as the tool.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || work(&store))
-            .await
-            .doing(|| "work on image layers".to_owned())?
+        crate::host::blocking("work on image layers", move || work(&store)).await
     }
 }
 

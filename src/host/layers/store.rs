@@ -54,19 +54,13 @@ impl Store {
 
     pub(super) fn list(&self) -> Result<Vec<LayerInfo>> {
         let layers = self.paths.layers_dir();
-        let entries = match fs::read_dir(&layers) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).doing(|| format!("read {}", layers.display())),
-        };
         let mut infos = Vec::new();
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') && entry.path().is_dir() {
+        for path in files::entries(&layers)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !name.starts_with('.') && path.is_dir() {
                 infos.push(self.manifest(&name)?);
             }
         }
-        infos.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(infos)
     }
 

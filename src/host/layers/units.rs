@@ -13,6 +13,7 @@ use std::path::Path;
 
 use crate::error::{Result, ResultExt};
 use crate::model::layer::LayerSpec;
+use crate::state::files;
 
 /// Where packages put units.
 const PACKAGED: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
@@ -98,20 +99,11 @@ fn remove_links(directory: &Path, kept: &dyn Fn(&str) -> bool) -> Result<()> {
 
 /// Names and paths in a directory that may be missing.
 fn entries(directory: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
-    let listing = match fs::read_dir(directory) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).doing(|| format!("read {}", directory.display())),
+    let named = |path: std::path::PathBuf| {
+        let name = path.file_name()?.to_str()?.to_owned();
+        Some((name, path))
     };
-    let mut entries = Vec::new();
-    for entry in listing {
-        let path = entry.doing(|| format!("read {}", directory.display()))?.path();
-        if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
-            entries.push((name.to_owned(), path.clone()));
-        }
-    }
-    entries.sort();
-    Ok(entries)
+    Ok(files::entries(directory)?.into_iter().filter_map(named).collect())
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any text.

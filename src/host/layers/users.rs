@@ -1,12 +1,13 @@
 //! Who uses a layer: containers that were made from it, and clouds that want it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::{Result, ResultExt};
 use crate::model::paths::Paths;
+use crate::state::files::entries;
 
 /// The part of a container's record that matters here.
 #[derive(Deserialize)]
@@ -60,17 +61,6 @@ fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T> {
     serde_json::from_slice(&text).doing(doing)
 }
 
-/// Paths in a directory that may be missing.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let doing = || format!("read {}", directory.display());
-    let listing = match std::fs::read_dir(directory) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).doing(doing),
-    };
-    listing.map(|entry| Ok(entry.doing(doing)?.path())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -80,11 +70,7 @@ mod tests {
     #[test]
     fn containers_of_every_cloud_count_and_those_to_come() {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: dir.path().join("etc"),
-            state_dir: dir.path().to_owned(),
-            cloud: "one".to_owned(),
-        };
+        let paths = Paths::below(dir.path());
         let specs = |cloud: &str| {
             let of = Paths { cloud: cloud.to_owned(), ..paths.clone() };
             fs::create_dir_all(of.cloud_dir().join("specs")).unwrap();
@@ -108,11 +94,7 @@ mod tests {
     #[test]
     fn an_unreadable_record_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: dir.path().join("etc"),
-            state_dir: dir.path().to_owned(),
-            cloud: "one".to_owned(),
-        };
+        let paths = Paths::below(dir.path());
         assert!(users(&paths).unwrap().is_empty());
         fs::create_dir_all(paths.cloud_dir().join("specs")).unwrap();
         fs::write(paths.spec_file("a"), "{").unwrap();

@@ -5,13 +5,13 @@
 //! `rename`: a layer that is there under its name is whole.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
 use crate::model::layer::LayerInfo;
+use crate::state::files;
 
 /// Directories of work begin so; their makers hold a lock on them.
 pub const BUILD: &str = ".build-";
@@ -74,7 +74,7 @@ impl Workspace {
     /// When it cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.dir.join(name);
-        fs::write(&path, text).doing(|| format!("write {}", path.display()))
+        files::write(&path, text)
     }
 
     /// Publishes the layer.
@@ -84,12 +84,10 @@ impl Workspace {
     pub fn publish(self, layers: &Path, info: &LayerInfo) -> Result<()> {
         let new = self.dir.join("new");
         let manifest = serde_json::to_string_pretty(info).doing(|| "write manifest".to_owned())?;
-        fs::write(new.join("manifest.json"), manifest + "\n")
-            .doing(|| format!("write the manifest of {}", info.id))?;
+        files::write(&new.join("manifest.json"), manifest + "\n")?;
         let directory = File::open(&new).doing(|| format!("open {}", new.display()))?;
         rustix::fs::syncfs(&directory).doing(|| format!("write {} to disk", info.id))?;
-        let published = layers.join(&info.id);
-        fs::rename(&new, &published).doing(|| format!("publish {}", published.display()))
+        files::rename(&new, &layers.join(&info.id))
     }
 }
 
@@ -107,10 +105,7 @@ fn try_claim(dir: &Path) -> Result<Option<File>> {
         return Ok(None);
     }
     // The one who had it may have removed the directory since it was opened here.
-    match (lock.metadata(), dir.metadata()) {
-        (Ok(mine), Ok(there)) if mine.ino() == there.ino() => Ok(Some(lock)),
-        _ => Ok(None),
-    }
+    Ok(Some(lock).filter(|lock| files::is_at(lock, dir)))
 }
 
 /// Locks a file, made if missing, waiting for whoever has it. The kernel unlocks it when the result
@@ -151,7 +146,7 @@ pub fn sweep(directory: &Path) {
 pub fn unpublish(layers: &Path, id: &str) -> Result<()> {
     let trash = layers.join(format!("{TRASH}{id}"));
     remove_tree(&trash)?;
-    fs::rename(layers.join(id), &trash).doing(|| format!("remove layer {id}"))?;
+    files::rename(&layers.join(id), &trash)?;
     remove_tree(&trash)
 }
 

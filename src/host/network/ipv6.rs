@@ -10,8 +10,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::model::topology::Network;
+use crate::state::files;
 
 /// What the kernel knows of each interface; nothing on a host without IPv6.
 const SETTINGS: &str = "/proc/sys/net/ipv6/conf";
@@ -32,7 +33,7 @@ pub fn differs(networks: &[Network]) -> Option<String> {
 /// When the kernel refuses.
 pub fn close(networks: &[Network]) -> Result<()> {
     for (path, value) in open(networks, Path::new(SETTINGS)) {
-        std::fs::write(&path, value).doing(|| format!("write {value} to `{}`", path.display()))?;
+        files::write(&path, value)?;
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use crate::engine::interrupt::Interrupt;
 use crate::engine::options::{RunOptions, Slots};
 use crate::engine::report::Report;
 use crate::engine::run::run;
-use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
+use crate::host::fake::empty;
 use crate::host::fake::records::FakeRecords;
 use crate::host::{Containers, Host, Http, Request, Response};
 use crate::model::cloud::Cloud;
@@ -104,7 +104,7 @@ impl World {
             containers: Arc::clone(&containers) as Arc<_>,
             http: Arc::new(Nodes(Arc::clone(&containers), names)),
             records: Arc::clone(&records) as Arc<_>,
-            ..absent()
+            ..empty()
         };
         Self { containers, records, host: Arc::new(host) }
     }
@@ -121,7 +121,7 @@ impl World {
         let replaced: Vec<Container> = cloud
             .containers
             .iter()
-            .filter(|it| replaced.contains(&Cloud::label(it).as_str()))
+            .filter(|it| replaced.contains(&it.label().as_str()))
             .cloned()
             .collect();
         let steps = steps_on_containers(memory_limit_mib, &replaced);

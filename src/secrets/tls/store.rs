@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::outside::{Brought, Held};
 use super::pair::Pair;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
-use crate::state::files::write_atomic;
+use crate::state::files::{remove, write_atomic};
 
 /// No certificate or key is longer than this many bytes.
 const LONGEST: u64 = 1 << 20;
@@ -118,12 +118,7 @@ fn write_pair(directory: &Path, name: &str, pair: &Pair) -> Result<()> {
 /// The certificate last: while it is there, so is what says that a key is missing.
 fn remove_pair(directory: &Path, name: &str) -> Result<()> {
     for path in ["key", "crt"].map(|ending| directory.join(format!("{name}.{ending}"))) {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != IoErrorKind::NotFound => {
-                return Err(error).doing(|| format!("remove {}", path.display()));
-            }
-            _ => {}
-        }
+        remove(&path)?;
     }
     Ok(())
 }

@@ -1,11 +1,6 @@
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::engine::key::StepKey;
-use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
-use crate::host::fake::records::FakeRecords;
+use crate::host::fake::empty;
 use crate::host::fake::sql::FakeSql;
 use crate::host::{Containers, Host};
 use crate::model::command::Output;
@@ -32,15 +27,9 @@ async fn fixture() -> Fixture {
     let containers = Arc::new(FakeContainers::default());
     let sql = FakeSql::default();
     sql.answer("size", &[&["3"]]);
-    let host = Host {
-        containers: Arc::clone(&containers) as Arc<_>,
-        records: Arc::new(FakeRecords::default()),
-        sql: Arc::new(sql),
-        ..absent()
-    };
-    let (events, _) = unbounded_channel();
-    let (host, cancel) = (Arc::new(host), CancellationToken::new());
-    let context = StepContext { host, cancel, key: StepKey::new("x"), events };
+    let host =
+        Host { containers: Arc::clone(&containers) as Arc<_>, sql: Arc::new(sql), ..empty() };
+    let context = StepContext::silent(Arc::new(host));
     for member in form().members {
         containers.define(&member).await.unwrap();
         containers.start(&member.name).await.unwrap();

@@ -1,11 +1,6 @@
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::engine::key::StepKey;
-use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
-use crate::host::fake::records::FakeRecords;
+use crate::host::fake::empty;
 use crate::host::{Containers, Host};
 use crate::model::command::Output;
 use crate::model::topology::tests::container;
@@ -26,14 +21,8 @@ async fn members() -> (Arc<FakeContainers>, StepContext, Vec<Container>) {
         containers.start(&member.name).await.unwrap();
         containers.set_active(&member.name, UNIT, member.member != 3);
     }
-    let host = Host {
-        containers: Arc::clone(&containers) as Arc<_>,
-        records: Arc::new(FakeRecords::default()),
-        ..absent()
-    };
-    let (events, _) = unbounded_channel();
-    let (host, cancel) = (Arc::new(host), CancellationToken::new());
-    let context = StepContext { host, cancel, key: StepKey::new("x"), events };
+    let host = Host { containers: Arc::clone(&containers) as Arc<_>, ..empty() };
+    let context = StepContext::silent(Arc::new(host));
     (containers, context, members)
 }
 

@@ -1,25 +1,14 @@
 use std::sync::Arc;
 
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::engine::key::StepKey;
 use crate::host::Host;
-use crate::host::fake::absent;
+use crate::host::fake::empty;
 use crate::host::fake::http::FakeHttp;
 
 fn service() -> (Arc<FakeHttp>, StepContext) {
     let http = Arc::new(FakeHttp::default());
-    let host = Host { http: Arc::clone(&http) as Arc<_>, ..absent() };
-    let (events, _) = unbounded_channel();
-    let context = StepContext {
-        host: Arc::new(host),
-        cancel: CancellationToken::new(),
-        key: StepKey::Catalog,
-        events,
-    };
-    (http, context)
+    let host = Host { http: Arc::clone(&http) as Arc<_>, ..empty() };
+    (http, StepContext::silent(Arc::new(host)))
 }
 
 fn session(context: &StepContext) -> Session<'_> {

@@ -31,7 +31,7 @@ use crate::commands::dev::requirement::Requirement;
 use crate::error::{Error, Result, ResultExt};
 use crate::lxc::descent;
 use crate::model::hash::sha256_hex;
-use crate::state::files::private_directory;
+use crate::state::files::{self, private_directory};
 
 /// Each round finds what the last one's wheels need. OpenStack's chains are two or three long.
 const MOST_ROUNDS: usize = 12;
@@ -184,7 +184,8 @@ impl Cache {
         let target = self.directory.join(id);
         let doing = || format!("publish {}", target.display());
         let text = serde_json::to_vec_pretty(manifest).doing(doing)?;
-        fs::write(staging.path().join("manifest.json"), text).doing(doing)?;
+        files::write(&staging.path().join("manifest.json"), text)?;
+        #[allow(clippy::disallowed_methods, reason = "one error of it is none")]
         match fs::rename(staging.path(), &target) {
             // Another `aio` was faster; what it made is the same.
             Err(error) if matches!(error.kind(), Io::DirectoryNotEmpty | Io::AlreadyExists) => {

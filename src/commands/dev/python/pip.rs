@@ -18,6 +18,7 @@ use crate::commands::dev::requirement::Requirement;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
 use crate::lxc::sandbox::{Lent, Program};
+use crate::state::files;
 
 /// How much of what pip said is shown.
 const SHOWN_LINES: usize = 12;
@@ -87,7 +88,7 @@ impl Pip {
         run.pip(unpack_arguments(&work.join("site"), &work.join("fetched"), platform)).await?;
         for wheel in entries(&fetched)? {
             let kept = places.wheels.join(wheel.file_name().unwrap_or_default());
-            fs::rename(&wheel, &kept).doing(|| format!("keep {}", kept.display()))?;
+            files::rename(&wheel, &kept)?;
         }
         let site = staging.join("site");
         // What ran there could write there: a link would lead whoever tidies it elsewhere.
@@ -95,7 +96,7 @@ impl Pip {
             return Err(Error::failed(format!("keep {}", site.display()))
                 .because(format!("{} is no directory any more", unpacked.display())));
         }
-        fs::rename(&unpacked, &site).doing(|| format!("keep {}", site.display()))?;
+        files::rename(&unpacked, &site)?;
         descent::remove(&own).doing(|| format!("remove {}", own.display()))?;
         Ok(site)
     }

@@ -22,7 +22,7 @@ use super::reader::Ground;
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
-use crate::state::files::open_directory;
+use crate::state::files::{self, open_directory};
 
 mod address;
 mod source;
@@ -89,20 +89,9 @@ pub fn provide(wanted: &Wanted, clones: &Path, watch: &mut Watch) -> Result<Prov
 /// # Errors
 /// When the directory cannot be read; a missing one has none.
 pub fn all(clones: &Path) -> Result<Vec<PathBuf>> {
-    let doing = || format!("list the clones in {}", clones.display());
-    let entries = match fs::read_dir(clones) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.doing(doing)?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.doing(doing)?.path();
-        let partial = path.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes());
-        if path.is_dir() && !partial {
-            found.push(path);
-        }
-    }
-    found.sort();
+    let partial = |path: &Path| path.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes());
+    let mut found = files::entries(clones)?;
+    found.retain(|path| path.is_dir() && !partial(path));
     Ok(found)
 }
 
@@ -141,7 +130,7 @@ impl OwnClone {
             return Err(error);
         }
         let path = clones.join(&source.name);
-        fs::rename(&partial, &path).doing(|| format!("rename {}", partial.display()))?;
+        files::rename(&partial, &path)?;
         Ok(Self { path, user: source.user.clone() })
     }
 

@@ -4,28 +4,18 @@
 //! `insteadOf`. So it runs with that user's ids and home, never as root on a user's behalf, and
 //! what it makes belongs to that user.
 
-use std::collections::VecDeque;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::process::Command;
+use std::time::Duration;
 
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::lxc::syscall::in_own_session;
+use crate::lxc::process::{self, Finished, Running, Stream};
 
-/// How often a running git is looked at for cancellation.
-const POLL: Duration = Duration::from_millis(100);
-
-/// How long a git that was told to end may tidy up.
+/// How long a git that was told to end may remove its unfinished files.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How many lines of git's output an error shows.
-const TAIL_LINES: usize = 20;
 
 /// What git needs of the environment: how a server is reached and who asks. Nothing else of root's:
 /// there may be tokens, and what points git at another repository.
@@ -88,21 +78,26 @@ impl Git<'_> {
     pub fn run(&self, doing: &str, args: &[&str], watch: &mut Watch) -> Result<String> {
         let may_ask = args.first().is_some_and(|command| MAY_ASK.contains(command));
         let terminal = may_ask && std::io::stdin().is_terminal();
-        let mut command = self.command(args, terminal);
-        let child = command.spawn().map_err(|error| self.not_started(doing, &error))?;
-        let finished = Running { child, own_group: !terminal }.finish(doing, watch)?;
-        if finished.status.success() {
-            return Ok(finished.stdout);
+        // Without a terminal, who could answer? A session of its own: all of it can be ended, and it
+        // cannot reach the caller's terminal otherwise. With one it must stay in the foreground
+        // group: it may ask for a password there.
+        let running = Running::start(self.command(args, terminal), !terminal, PATIENCE)
+            .map_err(|error| self.not_started(doing, &error))?;
+        let finished = running.finish(watch.cancelled, &mut |stream, line| {
+            if stream == Stream::Err {
+                (watch.progress)(line);
+            }
+        });
+        match finished.doing(|| format!("{doing}: wait for git"))? {
+            Some(finished) if finished.status.success() => Ok(finished.stdout),
+            Some(finished) if !(watch.cancelled)() => Err(self.failed(doing, &finished)),
+            _ => Err(Error::new(ErrorKind::Interrupted, doing).because("cancelled")),
         }
-        if (watch.cancelled)() {
-            return Err(Error::new(ErrorKind::Interrupted, doing).because("cancelled"));
-        }
-        Err(self.failed(doing, &finished))
     }
 
     fn command(&self, args: &[&str], terminal: bool) -> Command {
-        let mut command = Command::new("git");
-        command.args(SAFE).args(args).current_dir(self.directory).env_clear();
+        let mut command = process::tool("git");
+        command.args(SAFE).args(args).current_dir(self.directory);
         let is_another = self.user.is_another();
         let own = OWN_VARIABLES.iter().filter(|_| !is_another);
         for name in VARIABLES.iter().chain(own) {
@@ -121,12 +116,8 @@ impl Git<'_> {
             }
         }
         if !terminal {
-            // Who could answer? A session of its own: all of it can be ended, and it cannot reach
-            // the caller's terminal otherwise. With a terminal it must stay in the foreground group:
-            // it may ask for a password there.
-            in_own_session(command.env("GIT_TERMINAL_PROMPT", "0"));
+            command.env("GIT_TERMINAL_PROMPT", "0");
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -146,7 +137,7 @@ impl Git<'_> {
     }
 
     fn failed(&self, doing: &str, finished: &Finished) -> Error {
-        let lines: Vec<&str> = finished.tail.iter().map(String::as_str).collect();
+        let lines: Vec<&str> = finished.tail.lines().collect();
         let marked = |line: &&&str| line.starts_with("fatal: ") || line.starts_with("error: ");
         let said = lines.iter().find(marked).or(lines.last());
         let reason = match said {
@@ -172,150 +163,27 @@ impl Git<'_> {
     }
 }
 
-struct Finished {
-    status: ExitStatus,
-    stdout: String,
-    /// The last lines of standard error.
-    tail: VecDeque<String>,
-}
-
-/// A git that is ended when this goes out of scope before it ended by itself.
-struct Running {
-    child: Child,
-    own_group: bool,
-}
-
-impl Running {
-    fn finish(mut self, doing: &str, watch: &mut Watch) -> Result<Finished> {
-        let stdout = self.child.stdout.take().map(|mut pipe| {
-            std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                // What was read before an error is kept; git's status tells of the error.
-                let _ = pipe.read_to_end(&mut bytes);
-                String::from_utf8_lossy(&bytes).into_owned()
-            })
-        });
-        let (sender, receiver) = mpsc::channel();
-        if let Some(stderr) = self.child.stderr.take() {
-            std::thread::spawn(move || read_lines(stderr, &sender));
-        }
-        let mut tail = VecDeque::new();
-        loop {
-            match receiver.recv_timeout(POLL) {
-                Ok(line) => {
-                    (watch.progress)(&line.text);
-                    if line.stays {
-                        tail.push_back(line.text);
-                        if tail.len() > TAIL_LINES {
-                            tail.pop_front();
-                        }
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if (watch.cancelled)() {
-                return Err(Error::new(ErrorKind::Interrupted, doing).because("cancelled"));
-            }
-        }
-        let stdout = stdout.and_then(|reader| reader.join().ok()).unwrap_or_default();
-        let status = self.child.wait().doing(|| format!("{doing}: wait for git"))?;
-        Ok(Finished { status, stdout, tail })
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may have ended this very moment.
-            let _ = if self.own_group {
-                kill_process_group(pid, signal)
-            } else {
-                kill_process(pid, signal)
-            };
-        }
-    }
-}
-
-impl Drop for Running {
-    /// Asked first: git removes its unfinished files.
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        self.signal(Signal::TERM);
-        let asked = Instant::now();
-        while asked.elapsed() < PATIENCE {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.signal(Signal::KILL);
-        let _ = self.child.wait();
-    }
-}
-
-struct Line {
-    text: String,
-    /// Progress that git overwrites does not stay.
-    stays: bool,
-}
-
-fn read_lines(mut source: impl Read, sender: &Sender<Line>) {
-    let mut pending: Vec<u8> = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let count = match source.read(&mut buffer) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => count,
-        };
-        for &byte in &buffer[..count] {
-            if byte != b'\n' && byte != b'\r' {
-                pending.push(byte);
-            } else if !send(&mut pending, byte == b'\n', sender) {
-                return;
-            }
-        }
-    }
-    send(&mut pending, true, sender);
-}
-
-fn send(pending: &mut Vec<u8>, stays: bool, sender: &Sender<Line>) -> bool {
-    let text = String::from_utf8_lossy(pending).trim_end().to_owned();
-    pending.clear();
-    text.is_empty() || sender.send(Line { text, stays }).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Instant;
 
-    #[test]
-    fn progress_is_passed_on_and_only_lines_stay() {
-        let (sender, receiver) = mpsc::channel();
-        read_lines(&b"Receiving:  50%\rReceiving: 100%\ndone"[..], &sender);
-        drop(sender);
-        let lines: Vec<(String, bool)> =
-            receiver.iter().map(|line| (line.text, line.stays)).collect();
-        let expected = [("Receiving:  50%", false), ("Receiving: 100%", true), ("done", true)];
-        assert_eq!(lines, expected.map(|(text, stays)| (text.to_owned(), stays)));
-    }
+    use super::*;
 
     #[test]
     fn a_cancelled_git_is_ended_with_its_children() {
         let user = User::invoking().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let git = Git { user: &user, directory: directory.path() };
-        let (started, child) = (Instant::now(), std::cell::RefCell::new(None));
+        let (started, child) = (Instant::now(), std::cell::Cell::new(None));
         let mut watch = Watch {
-            progress: &mut |line| *child.borrow_mut() = Some(line.to_owned()),
-            cancelled: &|| child.borrow().is_some(),
+            progress: &mut |line| child.set(line.parse().ok()),
+            cancelled: &|| child.get().is_some(),
         };
         let args = ["-c", "alias.wait=!echo $$ >&2; exec sleep 60", "wait"];
         let error = git.run("wait for nothing", &args, &mut watch).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Interrupted);
-        let stat = format!("/proc/{}/stat", child.borrow().as_ref().unwrap());
         // It may be on its way out, or a zombie, but it must not sleep on.
-        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
+        while process::started_ticks(child.get().unwrap()).is_some() {
             assert!(started.elapsed() < Duration::from_secs(10), "sleep survived");
             std::thread::sleep(Duration::from_millis(5));
         }

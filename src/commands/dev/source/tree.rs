@@ -14,6 +14,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lxc::rooted::is_missing;
 
 /// The longest file that is read. The largest Python file of OpenStack has 0.6 MB.
 pub const LONGEST_FILE: u64 = 4 << 20;
@@ -137,10 +138,6 @@ impl Tree {
 
 fn mode_of(opened: &OwnedFd) -> u32 {
     rustix::fs::fstat(opened).map_or(0, |found| found.st_mode)
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn wrong(path: &Path, error: &io::Error) -> Error {

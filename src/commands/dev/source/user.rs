@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::error::{Result, ResultExt};
+use crate::lxc::process::tool;
 
 /// An account of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl User {
     /// When the host's accounts cannot be asked.
     pub fn by_id(uid: u32) -> Result<Self> {
         // `getent` knows accounts of directory services too, `/etc/passwd` does not.
-        let output = Command::new("getent")
+        let output = tool("getent")
             .arg("passwd")
             .arg(uid.to_string())
             .output()

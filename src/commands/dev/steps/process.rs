@@ -10,14 +10,14 @@ use crate::config::profile::PATIENCE_SECS;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::host::{ContainerState, Host};
+use crate::lxc::process::Stat;
 use crate::model::command::Command;
 use crate::model::swap::Swap;
 use crate::steps::probe::unhealthy;
+use crate::steps::units;
 
 /// How often a unit that has just started is looked at.
 const POLL: Duration = Duration::from_millis(150);
-/// The lines of its journal that an error shows: a traceback and what came before it.
-const LINES: usize = 40;
 /// How many looks in a row find the process of a unit asleep that has settled.
 const ASLEEP: u32 = 7;
 
@@ -56,8 +56,7 @@ pub async fn observe(host: &Host, shared: &Path, swap: &Swap) -> Result<Observed
 
 /// Whether a process is there and waits for something.
 fn is_asleep(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.lines().any(|line| line.starts_with("State:\tS"))
+    Stat::of(pid).is_some_and(|stat| stat.state == 'S')
 }
 
 /// Whether a process has this very file open. Its environment would not tell: services that set
@@ -146,7 +145,8 @@ impl Work {
         self.wait_until(context, "waits for a debugger", look).await
     }
 
-    /// Waits until `look` finds nothing wrong.
+    /// Waits until `look` finds nothing wrong. [`until_well`](crate::engine::wait::until_well) takes
+    /// what fails for what is not right yet: here a process that has ended is the end.
     async fn wait_until<F, R>(&self, context: &StepContext, state: &str, look: F) -> Result<()>
     where
         F: Fn() -> R,
@@ -203,11 +203,7 @@ impl Work {
     /// What the unit said last.
     pub(super) async fn last_words(&self, context: &StepContext) -> String {
         let swap = self.swap().await;
-        let journal = format!("journalctl --no-pager --quiet -o cat -n {LINES} -u {}", swap.unit);
-        match context.host.containers.run(&swap.container, Command::shell(journal)).await {
-            Ok(output) => output.tail(LINES),
-            Err(_) => String::new(),
-        }
+        units::last_words(context, &swap.container, std::slice::from_ref(&swap.unit)).await
     }
 }
 

@@ -63,5 +63,5 @@ pub(super) async fn load_dump(context: &StepContext, work: &Work, name: &str) ->
             .into_bytes();
     sql.extend(dump);
     dumps::load(context, &work.site, &doing(), sql).await?;
-    remove(&file)
+    remove(&file).map(drop)
 }

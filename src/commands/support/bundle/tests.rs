@@ -13,9 +13,9 @@ use crate::commands::support::mask::forms;
 use crate::commands::support::{containers, layout};
 use crate::config::load::Profiles;
 use crate::host::Containers;
-use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::diagnostics::FakeDiagnostics;
+use crate::host::fake::empty;
 use crate::model::cloud::Cloud;
 use crate::model::command::Output;
 use crate::model::file::ContainerFile;
@@ -43,11 +43,7 @@ struct World {
 impl World {
     fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         fs::create_dir_all(&paths.config_dir).unwrap();
         fs::create_dir_all(directory.path().join("out")).unwrap();
         let profiles = Profiles::load(&paths.config_dir).unwrap();
@@ -158,7 +154,7 @@ impl World {
         let host = Arc::new(Host {
             containers: Arc::clone(&containers) as Arc<_>,
             diagnostics: Arc::clone(&diagnostics) as Arc<_>,
-            ..absent()
+            ..empty()
         });
         let bundle = write(&options, &asked, archive, host, interrupt).await;
         let (containers, diagnostics) = (FakeContainers::default(), FakeDiagnostics::default());

@@ -36,7 +36,7 @@ pub fn as_part_of_base64(value: &str) -> Vec<String> {
 /// Other ways in which programs write the same value: as hexadecimal digits, in the other case if it
 /// is such digits, without hyphens if it is a UUID.
 pub fn otherwise(value: &str) -> Vec<String> {
-    let digits: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex::encode(value);
     let mut texts = vec![digits.to_uppercase(), digits];
     if value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
         for text in [value.to_owned(), value.replace('-', "")] {

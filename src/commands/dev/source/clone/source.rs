@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::address::{self, Address};
 use crate::commands::dev::source::look::Shared;
 use crate::commands::dev::source::reader::Ground;
 use crate::commands::dev::source::user::User;
 use crate::error::{Error, Result};
+use crate::model::hash::sha256_hex;
 
 /// What the remote of a clone of a URL is called, as everywhere.
 pub(super) const ORIGIN: &str = "origin";
@@ -80,8 +79,7 @@ pub(super) fn clone_name(readable: &str, unique: &str) -> String {
         .filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter))
         .collect();
     let plain = plain.trim_start_matches(['.', '-']);
-    let digest = Sha256::digest(trim(unique).as_bytes());
-    let short: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let short = &sha256_hex(trim(unique))[..8];
     format!("{}-{short}", if plain.is_empty() { "clone" } else { plain })
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn forms(value: &str) -> Vec<String> {
         STANDARD.encode(format!("u:{value}")),
         STANDARD.encode(format!("me:{value}\n")),
         URL_SAFE.encode(format!("you:{value}")),
-        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        hex::encode(value),
     ]
 }
 
