@@ -46,9 +46,6 @@ pub struct ListedFile {
 
 impl Files {
     /// Reads the recorded cloud and the user's files.
-    ///
-    /// # Errors
-    /// When there is no such cloud, or one of the user's files is wrong.
     pub fn open(paths: &Paths) -> Result<Self> {
         let mut cloud = recorded::load(paths)?;
         let (profiles, _) = opened::profiles(&paths.config_dir)?;
@@ -61,9 +58,6 @@ impl Files {
     }
 
     /// As [`Self::open`], without those of the user's files that are wrong; what is wrong with them.
-    ///
-    /// # Errors
-    /// When there is no such cloud, or its secrets are not known.
     pub fn open_without_mistakes(paths: &Paths) -> Result<(Self, Vec<Error>)> {
         let mut cloud = recorded::load(paths)?;
         let secrets = secrets::known(paths, &cloud)?;
@@ -85,7 +79,6 @@ impl Files {
         Ok((Self { cloud, renderer }, mistakes))
     }
 
-    /// All files of a container.
     pub fn list(&self, container: &Container) -> Result<Vec<ListedFile>> {
         let own = container.identity_files.keys().map(|path| ListedFile {
             path: path.clone(),

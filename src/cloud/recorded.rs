@@ -11,8 +11,6 @@ use crate::state::files::write_atomic;
 use crate::state::swaps;
 use crate::state::topology::Topology;
 
-/// Reads it.
-///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is no such cloud.
 pub fn load(paths: &Paths) -> Result<Cloud> {

@@ -26,9 +26,6 @@ pub struct Certificates {
 
 impl Certificates {
     /// What they should be at `address`, if the cloud is exposed at all. Nothing is written.
-    ///
-    /// # Errors
-    /// When the user's own are of no use, or those that are there.
     pub fn settle(
         paths: &Paths,
         file: &CloudFile,
@@ -78,9 +75,6 @@ impl Certificates {
     }
 
     /// What containers show each other, once it is known which there are; the cloud is told of it.
-    ///
-    /// # Errors
-    /// When a key cannot be made or used.
     pub fn settle_inside(
         &mut self,
         file: &CloudFile,
@@ -127,18 +121,12 @@ impl Certificates {
     }
 
     /// Writes what differs.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
     pub fn write(&self, paths: &Paths) -> Result<()> {
         store::write(&paths.tls_dir(), &self.held)
     }
 }
 
 /// Adds the keys that a cloud which is there uses to its secrets.
-///
-/// # Errors
-/// When they are of no use.
 pub fn add_recorded(
     paths: &Paths,
     cloud: &Cloud,

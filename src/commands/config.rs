@@ -37,10 +37,6 @@ pub struct Args {
 /// The widest line beside which its reasons are aligned.
 const ALIGNED_WIDTH: usize = 60;
 
-/// Prints it.
-///
-/// # Errors
-/// When there is no such cloud, container or file, or a user's file is wrong.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let files = Files::open(&global.paths())?;
     let topology = Topology::new(files.cloud.containers.clone());

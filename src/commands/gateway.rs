@@ -60,10 +60,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write ADDRESS:PORT, for example 127.0.0.1:2222".to_owned())
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When there is no cloud, no key, or the address is taken.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     require_root("gateway")?;
     let paths = global.paths();

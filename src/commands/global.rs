@@ -70,7 +70,6 @@ pub struct Global {
 }
 
 impl Global {
-    /// The directories of the cloud.
     pub fn paths(&self) -> Paths {
         Paths {
             config_dir: match &self.config_dir {

@@ -13,19 +13,16 @@ pub enum Origin {
         /// `profiles/services/galera.yml:12`.
         place: String,
     },
-    /// The scenario.
     Scenario {
         /// `profiles/scenarios/minimal.yml:15`.
         place: String,
     },
     /// `user_variables.yml`.
     UserVariables {
-        /// File and line.
         place: String,
     },
     /// `cloud.yml`, where `--set` writes it.
     Set {
-        /// File and line.
         place: String,
     },
     /// A secret; its value is not here.
@@ -35,7 +32,6 @@ pub enum Origin {
     },
     /// A file of `overrides/`.
     Override {
-        /// File and line.
         place: String,
     },
     /// What sizing decided from the host's facts.
@@ -50,7 +46,6 @@ pub enum Origin {
     },
     /// The text of a template itself.
     Template {
-        /// File and line.
         place: String,
     },
 }

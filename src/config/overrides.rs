@@ -23,20 +23,17 @@ use super::nearest::suggestion;
 use super::oslo::Ini;
 use super::profile::{ContainerKind, File, Merge, ServiceProfile};
 
-/// All override files.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     files: Vec<OverrideFile>,
 }
 
-/// One override file.
 #[derive(Clone, Debug)]
 pub struct OverrideFile {
     /// Path below `overrides/`, in its parts.
     parts: Vec<String>,
     /// What errors and explanations call it.
     pub shown: String,
-    /// What it says.
     pub ini: Ini,
 }
 
@@ -45,9 +42,7 @@ pub struct OverrideFile {
 pub struct Target<'a> {
     /// The service that has the container's kind.
     pub service: &'a ServiceProfile,
-    /// The container's kind.
     pub kind: &'a str,
-    /// Its number in the kind.
     pub member: u32,
     /// The units that may run in it.
     pub units: &'a [String],

@@ -22,9 +22,7 @@ use super::yaml;
 /// The values of all variables, and where each came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    /// By name.
     pub values: BTreeMap<String, Value>,
-    /// By name.
     pub origins: BTreeMap<String, Origin>,
     /// Packages of the distribution, by container kind, besides those of its profile.
     pub packages: BTreeMap<String, Vec<String>>,
@@ -74,10 +72,6 @@ impl UserVariables {
     }
 }
 
-/// Resolves all variables of all services.
-///
-/// # Errors
-/// A name that no service defines, or a value of another type or not among the choices.
 pub fn resolve_variables(
     profiles: &Profiles,
     scenario: &Scenario,
@@ -175,7 +169,6 @@ fn check(profiles: &Profiles, name: &str, value: &Value, place: &str) -> Result<
     }
 }
 
-/// The name of a value's type.
 pub fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -43,7 +43,7 @@ fn parent_in_stat(stat: &str) -> Option<Pid> {
     if state == "Z" { None } else { Pid::from_raw(parent) }
 }
 
-/// Those that have `ancestor` above them, the nearest first.
+/// Returns the processes that have `ancestor` above them, the nearest first.
 fn descendants(ancestor: Pid, parents: &HashMap<Pid, Pid>) -> Vec<Pid> {
     let mut found = vec![ancestor];
     let mut next = 0;

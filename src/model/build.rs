@@ -15,31 +15,21 @@ use crate::config::release::Release;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::paths::Paths;
 
-/// What a cloud is made of.
 pub struct Inputs<'a> {
-    /// Where it stands.
     pub paths: &'a Paths,
-    /// The region in the catalog.
     pub region: &'a str,
     /// See [`Cloud::patience`].
     pub patience: u32,
-    /// The release.
     pub release: &'a Release,
-    /// The scenario's name.
     pub scenario: &'a str,
     /// Members by kind; a kind with none is not deployed.
     pub members: &'a BTreeMap<String, u32>,
-    /// All profiles.
     pub services: Vec<&'a ServiceProfile>,
-    /// Networks.
     pub networks: &'a Networks,
     /// Addresses and ids that containers already have.
     pub recorded: &'a BTreeMap<String, Recorded>,
-    /// The host.
     pub facts: &'a HostFacts,
-    /// How large it is.
     pub sizing: Sizing,
-    /// Values of all variables.
     pub variables: BTreeMap<String, serde_json::Value>,
     /// Packages by kind besides those of the profiles.
     pub packages: &'a BTreeMap<String, Vec<String>>,
@@ -47,8 +37,6 @@ pub struct Inputs<'a> {
     pub sources: &'a str,
 }
 
-/// Builds the cloud.
-///
 /// # Errors
 /// When services need one another in a circle, or a range has no address left.
 pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {

@@ -79,7 +79,6 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Whether it speaks TLS.
     pub fn tls(&self) -> bool {
         self.certificate.is_some()
     }
@@ -126,7 +125,6 @@ const fn one() -> u32 {
 }
 
 impl Cloud {
-    /// Members by kind.
     pub fn count_members(&self) -> BTreeMap<String, u32> {
         let mut members = BTreeMap::new();
         for container in &self.containers {
@@ -173,7 +171,6 @@ impl Cloud {
         })
     }
 
-    /// `galera/2`, for people.
     pub fn label(container: &Container) -> String {
         format!("{}/{}", container.kind, container.member)
     }

@@ -30,11 +30,8 @@ const DEFAULT_REGION: &str = "RegionOne";
 /// From what is decided.
 #[derive(Clone, Copy)]
 pub struct Premises<'a> {
-    /// The cloud's name.
     pub name: &'a str,
-    /// The host.
     pub facts: &'a HostFacts,
-    /// All profiles.
     pub profiles: &'a Profiles,
     /// The cloud's file with options applied, all but the services that they add to the scenario or
     /// leave out of it.
@@ -46,27 +43,21 @@ pub struct Premises<'a> {
 /// What will be built, and whether the host can carry it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision {
-    /// The cloud's name.
     pub cloud: String,
     /// Whether it, or a part of it, is there already.
     pub existing: bool,
-    /// The release.
     #[serde(serialize_with = "release_name")]
     pub release: Release,
-    /// The scenario.
     #[serde(serialize_with = "scenario_name")]
     pub scenario: Scenario,
     /// Why this scenario; empty when the user named it.
     pub reason: String,
-    /// Members by kind.
     pub members: BTreeMap<String, u32>,
-    /// Networks.
     pub networks: Networks,
     /// Why a network has another range than its default.
     pub network_reasons: BTreeMap<NetworkRole, String>,
     /// From where it is reached, and how: for people.
     pub reached: String,
-    /// Numbers.
     pub sizing: Sizing,
     /// What the kernel counts: how much there is of it, in use by others, and needed.
     pub limits: Vec<Count>,
@@ -106,8 +97,6 @@ impl Decision {
     }
 }
 
-/// Decides.
-///
 /// # Errors
 /// When the files contradict themselves, the host, or the cloud that is there: an unknown scenario, a
 /// range that is taken, another number of members of a cluster.

@@ -34,7 +34,7 @@ impl From<&Container> for Departed {
 }
 
 impl Departed {
-    /// As people call it: `nova_compute/2`.
+    /// `nova_compute/2`, for people.
     pub fn label(&self) -> String {
         format!("{}/{}", self.kind, self.member)
     }

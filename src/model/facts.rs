@@ -157,7 +157,6 @@ pub enum Ability {
 }
 
 impl Ability {
-    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Overlayfs,
         Self::IdMappedMounts,
@@ -171,7 +170,6 @@ impl Ability {
         Self::CpuWeights,
     ];
 
-    /// For people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Overlayfs => "overlay file system",
@@ -210,17 +208,14 @@ pub enum Answer {
 }
 
 impl Presence {
-    /// There.
     pub fn yes(because: impl Into<String>) -> Self {
         Self { is: Answer::Yes, because: because.into() }
     }
 
-    /// Not there.
     pub fn no(because: impl Into<String>) -> Self {
         Self { is: Answer::No, because: because.into() }
     }
 
-    /// Nobody could tell.
     pub fn unknown(because: impl Into<String>) -> Self {
         Self { is: Answer::Unknown, because: because.into() }
     }
@@ -334,7 +329,6 @@ pub fn package_of(program: &str) -> &str {
 }
 
 impl HostFacts {
-    /// Whether the host has an ability.
     pub fn can(&self, ability: Ability) -> Answer {
         self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
     }

@@ -11,7 +11,6 @@ pub enum Opening {
     Docker(&'static str),
     /// Ufw's, by this iptables.
     Ufw(&'static str),
-    /// Firewalld's.
     Firewalld,
 }
 
@@ -28,7 +27,6 @@ impl Opening {
         }
     }
 
-    /// For sentences.
     pub fn whose(self) -> &'static str {
         match self {
             Self::Docker(_) => "Docker's firewall",

@@ -10,7 +10,6 @@ use super::topology::{Network, Networks};
 pub struct HostNetworkSpec {
     /// The cloud's name; names of tables follow from it.
     pub cloud: String,
-    /// Bridges and ranges.
     pub networks: Vec<Network>,
     /// The internal virtual address.
     pub virtual_address: Ipv4Addr,

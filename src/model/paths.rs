@@ -20,11 +20,11 @@
 //!       steps.jsonl           what runs did, step by step
 //!       lock
 //!       swaps/CONTAINER/      what runs from a checkout: a record for each unit
-//!       kept/CONTAINER/       what of it is published again when the container starts
+//!       kept/CONTAINER/       what is published again when the container starts
 //!       dumps/                databases as they were before a checkout changed their schema
 //!   roots/CONTAINER/root      merged roots (mount points), each in a directory that only root and the
 //!                             container's root may enter
-//!   shared/CONTAINER/         what of the host appears in a running container
+//!   shared/CONTAINER/         directories of the host that appear in a running container
 //!   clones/NAME/              repositories cloned for `aio dev`
 //!   known_hosts/NAME          the gateway's public host key, for everybody's ssh
 //! ```
@@ -54,7 +54,6 @@ pub struct Paths {
     pub config_dir: PathBuf,
     /// `/var/lib/aio`.
     pub state_dir: PathBuf,
-    /// The cloud's name.
     pub cloud: String,
 }
 
@@ -74,27 +73,22 @@ impl Paths {
         std::iter::once(self.config_dir.as_path()).chain(own).map(Path::to_owned)
     }
 
-    /// The user's `cloud.yml`.
     pub fn cloud_file(&self) -> PathBuf {
         self.config_dir.join("cloud.yml")
     }
 
-    /// The user's `user_secrets.yml`.
     pub fn secrets_file(&self) -> PathBuf {
         self.config_dir.join("user_secrets.yml")
     }
 
-    /// Certificates and their keys.
     pub fn tls_dir(&self) -> PathBuf {
         self.config_dir.join("tls")
     }
 
-    /// The user's `user_variables.yml`.
     pub fn variables_file(&self) -> PathBuf {
         self.config_dir.join("user_variables.yml")
     }
 
-    /// The user's `overrides/`.
     pub fn overrides_dir(&self) -> PathBuf {
         self.config_dir.join("overrides")
     }
@@ -119,7 +113,6 @@ impl Paths {
         self.downloads_dir().join("pool")
     }
 
-    /// The cloud's own directory.
     pub fn cloud_dir(&self) -> PathBuf {
         self.private_dir().join("clouds").join(&self.cloud)
     }
@@ -129,7 +122,6 @@ impl Paths {
         self.cloud_dir().join("containers").join(container)
     }
 
-    /// A data directory of one container.
     pub fn data_dir(&self, container: &str, path: &str) -> PathBuf {
         let slug = path.trim_matches('/').replace('/', "-");
         self.cloud_dir().join("data").join(container).join(slug)
@@ -155,7 +147,6 @@ impl Paths {
         self.cloud_dir().join("cloud.json")
     }
 
-    /// Small records.
     pub fn records_dir(&self) -> PathBuf {
         self.cloud_dir().join("records")
     }
@@ -170,7 +161,6 @@ impl Paths {
         self.state_dir.join("known_hosts").join(&self.cloud)
     }
 
-    /// Logs of runs.
     pub fn log_dir(&self) -> PathBuf {
         self.cloud_dir().join("log")
     }
@@ -185,12 +175,10 @@ impl Paths {
         self.private_dir().join("durations.json")
     }
 
-    /// How long checks took.
     pub fn check_durations_file(&self) -> PathBuf {
         self.cloud_dir().join("check-durations.json")
     }
 
-    /// The lock.
     pub fn lock_file(&self) -> PathBuf {
         self.cloud_dir().join("lock")
     }

@@ -28,10 +28,8 @@ const VIRTUAL_NUMBER: u32 = 101;
 /// Containers' addresses follow after this host number, except on the NAT network.
 const LAST_RESERVED_NUMBER: u32 = 110;
 
-/// What was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The networks.
     pub networks: Networks,
     /// Why a network has another range than its default: comments for `cloud.yml`.
     pub reasons: BTreeMap<NetworkRole, String>,
@@ -300,7 +298,6 @@ fn no_room(role: NetworkRole) -> Error {
         .hint(format!("Name a free range as networks.{} in cloud.yml.", role.name()))
 }
 
-/// The networks over the chosen ranges.
 fn networks(cloud: &str, ranges: &BTreeMap<NetworkRole, Range>) -> Networks {
     let range_of = |role| ranges.get(&role).copied().unwrap_or_else(|| default_range(role));
     let networks = NetworkRole::ALL

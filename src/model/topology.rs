@@ -131,9 +131,6 @@ impl Container {
     }
 
     /// The same, where it must have one.
-    ///
-    /// # Errors
-    /// When it has none.
     pub fn daemon_address(&self) -> Result<Ipv4Addr> {
         self.management_address().ok_or_else(|| {
             Error::failed(format!("find the address of `{}`", self.name)).because("it has none")
@@ -166,7 +163,6 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// The network of that role.
     pub fn get(&self, role: NetworkRole) -> Option<&Network> {
         self.networks.iter().find(|network| network.role == role)
     }

@@ -22,13 +22,10 @@ use crate::steps::site::{ATTEMPTS, Site};
 /// One question whose answer may keep members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Who is to go.
     pub departing: Vec<Departed>,
     /// Why they may not.
     pub because: String,
-    /// What to do about it.
     pub hint: String,
-    /// How it is asked.
     pub ask: Ask,
 }
 
@@ -39,9 +36,6 @@ fn concerned(kinds: &[String], departed: &[Departed]) -> Vec<Departed> {
 }
 
 /// What is asked of a cloud before some of its members go.
-///
-/// # Errors
-/// When a profile's text cannot be rendered.
 pub fn questions(
     cloud: &Cloud,
     renderer: &Renderer,
@@ -67,9 +61,6 @@ pub fn questions(
 }
 
 /// The steps that clear the records of members that went; none when nobody did.
-///
-/// # Errors
-/// When a profile's text cannot be rendered.
 pub fn steps(site: &Arc<Site>, renderer: &Renderer, departed: &[Departed]) -> Result<Vec<Step>> {
     if departed.is_empty() {
         return Ok(Vec::new());

@@ -24,9 +24,6 @@ use crate::steps::service::Ready;
 use crate::steps::site::Site;
 
 /// Puts the steps of members that serve and are to be defined anew in a row, for each kind.
-///
-/// # Errors
-/// When a profile's cluster names a unit that it does not have.
 pub fn one_at_a_time(
     mut steps: Vec<Step>,
     site: &Arc<Site>,

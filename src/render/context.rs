@@ -41,7 +41,6 @@ pub struct Context {
     shared: BTreeMap<&'static str, Value>,
     /// Members by kind; kinds that are not deployed have none.
     pub(super) members: BTreeMap<String, Value>,
-    /// All containers.
     pub(super) containers: Value,
     /// All services that profiles define, and whether this cloud has them.
     pub(super) deployed: BTreeMap<String, bool>,
@@ -49,9 +48,7 @@ pub struct Context {
     pub(super) frontends: BTreeMap<String, Option<Value>>,
     /// Databases of the deployed services: their addresses, up to the options.
     pub(super) databases: BTreeMap<String, Database>,
-    /// Whether everything speaks TLS.
     pub(super) tls: bool,
-    /// The cloud's name.
     pub(super) cloud: String,
 }
 

@@ -15,7 +15,6 @@ use super::functions::is_function;
 use super::renderer::{Renderer, environment};
 use super::trace::{self, Names, Traced, Written};
 
-/// One line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedLine {
     /// The line; `<secret NAME>` stands for a secret's value.
@@ -29,7 +28,6 @@ pub struct ExplainedLine {
 pub struct Reason {
     /// The name by which a template used it: `variables.debug`.
     pub name: Option<String>,
-    /// Where its value came from.
     #[serde(flatten)]
     pub origin: Origin,
 }

@@ -145,7 +145,6 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
     }
 }
 
-/// Some decisions.
 pub fn sizing() -> Sizing {
     Sizing {
         api_workers: 2,
@@ -164,7 +163,6 @@ pub fn sizing() -> Sizing {
     }
 }
 
-/// One secret.
 pub fn secrets() -> BTreeMap<String, SecretString> {
     BTreeMap::from([("heat_service_password".to_owned(), SecretString::from("hunter2/x"))])
 }

@@ -113,7 +113,6 @@ fn fold(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// `galera/2`.
 fn label(container: &Container) -> String {
     format!("{}/{}", container.kind, container.member)
 }

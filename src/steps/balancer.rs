@@ -18,7 +18,6 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server that was made again may take to pass its checks.
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
-/// How often the state of a server is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
 /// One frontend of one container kind.
@@ -40,12 +39,10 @@ pub struct Balancer {
     containers: Vec<String>,
     socket: String,
     backends: Vec<Backend>,
-    /// Number of members by kind.
     members: std::collections::BTreeMap<String, usize>,
 }
 
 impl Balancer {
-    /// The balancer of a cloud.
     pub fn new(cloud: &Cloud) -> Self {
         let Some(definition) =
             cloud.services.iter().find_map(|service| service.load_balancer.as_ref())
@@ -140,7 +137,6 @@ impl Balancer {
         Ok(())
     }
 
-    /// Puts a member back into service.
     pub async fn put_back(&self, context: &StepContext, container: &Container) -> Result<()> {
         if self.members.get(&container.kind).copied().unwrap_or(0) < 2 {
             return Ok(());

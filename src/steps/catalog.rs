@@ -15,7 +15,6 @@ use crate::model::hash::sha256_hex;
 
 /// Domains, projects, roles, users, assignments, services and endpoints of all deployed profiles.
 pub struct Catalog {
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -83,7 +82,6 @@ impl Found {
     }
 }
 
-/// One endpoint as it should be.
 struct Endpoint {
     service: String,
     interface: &'static str,

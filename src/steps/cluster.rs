@@ -1,5 +1,5 @@
 //! Kinds whose members form one cluster: first start, recovery, return of a lost member. What becomes
-//! of one whose data was dropped stands in [`super::dropped`].
+//! of one whose data was dropped stands in [`super::dropped_data`].
 //!
 //! What the field does by hand after a power cut happens here in general words: start all members
 //! together and give them time to find one another; only if that fails, ask each stopped member how
@@ -63,21 +63,14 @@ impl Action for Seed {
 /// The cluster with all its members.
 #[derive(Clone)]
 pub struct Form {
-    /// The members.
     pub members: Vec<Container>,
-    /// How they form it.
     pub cluster: Cluster,
-    /// The unit.
     pub unit: Unit,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
 impl Form {
     /// How the members of a deployed kind form their cluster; `None` when they form none.
-    ///
-    /// # Errors
-    /// When the profile's cluster names a unit that the kind does not have.
     pub fn of(site: &Arc<Site>, kind: &str) -> Result<Option<Self>> {
         let definition = site.cloud.kind(kind).map(|(_, definition)| definition);
         let Some((definition, cluster)) =

@@ -23,7 +23,6 @@ const SHUTDOWN_SECS: u64 = 30;
 
 /// LXC's definition, the upper directory and the data directories.
 pub struct Define {
-    /// What it should be.
     pub container: Container,
     /// Takes the member out of service first, when it runs.
     pub balancer: Arc<Balancer>,
@@ -54,11 +53,9 @@ impl Action for Define {
     }
 }
 
-/// Every rendered file of one container.
 pub struct Files {
     /// The container's full name.
     pub container: String,
-    /// What it should hold.
     pub files: Vec<DesiredFile>,
 }
 
@@ -136,7 +133,6 @@ impl Action for Files {
     }
 }
 
-/// Starts a container.
 pub struct Start {
     /// Its full name.
     pub container: String,
@@ -159,7 +155,6 @@ impl Action for Start {
 
 /// Stops a container in an orderly way.
 pub struct StopContainer {
-    /// Which.
     pub container: Container,
     /// Takes the member out of service first; absent when the whole cloud stops.
     pub balancer: Option<Arc<Balancer>>,
@@ -185,7 +180,6 @@ impl Action for StopContainer {
 
 /// Throws a container's root away, and its data if told so.
 pub struct Discard {
-    /// Which.
     pub container: Container,
     /// Whether its data goes as well.
     pub data: bool,

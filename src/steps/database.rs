@@ -20,7 +20,6 @@ pub struct Access {
     pub members: Vec<Container>,
     /// The rendered SQL.
     pub sql: String,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -60,13 +59,10 @@ impl Action for Access {
     }
 }
 
-/// One database with its user.
 pub struct Database {
-    /// What the profile says.
     pub definition: Definition,
     /// Addresses from which the user may log in.
     pub hosts: BTreeSet<String>,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 

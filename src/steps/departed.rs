@@ -16,7 +16,7 @@ use crate::model::departed::{Departed, labels};
 
 const RECORD: &str = "departed";
 
-/// Those that are not forgotten yet.
+/// Returns the members that are not forgotten yet.
 pub async fn load(records: &dyn Records) -> Result<Vec<Departed>> {
     match records.get(RECORD).await? {
         None => Ok(Vec::new()),
@@ -25,7 +25,6 @@ pub async fn load(records: &dyn Records) -> Result<Vec<Departed>> {
     }
 }
 
-/// Adds some.
 pub async fn add(records: &dyn Records, departing: Vec<Departed>) -> Result<()> {
     let mut all = load(records).await?;
     all.extend(departing);
@@ -41,9 +40,6 @@ pub fn still_gone(departed: Vec<Departed>, cloud: &Cloud) -> Vec<Departed> {
 }
 
 /// What stands in the way of members that are to go.
-///
-/// # Errors
-/// When it cannot be asked.
 pub async fn needed(
     context: &StepContext,
     site: &Site,
@@ -69,7 +65,6 @@ pub async fn needed(
 
 /// The end: everything that was recorded of them is cleared.
 pub struct Forgotten {
-    /// Who went.
     pub departed: Vec<Departed>,
 }
 

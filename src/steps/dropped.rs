@@ -41,7 +41,6 @@ impl Stage {
         }
     }
 
-    /// Writes it down.
     pub async fn save(self, context: &StepContext, container: &str) -> Result<()> {
         let text = match self {
             Self::Dropped => "dropped",
@@ -109,11 +108,9 @@ impl Action for Forget {
 
 /// Gives a member that came back without data its share again.
 pub struct Grow {
-    /// The member.
     pub member: Container,
     /// What it runs, if there is anything to run.
     pub script: Option<String>,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 

@@ -30,7 +30,6 @@ impl Action for KernelSettings {
 
 /// Guard routes, bridges, addresses and the cloud's own firewall table.
 pub struct Network {
-    /// What it should be.
     pub spec: HostNetworkSpec,
 }
 

@@ -76,7 +76,6 @@ impl Pending {
         context.host.records.set(&key, &text).await
     }
 
-    /// Whether nothing is left to do.
     pub fn is_empty(&self) -> bool {
         self.restarts.is_empty() && self.scripts.is_empty()
     }

@@ -16,7 +16,6 @@ use crate::model::topology::Container;
 pub struct Ready {
     /// Each member with a frontend that it answers.
     pub servers: Vec<(Container, String)>,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -80,7 +79,6 @@ impl Action for Ready {
 
 /// A token is issued through the load balancer, and everything in the catalog answers.
 pub struct Verify {
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 

@@ -20,13 +20,10 @@ const LOOK_LIMIT: Duration = Duration::from_secs(60);
 /// The record of a command that began with empty databases and has not succeeded since.
 const FILLING: &str = "filling empty databases";
 
-/// One command.
 pub struct Setup {
-    /// For people.
     pub title: String,
     /// The record's name: `setup/heat/schema`.
     pub record: String,
-    /// Where it runs.
     pub container: Container,
     /// The script with its rendered environment.
     pub command: Command,
@@ -38,7 +35,6 @@ pub struct Setup {
     pub upgrades: bool,
     /// See [`Action::attempts`].
     pub attempts: u32,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 

@@ -80,13 +80,10 @@ pub async fn last_words(context: &StepContext, container: &str, units: &[String]
 
 /// All units of a container but the one that forms a cluster.
 pub struct Units {
-    /// Which container.
     pub container: Container,
-    /// Which units.
     pub units: Vec<Unit>,
     /// When it is healthy; empty where the cluster's step asks.
     pub probes: Vec<Probe>,
-    /// What several steps share.
     pub site: Arc<Site>,
     /// Held while a member is out of service: one member of a kind at a time.
     pub rolling: Arc<Mutex<()>>,
@@ -97,7 +94,7 @@ impl Units {
         self.units.iter().map(|unit| unit.name.clone()).collect()
     }
 
-    /// Those that do not run.
+    /// Returns the units that do not run.
     async fn inactive(&self, context: &StepContext) -> Result<Vec<String>> {
         let names = self.names();
         let active = context.host.containers.active_units(&self.container.name, &names).await?;
@@ -105,7 +102,7 @@ impl Units {
         Ok(pairs.filter(|(_, active)| !active).map(|(name, _)| name).collect())
     }
 
-    /// Those that systemd would not start with the container.
+    /// Returns the units that systemd would not start with the container.
     async fn disabled(&self, context: &StepContext) -> Result<Vec<String>> {
         let mut disabled = Vec::new();
         for name in self.names() {

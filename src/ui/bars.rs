@@ -18,7 +18,6 @@ use crate::engine::listen::Listener;
 /// Nothing is drawn before: most runs find everything right.
 const DELAY: Duration = Duration::from_millis(250);
 
-/// The listener.
 #[derive(Debug)]
 pub struct Bars {
     board: Board,
@@ -42,7 +41,6 @@ impl Default for Bars {
 }
 
 impl Bars {
-    /// Bars on standard error.
     pub fn new() -> Self {
         Self { board: Board::default(), drawn: None }
     }

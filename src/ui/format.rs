@@ -39,8 +39,6 @@ pub fn timestamp(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-/// Year, month and day of a day since the epoch, by counting from 1 March of year 0, so that the
-/// leap day is the last of its year.
 fn date(days_since_epoch: u64) -> (u64, u64, u64) {
     let days = days_since_epoch + 719_468;
     let era = days / 146_097;
@@ -54,7 +52,6 @@ fn date(days_since_epoch: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
-/// What a phase is called.
 pub fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Host => "host",

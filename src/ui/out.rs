@@ -21,9 +21,6 @@ pub fn text(text: &str) -> Result<()> {
 }
 
 /// Writes text for programs, as it is.
-///
-/// # Errors
-/// As [`text`].
 pub fn data(text: &str) -> Result<()> {
     if closed() {
         return Ok(());
@@ -40,28 +37,17 @@ pub fn data(text: &str) -> Result<()> {
     }
 }
 
-/// Writes a line.
-///
-/// # Errors
-/// As [`text`].
 pub fn line(line: &str) -> Result<()> {
     text(&format!("{line}\n"))
 }
 
 /// Writes a value as indented JSON with a newline.
-///
-/// # Errors
-/// As [`text`], and when the value has no JSON form.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::failed("write the result as JSON").because(error))?;
     json_line(&text)
 }
 
-/// Writes a line of JSON.
-///
-/// # Errors
-/// As [`text`].
 pub fn json_line(line: &str) -> Result<()> {
     data(&format!("{}\n", escaped(line)))
 }

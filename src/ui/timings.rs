@@ -20,15 +20,10 @@ const LISTED: usize = 25;
 
 const STYLE: &str = include_str!("timings.css");
 
-/// Writes the page.
-///
-/// # Errors
-/// When the file cannot be written.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
     std::fs::write(path, html(report)).doing(|| format!("write {}", path.display()))
 }
 
-/// The page.
 pub fn html(report: &Report) -> String {
     let critical = critical_path(&report.steps);
     let title = escape(&format::summary(&report.summary));

@@ -1,7 +1,6 @@
 //! Image layers for real: mmdebstrap, APT, overlays of this machine. Needs root and Debian's
 //! packages.
 
-#![allow(missing_docs, reason = "a test is described by its name")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 

@@ -26,8 +26,6 @@ pub struct Keep {
     pub config: bool,
 }
 
-/// Removes the cloud.
-///
 /// # Errors
 /// When there is no cloud, the user says no, or something could not be removed: running it again
 /// goes on.

@@ -23,7 +23,6 @@ pub struct Asked {
     pub keep: bool,
     /// How long it stays, and what happens meanwhile.
     pub mode: Mode,
-    /// A debugger, if one is wanted.
     pub debug: Option<Debug>,
     /// Whether packages that the checkout needs besides may be added.
     pub packages: bool,

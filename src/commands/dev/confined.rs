@@ -60,7 +60,6 @@ pub enum Job {
 pub struct Finished {
     /// The exit status; none when a signal or the time limit ended it.
     pub status: Option<i32>,
-    /// Standard error.
     pub stderr: String,
 }
 
@@ -137,9 +136,6 @@ fn command(home: Option<&std::path::Path>) -> Command {
 }
 
 /// Asks a question about a checkout. Blocks.
-///
-/// # Errors
-/// What the look found wrong; and when there is no answer in time, or an endless one.
 pub fn look(sandbox: Sandbox, path: PathBuf, question: Question, home: PathBuf) -> Result<Value> {
     let doing = || format!("look at {}", path.display());
     let order = Order { sandbox, job: Job::Look { path: path.clone(), question } };
@@ -179,9 +175,6 @@ fn read_answer(output: ChildStdout) -> std::io::Result<Vec<u8>> {
 }
 
 /// Runs a program. Dropping the future ends it.
-///
-/// # Errors
-/// When the place cannot be made.
 pub async fn run(sandbox: Sandbox, program: Program, limit: Duration) -> Result<Finished> {
     let name = program.argv.first().cloned().unwrap_or_default();
     let doing = || format!("run `{name}` without rights");

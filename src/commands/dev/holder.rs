@@ -4,9 +4,6 @@ use crate::error::{Error, Result};
 use crate::model::swap::Holder;
 
 /// This process.
-///
-/// # Errors
-/// When `/proc` is not there.
 pub fn own() -> Result<Holder> {
     let pid = std::process::id();
     let started = started(pid)

@@ -19,9 +19,7 @@ pub struct Listed {
     pub unit: String,
     /// The container's full name.
     pub container: String,
-    /// `heat_engine`.
     pub kind: String,
-    /// 1, 2, …
     pub member: u32,
     /// What its process runs.
     pub observed: Observed,
@@ -44,20 +42,15 @@ pub struct Listed {
 /// A checkout as it is now.
 #[derive(Debug, Serialize)]
 pub struct ListedCheckout {
-    /// Its work tree.
     pub path: std::path::PathBuf,
     /// The branch; none when detached.
     pub branch: Option<String>,
-    /// The commit.
     pub commit: Option<String>,
     /// Whether it has uncommitted changes; none when it cannot be read any more.
     pub dirty: Option<bool>,
 }
 
 /// Every swap of the cloud.
-///
-/// # Errors
-/// When there is no such cloud, or a record cannot be read.
 pub async fn list(options: &Options) -> Result<Vec<Listed>> {
     let session = Session::recorded(&options.paths, Access::Look).await?;
     let mut listed = Vec::new();

@@ -10,7 +10,6 @@ use crate::engine::step::{Action, Step, StepContext};
 /// A deed and what it is called.
 type Named<T> = (&'static str, String, u64, for<'a> fn(&'a T, &'a StepContext) -> Done<'a>);
 
-/// Steps one after another.
 fn chain<T: Send + Sync + 'static>(
     prefix: &str,
     subject: &Arc<T>,

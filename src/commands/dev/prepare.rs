@@ -48,9 +48,6 @@ impl Source {
 }
 
 /// The work trees that are asked for, the service's own first. May clone.
-///
-/// # Errors
-/// When one is not there or not fit to be run.
 pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<Source>> {
     let wanted = Wanted {
         from: asked.from.clone(),
@@ -93,9 +90,6 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
 }
 
 /// The swap that is asked for, not yet begun.
-///
-/// # Errors
-/// When a file of a checkout cannot be read, or the configuration is wrong.
 pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<Into> {
     let cloud = &session.site.cloud;
     let siblings = cloud.members(&target.container.kind);
@@ -282,9 +276,6 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
 }
 
 /// The undoing of a swap, and of what it did to its database if that is named.
-///
-/// # Errors
-/// When the configuration is wrong, or the cloud no longer has the container.
 pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
     let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
     let renderer = renderer(session, others.flat_map(|other| other.standby).collect())?;
@@ -339,7 +330,7 @@ fn unit_files(cloud: &Cloud, target: &Target, renderer: &Renderer) -> Result<Vec
     of_unit.map(|file| renderer.render_text(&target.container, &file.path)).collect()
 }
 
-/// Where checkouts are, for a message.
+/// Returns each checkout's directory with its branch and commit, for a message.
 pub fn described(sources: &[Source]) -> Vec<(PathBuf, String)> {
     let describe = |source: &Source| {
         let tree = &source.tree;

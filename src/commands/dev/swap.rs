@@ -23,8 +23,6 @@ use crate::state::swaps;
 use crate::state::topology::Topology;
 use crate::ui;
 
-/// Swaps a unit for a checkout.
-///
 /// # Errors
 /// When the checkout is not fit, or does not serve: then the package serves again.
 pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
@@ -89,9 +87,6 @@ async fn bring_back(options: &Options, session: &Session, swap: &Swap) -> Result
 }
 
 /// Undoes swaps: that of one unit, or all.
-///
-/// # Errors
-/// When there is none, or a step failed: running it again goes on.
 pub async fn restore(
     options: &Options,
     unit: Option<&str>,
@@ -130,9 +125,6 @@ pub async fn restore(
 
 /// Undoes what is left of swaps that ended by themselves: their container was restarted, or the
 /// `aio` that made them was killed half-way.
-///
-/// # Errors
-/// When a step failed.
 pub async fn settle(options: &Options) -> Result<()> {
     if swaps::load(&options.paths)?.is_empty() {
         return Ok(());
@@ -152,9 +144,6 @@ pub async fn settle(options: &Options) -> Result<()> {
 
 /// Before something ends swaps on these containers: says so and asks; then undoes those that do not
 /// outlive a restart.
-///
-/// # Errors
-/// When the answer is no, or a step failed.
 pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool) -> Result<()> {
     let mut swaps = swaps::load(&options.paths)?;
     if swaps.is_empty() {

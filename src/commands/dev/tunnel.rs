@@ -44,9 +44,6 @@ struct Refused(Mutex<Repeats>);
 
 impl Entrance {
     /// Takes the port; nothing is led on yet.
-    ///
-    /// # Errors
-    /// When somebody else listens there.
     pub async fn open(port: u16) -> Result<Self> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -58,9 +55,6 @@ impl Entrance {
     }
 
     /// Leads what comes to the same port of the container's loopback.
-    ///
-    /// # Errors
-    /// When the host's accounts cannot be asked.
     pub fn lead_to(self, container: &Container) -> Result<Tunnel> {
         let user = User::invoking()?.uid;
         let destination =

@@ -37,10 +37,6 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch.
-    ///
-    /// # Errors
-    /// When a checkout cannot be read, or the host's limits are too low.
     pub fn start(swap: &Swap) -> Result<Self> {
         let (sender, saved) = unbounded_channel();
         let tell = move |result: DebounceEventResult| {

@@ -37,10 +37,6 @@ pub enum Command {
     },
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When it is not run as root, the user says no, or a layer cannot be read or removed.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let options = options(global);
     match args.command {

@@ -60,10 +60,6 @@ pub enum Command {
     },
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When profiles cannot be read, a new service cannot be written or a container not be measured.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let paths = global.paths();
     match &args.command {

@@ -29,14 +29,12 @@ use crate::render::{Renderer, syntax_errors};
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
 
-/// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The file, where one is known.
     pub file: Option<String>,
     /// The line in it, from 1.
     pub line: Option<usize>,
-    /// What is wrong.
     pub message: String,
     /// The nearest right name, or what to do.
     pub hint: Option<String>,
@@ -276,9 +274,6 @@ fn checks(service: &ServiceProfile) -> Vec<(&str, &str)> {
 
 /// Writes the files of a new service, which a check finds nothing wrong with, and returns their paths.
 /// The schemas by which editors check them are written beside, in `schema/`.
-///
-/// # Errors
-/// When the name is not one of a service or is taken, or one of the files is there.
 pub fn new(config_dir: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let doing = || format!("make the service `{name}`");
     let usage = |why: &str| Error::new(ErrorKind::Usage, doing()).because(why);

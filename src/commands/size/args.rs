@@ -25,10 +25,6 @@ pub struct Args {
     pub choices: Choices,
 }
 
-/// Runs `aio size`.
-///
-/// # Errors
-/// When the files are wrong, or a range that they name is taken.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let paths = global.paths();
     let choices = args.choices.options(&global.name);

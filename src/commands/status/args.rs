@@ -39,10 +39,6 @@ fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
     })
 }
 
-/// Runs `aio status`.
-///
-/// # Errors
-/// When there is no cloud, or it cannot be looked at.
 pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     let cloud = observe(global, "status")?;
     if let Some(note) = secrets::note(&cloud.unapplied_secrets) {
@@ -82,10 +78,6 @@ fn disk_note(state_dir: &Path) -> Option<String> {
     ))
 }
 
-/// Runs `aio ls`.
-///
-/// # Errors
-/// When there is no cloud, or it cannot be looked at.
 pub fn list(global: &Global, _: ListArgs) -> Result<ExitCode> {
     let cloud = observe(global, "ls")?;
     if global.json() {

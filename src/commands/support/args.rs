@@ -39,10 +39,6 @@ pub struct Args {
     pub lines: u32,
 }
 
-/// Writes it.
-///
-/// # Errors
-/// When FILE exists or cannot be written, or the user interrupts.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let Args { file, force, lines } = args;
     let file = std::path::absolute(&file).unwrap_or(file);

@@ -14,7 +14,6 @@ use crate::error::Result;
 pub struct Missing {
     /// The file or the part.
     pub name: String,
-    /// Why.
     pub reason: String,
 }
 
@@ -52,7 +51,6 @@ impl Findings {
         self.masker.short().to_vec()
     }
 
-    /// Takes a file.
     pub fn add(&self, name: &str, content: &[u8]) {
         let content = self.masker.mask(content);
         self.lock().files.insert(self.masked(name), content);
@@ -64,7 +62,6 @@ impl Findings {
         self.lock().files.insert(self.masked(name), content);
     }
 
-    /// Takes a value as JSON.
     pub fn add_json(&self, name: &str, value: &impl Serialize) {
         match serde_json::to_vec_pretty(value) {
             Ok(text) => self.add(name, &text),
@@ -72,7 +69,6 @@ impl Findings {
         }
     }
 
-    /// Takes what was looked for, or notes why it is not there.
     pub fn take_or_miss(&self, name: &str, found: Result<Option<Vec<u8>>>) {
         match found {
             Ok(Some(content)) => self.add(name, &content),

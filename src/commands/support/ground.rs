@@ -21,7 +21,6 @@ pub struct Asked {
     pub force: bool,
     /// How many entries of each container's journal.
     pub lines: u32,
-    /// The command line, for the archive.
     pub arguments: Vec<String>,
 }
 

@@ -93,7 +93,6 @@ pub async fn size(ground: &Ground, context: &StepContext) -> Result<()> {
     Ok(())
 }
 
-/// What tools of the host say.
 pub async fn tools(ground: &Ground, context: &StepContext) -> Result<()> {
     for (name, call) in TOOLS {
         let name = format!("host/{name}");
@@ -126,7 +125,6 @@ pub fn text(output: Output) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Files of the kernel.
 pub async fn kernel(ground: &Ground, context: &StepContext) -> Result<()> {
     for (name, path) in FILES {
         match context.host.diagnostics.file(Path::new(path), LIMIT_BYTES as u64).await {

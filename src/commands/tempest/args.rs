@@ -9,7 +9,6 @@ use crate::commands::runtime::{block_on, options};
 use crate::error::Result;
 use crate::ui;
 
-/// The suite.
 const SUITE: &str = "tempest";
 
 /// Arguments of `aio tempest`.
@@ -32,10 +31,6 @@ pub struct Args {
     pub regex: Option<String>,
 }
 
-/// Runs `aio tempest`.
-///
-/// # Errors
-/// When there is no such cloud, or a test failed: the results are printed before.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let mut options = options(global);
     options.wish.lines = true;

@@ -21,7 +21,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
-/// Which tests are to be run.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// Only the basic ones.
@@ -30,8 +29,6 @@ pub struct Asked {
     pub regex: Option<String>,
 }
 
-/// Runs a suite of the cloud.
-///
 /// # Errors
 /// When there is no such cloud or suite. Tests that fail are part of the answer.
 pub async fn run(options: &Options, name: &str, asked: &Asked) -> Result<Results> {

@@ -22,7 +22,6 @@ const LINES: usize = 20;
 pub struct Suite {
     /// The container in which it runs.
     pub container: String,
-    /// The script with its environment.
     pub command: Command,
     /// Where its results are left, those of a suite that was told to end too.
     pub results: Arc<Mutex<Tap>>,

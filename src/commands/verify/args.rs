@@ -25,10 +25,6 @@ pub struct Args {
     pub services: Vec<String>,
 }
 
-/// Runs `aio verify`.
-///
-/// # Errors
-/// When there is no such cloud or service, or a check failed: the table is printed before.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let verified = block_on(verify(&options(global), &args.services))?;
     if global.json() {

@@ -24,13 +24,11 @@ const ESTIMATE_MS: u64 = 5_000;
 
 /// A check of a service as it is done: once, or in one of the members in which it is done.
 pub struct Planned<'a> {
-    /// The service's name.
     pub service: &'a str,
     /// `token`, or `row/2` in a second member.
     pub name: String,
     /// What it proves.
     pub title: &'a str,
-    /// What does it.
     pub step: Step,
 }
 

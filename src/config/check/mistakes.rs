@@ -14,7 +14,6 @@ pub(super) struct Check<'a> {
     pub(super) mistakes: Vec<Error>,
 }
 
-/// The check of one file.
 pub(super) struct FileCheck<'a, 'b> {
     all: &'b mut Check<'a>,
     /// Below `profiles/`.

@@ -37,16 +37,13 @@ pub struct Refusal {
 /// Which scenario a host gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
-    /// The scenario's name.
     pub scenario: String,
     /// Why this one: a comment for `cloud.yml`.
     pub reason: String,
 }
 
-/// What else could be built.
 #[derive(Clone, Copy)]
 pub struct Alternatives<'a> {
-    /// All scenarios.
     pub scenarios: &'a [&'a Scenario],
     /// Members by kind of the cloud that each would be, with all that the user wants besides.
     pub members: &'a (dyn Fn(&Scenario) -> BTreeMap<String, u32> + Sync),
@@ -130,7 +127,6 @@ pub fn taken_ports(
         .collect()
 }
 
-/// Members of a scenario by kind.
 pub fn members(scenario: &Scenario) -> BTreeMap<String, u32> {
     scenario.members.iter().map(|(kind, count)| (kind.clone(), *count)).collect()
 }
@@ -145,9 +141,6 @@ fn candidates<'a>(scenarios: &[&'a Scenario]) -> Vec<&'a Scenario> {
 
 /// The largest scenario for which this host has room beside what runs on it already; if there is
 /// none, the smallest.
-///
-/// # Errors
-/// When there is no scenario to choose from.
 pub fn choose_scenario(
     facts: &HostFacts,
     alternatives: &Alternatives<'_>,

@@ -25,22 +25,18 @@ pub fn container_key(container: &Container, step: ContainerStep) -> StepKey {
     StepKey::Container { kind: container.kind.clone(), member: container.member, step }
 }
 
-/// The key of a service's last look.
 pub(in crate::plan) fn ready_key(service: &str) -> StepKey {
     StepKey::Ready(service.to_owned())
 }
 
-/// The key of the identity service's contents.
 pub(in crate::plan) fn catalog_key() -> StepKey {
     StepKey::Catalog
 }
 
-/// The key of a set-up command.
 pub(super) fn setup_key(service: &str, command: &str) -> StepKey {
     StepKey::Setup { service: service.to_owned(), command: command.to_owned() }
 }
 
-/// The key of a cluster's formation.
 pub fn form_key(kind: &str) -> StepKey {
     StepKey::ClusterForm(kind.to_owned())
 }

@@ -17,10 +17,9 @@ use crate::config::profile::{EVERYONE, Ports, Protocol};
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
-/// Who may come to a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
-    /// Whom the host's own table lets through.
+    /// Everybody that the host's own table lets through.
     Anybody,
     /// Members of a kind, or [`EVERYONE`].
     Kind(String),

@@ -49,25 +49,21 @@ pub struct Cache {
     whose: Whose,
 }
 
-/// Whom deltas are for.
+/// The container that deltas are made for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Whose {
-    /// The cloud's name.
     pub cloud: String,
     /// The container's full name.
     pub container: String,
 }
 
-/// A delta that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Delta {
     /// Named by what made it necessary.
     pub id: String,
     /// The directory for PYTHONPATH, readable by everybody who can reach it.
     pub site: PathBuf,
-    /// Whether it was there already.
     pub cached: bool,
-    /// What is in it.
     pub manifest: Manifest,
 }
 
@@ -95,9 +91,6 @@ impl Cache {
 
     /// The delta for what `found` says is missing for `request`: `None` when nothing is, the kept one
     /// when there is one, else a new one.
-    ///
-    /// # Errors
-    /// When the host has no pip, a requirement has no wheel, or requirements exclude one another.
     pub async fn provide(
         &self,
         request: &Request,

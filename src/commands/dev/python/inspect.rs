@@ -45,7 +45,6 @@ pub struct Request {
     pub delta: Vec<String>,
     /// Python files by path, to be compiled (nothing of them runs).
     pub sources: BTreeMap<String, String>,
-    /// Migrations to compare.
     pub migrations: Migrations,
 }
 
@@ -66,7 +65,6 @@ pub struct Project {
     pub requires_python: Option<String>,
 }
 
-/// Which migrations to compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Migrations {
     /// Directories of revisions, relative to the directory from which packages are imported, which

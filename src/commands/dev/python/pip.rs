@@ -35,7 +35,6 @@ const CACHE: &str = "/cache";
 /// Where pip keeps what it fetched.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// Its own cache.
     pub cache: PathBuf,
     /// Every wheel, as a file.
     pub wheels: PathBuf,
@@ -64,9 +63,6 @@ impl Pip {
 
     /// Puts the wheels of `requirements`, and nothing that those need in turn, into a directory below
     /// `staging`, which it returns. The wheels themselves are left in `wheels`, whole.
-    ///
-    /// # Errors
-    /// When the host has no pip, or no wheel fits.
     pub async fn install(
         &self,
         requirements: &[Requirement],
@@ -105,7 +101,6 @@ impl Pip {
         (WORK.into(), CACHE.into())
     }
 
-    /// All of pip's environment.
     fn environment(&self, work: &Path) -> Vec<(String, String)> {
         let fixed = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -277,7 +272,7 @@ fn failure(requirements: &[Requirement], platform: &Inspection, finished: &Finis
 
 #[cfg(test)]
 impl Pip {
-    /// One that knows only the wheels of a directory.
+    /// Returns a pip that knows only the wheels of a directory.
     pub(super) fn of_directory(directory: &Path) -> Self {
         Self::with_variables(&[
             ("PIP_NO_INDEX", "1"),

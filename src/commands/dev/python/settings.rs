@@ -66,7 +66,6 @@ const MEMORY: u64 = 8 << 30;
 /// The host's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Variables of the environment.
     pub environment: Vec<(String, String)>,
     /// Files that pip reads.
     pub files: Vec<PathBuf>,

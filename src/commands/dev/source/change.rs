@@ -54,9 +54,7 @@ impl Change {
 
 /// A patch set that was fetched.
 pub(super) struct Fetched {
-    /// The local reference that holds it.
     pub reference: String,
-    /// What its local branch is called.
     pub branch: String,
 }
 

@@ -63,9 +63,6 @@ impl Checkout {
 
     /// The Python files that differ from the commit or are untracked, relative to the root, sorted.
     /// Deleted ones are not among them.
-    ///
-    /// # Errors
-    /// When the work tree cannot be read.
     pub fn changed_python_files(&self) -> Result<Vec<PathBuf>> {
         let (repository, _) = open::open(&self.root)?;
         let changes = changes(&repository, true)
@@ -87,9 +84,6 @@ pub struct IgnoreTest {
 
 impl IgnoreTest {
     /// For the work tree at or above `path`.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
     pub fn at(path: &Path) -> Result<Self> {
         let (repository, root) = open::open(path)?;
         Ok(Self { repository, root })
@@ -120,7 +114,6 @@ impl IgnoreTest {
     }
 }
 
-/// One changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     /// Relative to the root.

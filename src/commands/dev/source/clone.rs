@@ -50,7 +50,6 @@ pub struct Wanted {
 /// A work tree that has what was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provided {
-    /// Where it is.
     pub path: PathBuf,
     /// Whether it is a clone that `aio` made.
     pub is_clone: bool,

@@ -38,7 +38,7 @@ pub enum Question {
     Ignored(Vec<PathBuf>),
     /// What would be lost with it: sentences.
     Unsaved,
-    /// Its repository, which other work trees may share: a [`Shared`].
+    /// Its repository, which other work trees may share: a [`RepositoryInfo`].
     Repository,
     /// Local branches that have commits from nowhere else.
     OwnBranches,
@@ -82,16 +82,13 @@ pub struct Shared {
 /// Python files of a checkout as texts, by their paths below its root.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Python {
-    /// Those that differ from the commit or are untracked.
+    /// Python files that differ from the commit or are untracked.
     pub changed: BTreeMap<String, String>,
     /// Those below the directories that were named.
     pub below: BTreeMap<String, String>,
 }
 
 /// Answers a question, in this process.
-///
-/// # Errors
-/// Whatever is wrong with the checkout.
 pub fn answer(path: &Path, question: &Question) -> Result<Value> {
     match question {
         Question::State => value(&Checkout::inspect(path)?),

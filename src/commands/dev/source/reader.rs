@@ -43,9 +43,6 @@ pub struct Ground {
 
 impl Ground {
     /// Finds the work tree at or above `path`.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn find(path: &Path) -> Result<Self> {
         let path = super::open::directory(path)?;
         let with_git = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
@@ -91,10 +88,6 @@ impl Ground {
         serde_json::from_value(answer).doing(|| format!("look at {}", self.path.display()))
     }
 
-    /// Its state.
-    ///
-    /// # Errors
-    /// As [`Checkout::inspect`].
     pub fn state(&self) -> Result<Checkout> {
         let (owner_uid, owner_gid) = self.owner;
         let found: Checkout = self.ask(Question::State)?;
@@ -103,50 +96,31 @@ impl Ground {
         Ok(Checkout { root, owner_uid, owner_gid, ..found })
     }
 
-    /// What project stands in it.
-    ///
-    /// # Errors
-    /// As [`Project::read`].
     pub fn project(&self) -> Result<Project> {
         self.ask::<Project>(Question::Project)?.checked()
     }
 
     /// Its Python files that differ from the commit, and those below directories.
-    ///
-    /// # Errors
-    /// When one cannot be read, or they are too many.
     pub fn python(&self, directories: Vec<PathBuf>) -> Result<Python> {
         self.ask(Question::Python { directories })
     }
 
     /// Which of these paths git ignores.
-    ///
-    /// # Errors
-    /// When the checkout cannot be read.
     pub fn ignored(&self, paths: Vec<PathBuf>) -> Result<Vec<bool>> {
         self.ask(Question::Ignored(paths))
     }
 
     /// What it shares with other work trees, and its remotes.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn repository(&self) -> Result<Shared> {
         self.ask(Question::Repository)
     }
 
     /// Asks what is used in one place only.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub(super) fn answer<T: DeserializeOwned>(&self, question: Question) -> Result<T> {
         self.ask(question)
     }
 
     /// As whom git works on it: only its owner can change it, and git works for nobody else.
-    ///
-    /// # Errors
-    /// When the host's accounts cannot be asked.
     pub(super) fn owner(&self) -> Result<User> {
         User::by_id(self.owner.0)
     }

@@ -57,7 +57,6 @@ impl Work {
         })
     }
 
-    /// Starts what the package brought.
     pub fn start<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             if self.restarts && self.is_running(context).await? {
@@ -73,7 +72,6 @@ impl Work {
         })
     }
 
-    /// Waits until it works.
     pub fn healthy<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             if self.is_running(context).await? {
@@ -83,7 +81,6 @@ impl Work {
         })
     }
 
-    /// Puts it back into service.
     pub fn serve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
         Box::pin(async move {
             self.site.balancer.put_back(context, &self.container).await?;

@@ -20,11 +20,10 @@ use crate::steps::swapped_files::SwappedFiles;
 
 /// What the way into a checkout knows beside what both ways do.
 pub struct Into {
-    /// What both ways know.
     pub work: Arc<Work>,
     /// What is asked of the container's Python.
     pub request: Request,
-    /// The user as whom the unit runs, in the container.
+    /// The user that the unit runs as, in the container.
     pub user: String,
     /// Files that Python reads before the checkouts: metadata and the hook that starts a debugger.
     pub generated: BTreeMap<String, Vec<u8>>,
@@ -34,9 +33,7 @@ pub struct Into {
     pub add_packages: bool,
     /// Where the process waits for a debugger before it serves, if it does.
     pub waits_at: Option<SocketAddrV4>,
-    /// What the container's Python said.
     pub inspection: Mutex<Option<Inspection>>,
-    /// The packages that were added.
     pub delta: Mutex<Option<Delta>>,
 }
 

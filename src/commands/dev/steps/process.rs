@@ -25,7 +25,6 @@ const ASLEEP: u32 = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "runs", rename_all = "snake_case")]
 pub enum Observed {
-    /// The checkout.
     Checkout {
         /// Process id on the host.
         pid: u32,

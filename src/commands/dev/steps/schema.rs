@@ -16,7 +16,6 @@ const LARGEST_DUMP_BYTES: u64 = 1 << 30;
 
 /// How the schema of a service is changed.
 pub struct Schema {
-    /// The database's name.
     pub database: String,
     /// For people: "schema of heat".
     pub title: String,

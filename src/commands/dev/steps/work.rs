@@ -19,9 +19,7 @@ use crate::steps::site::Site;
 
 /// What both ways know.
 pub struct Work {
-    /// Where the cloud stands.
     pub paths: Paths,
-    /// The cloud.
     pub site: Arc<Site>,
     /// The container whose unit it is.
     pub container: Container,

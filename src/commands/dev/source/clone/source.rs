@@ -22,13 +22,12 @@ pub(super) struct Source {
     pub url: String,
     /// What messages say: without a password.
     pub shown: String,
-    /// The name of its clone.
     pub name: String,
     /// What its remote is called.
     pub remote: &'static str,
     /// The remotes of a work tree, to be taken over: name and URL.
     pub remotes: Vec<(String, String)>,
-    /// As whom git runs.
+    /// The user that git runs as.
     pub user: User,
 }
 
