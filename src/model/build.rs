@@ -8,7 +8,7 @@ use super::cloud::Cloud;
 use super::facts::{Ability, Answer, CgroupLayout, HostFacts};
 use super::layers;
 use super::sizing::Sizing;
-use super::topology::{Container, Data, Networks, Shared};
+use super::topology::{Container, Data, Networks, SharedDirectory};
 use crate::config::network::NetworkRole;
 use crate::config::profile::{ContainerKind, HostDirectory, ServiceProfile};
 use crate::config::release::Release;
@@ -156,7 +156,7 @@ fn container(
         keep: directory.keep,
         source: inputs.paths.data_dir(&identity.name, &directory.path).display().to_string(),
     });
-    let shared = definition.shared.iter().map(|shared| Shared {
+    let shared = definition.shared.iter().map(|shared| SharedDirectory {
         path: shared.path.clone(),
         source: match shared.directory {
             HostDirectory::Packages => inputs.paths.packages_dir(),

@@ -55,7 +55,7 @@ pub struct Container {
     pub data: Vec<Data>,
     /// Directories of the host that it may read.
     #[serde(default)]
-    pub shared: Vec<Shared>,
+    pub shared: Vec<SharedDirectory>,
     /// Environment of commands run in it.
     pub environment: BTreeMap<String, String>,
     /// Units that may run; every other unit that packages bring is masked in the layers.
@@ -111,7 +111,7 @@ pub struct Data {
 
 /// A directory of the host that a container sees, read-only.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Shared {
+pub struct SharedDirectory {
     /// Absolute path in the container.
     pub path: String,
     /// The directory on the host, absolute.

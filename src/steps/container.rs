@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::balancer::Balancer;
-use super::dropped::Stage;
+use super::dropped_data::DroppedData;
 use super::pending::Pending;
 use super::swapped_files::SwappedFiles;
 use super::unfinished;
@@ -210,7 +210,7 @@ impl Action for Discard {
         containers.discard(name).await?;
         if self.data {
             if self.told {
-                Stage::Dropped.save(context, name).await?;
+                DroppedData::Dropped.save(context, name).await?;
             }
             containers.discard_data(&self.container).await?;
         }

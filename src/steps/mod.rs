@@ -6,7 +6,7 @@ pub mod cluster;
 pub mod container;
 pub mod database;
 pub mod departed;
-pub mod dropped;
+pub mod dropped_data;
 pub mod health;
 pub mod host;
 pub mod identity;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::holder;
-use super::source::reader::Ground;
+use super::source::reader::CheckoutReader;
 use super::steps::{Observed, observe};
 use crate::cloud::Session;
 use crate::cloud::open::Access;
@@ -86,7 +86,7 @@ fn row(swap: Swap, observed: Observed, dump: Option<std::path::PathBuf>) -> List
 }
 
 fn checkout(checkout: &crate::model::swap::Checkout) -> ListedCheckout {
-    let now = Ground::find(&checkout.path).and_then(|ground| ground.state()).ok();
+    let now = CheckoutReader::find(&checkout.path).and_then(|reader| reader.state()).ok();
     ListedCheckout {
         path: checkout.path.clone(),
         branch: now.as_ref().and_then(|tree| tree.branch.clone()),

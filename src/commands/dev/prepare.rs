@@ -18,8 +18,8 @@ use super::source::clone;
 use super::source::clone::Wanted;
 use super::source::git::Watch;
 use super::source::project::Project;
-use super::source::reader::Ground;
-use super::steps::{BalancerFile, Into, Schema, Work, is_published};
+use super::source::reader::CheckoutReader;
+use super::steps::{BalancerFile, SwapIn, Schema, Work, is_published};
 use super::target::Target;
 use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,18 +32,18 @@ use crate::ui;
 
 /// A checkout with what its project says about itself.
 pub struct Source {
-    ground: Ground,
+    reader: CheckoutReader,
     tree: Tree,
     project: Project,
 }
 
 impl Source {
     fn read(path: &Path) -> Result<Self> {
-        let tree = Ground::find(path)?.state()?;
+        let tree = CheckoutReader::find(path)?.state()?;
         // The project is at the root, wherever in it the user stands.
-        let ground = Ground::find(&tree.root)?;
-        let project = ground.project()?;
-        Ok(Self { ground, tree, project })
+        let reader = CheckoutReader::find(&tree.root)?;
+        let project = reader.project()?;
+        Ok(Self { reader, tree, project })
     }
 }
 
@@ -90,7 +90,7 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
 }
 
 /// The swap that is asked for, not yet begun.
-pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<Into> {
+pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<SwapIn> {
     let cloud = &session.site.cloud;
     let siblings = cloud.members(&target.container.kind);
     let siblings = siblings.filter(|it| it.name != target.container.name);
@@ -113,7 +113,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
     standby.extend(swap.standby.iter().cloned());
     let renderer = renderer(session, standby)?;
     let schema = if asked.schema { schema(target, &renderer)? } else { None };
-    Ok(Into {
+    Ok(SwapIn {
         request: request(cloud.release.met_by_packages.clone(), asked, target, sources)?,
         user: target.dev.user.clone(),
         generated: generated(sources),
@@ -207,7 +207,7 @@ fn request(
     let directories = migration_directories(asked, target, sources);
     for (index, source) in sources.iter().enumerate() {
         let below = if index == 0 { directories.clone() } else { Vec::new() };
-        let python = source.ground.python(below)?;
+        let python = source.reader.python(below)?;
         let root = &source.tree.root;
         let whole = |(file, text)| (root.join(file).display().to_string(), text);
         changed.extend(python.changed.into_iter().map(whole));

@@ -7,7 +7,7 @@ use super::asked::{Asked, Debug, Mode};
 use super::plan;
 use super::python::Delta;
 use super::python::debug::{Mapping, Target as DebugTarget};
-use super::steps::{Into, is_published};
+use super::steps::{SwapIn, is_published};
 use super::tunnel::Entrance;
 use crate::cloud::open::Access;
 use crate::cloud::run;
@@ -255,7 +255,7 @@ async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool)
 }
 
 /// After a swap that failed: the package serves again, and the error says so.
-async fn undo_failed(options: &Options, session: &Session, into: &Into, error: Error) -> Error {
+async fn undo_failed(options: &Options, session: &Session, into: &SwapIn, error: Error) -> Error {
     let swap = into.work.swap().await;
     if !swaps::is_recorded(&options.paths, &swap).unwrap_or(true) {
         return error.hint("Nothing was changed.");
@@ -277,7 +277,7 @@ async fn report(
     asked: &Asked,
     target: &super::target::Target,
     sources: &[super::prepare::Source],
-    into: &Into,
+    into: &SwapIn,
 ) -> Result<()> {
     let swap = into.work.swap().await;
     for (path, state) in super::prepare::described(sources) {

@@ -14,7 +14,7 @@
 //! CACHE/.making-PID-*     one that is being made, or was when its maker died
 //! ```
 
-mod site;
+mod site_packages;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-pub use self::site::Distribution;
+pub use self::site_packages::Distribution;
 use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
 use super::pip::{Pip, Places, listed};
 use crate::commands::dev::requirement::Requirement;
@@ -122,7 +122,7 @@ impl Cache {
             text => text.unwrap_or_default(),
         };
         if let Ok(manifest) = serde_json::from_str::<Manifest>(&text)
-            && site::measure(&site).ok() == Some((manifest.files, manifest.bytes))
+            && site_packages::measure(&site).ok() == Some((manifest.files, manifest.bytes))
         {
             return Ok(Some(Delta { id: id.to_owned(), site, cached: true, manifest }));
         }
@@ -145,11 +145,11 @@ impl Cache {
             let cache = self.directory.join("wheels");
             let places = Places { cache, wheels: self.wheels.clone() };
             let site = pip.install(&needed, staging.path(), &places, found).await?;
-            site::tidy(&site)?;
-            let (distributions, delta) = site::read(&site)?;
+            site_packages::tidy(&site)?;
+            let (distributions, delta) = site_packages::read(&site)?;
             let missing = container.inspect(&again(request, delta)).await?.missing;
             if missing.is_empty() {
-                let (files, bytes) = site::measure(&site)?;
+                let (files, bytes) = site_packages::measure(&site)?;
                 let python = found.python.clone();
                 let manifest = Manifest { python, requirements, distributions, files, bytes };
                 return Ok((staging, manifest));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::git::{Git, Watch};
 use super::look::Question;
-use super::reader::Ground;
+use super::reader::CheckoutReader;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The remotes that may have changes, best first: what `git review` sets up, what others call it,
@@ -61,7 +61,7 @@ pub(super) struct Fetched {
 /// Fetches a change from the clone's review remote.
 pub(super) fn fetch(
     change: Change,
-    clone: &Ground,
+    clone: &CheckoutReader,
     git: &Git,
     watch: &mut Watch,
 ) -> Result<Fetched> {
@@ -94,7 +94,7 @@ fn newest(listed: &str) -> Option<u32> {
     listed.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok()).max()
 }
 
-fn review_remote(change: Change, clone: &Ground) -> Result<&'static str> {
+fn review_remote(change: Change, clone: &CheckoutReader) -> Result<&'static str> {
     let known = clone.repository()?.remotes;
     let found = REVIEW_REMOTES.iter().find(|name| known.iter().any(|(it, _)| it == *name));
     found.copied().ok_or_else(|| {
@@ -104,7 +104,7 @@ fn review_remote(change: Change, clone: &Ground) -> Result<&'static str> {
     })
 }
 
-fn no_such_change(doing: &str, remote: &str, clone: &Ground, git: &Git) -> Error {
+fn no_such_change(doing: &str, remote: &str, clone: &CheckoutReader, git: &Git) -> Error {
     let error = Error::new(ErrorKind::Usage, doing).because("it has no such change or patch set");
     match clone.answer::<Option<String>>(Question::ReviewAddress).ok().flatten() {
         Some(address) => error.hint(format!(

@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 
 use super::change::Change;
 use super::git::{Git, Watch};
-use super::look::{Question, Shared};
-use super::reader::Ground;
+use super::look::{Question, RepositoryInfo};
+use super::reader::CheckoutReader;
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
@@ -151,14 +151,14 @@ impl OwnClone {
                 .because(format!("it is not a clone of {}", source.shown))
                 .hint("Move it away and run again.")
         };
-        let ground = Ground::find(path)?;
-        let Shared { root, remotes, .. } = ground.repository()?;
+        let reader = CheckoutReader::find(path)?;
+        let RepositoryInfo { root, remotes, .. } = reader.repository()?;
         let url = remotes.iter().find(|(name, _)| name == source.remote).map(|(_, url)| url);
         let same = fs::canonicalize(path).is_ok_and(|path| path == root);
         if !same || url != Some(&source.url) {
             return Err(in_the_way());
         }
-        Ok(Self { path: path.to_owned(), user: ground.owner()? })
+        Ok(Self { path: path.to_owned(), user: reader.owner()? })
     }
 
     fn git(&self) -> Git<'_> {
@@ -166,12 +166,12 @@ impl OwnClone {
     }
 
     /// As git has left it.
-    fn ground(&self) -> Result<Ground> {
-        Ground::find(&self.path)
+    fn reader(&self) -> Result<CheckoutReader> {
+        CheckoutReader::find(&self.path)
     }
 
     fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T> {
-        self.ground()?.answer(question)
+        self.reader()?.answer(question)
     }
 
     fn doing(&self) -> String {

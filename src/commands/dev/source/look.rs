@@ -70,7 +70,7 @@ pub enum Question {
 
 /// What a work tree shares with others of the same repository.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Shared {
+pub struct RepositoryInfo {
     /// Root of the work tree that was asked.
     pub root: PathBuf,
     /// The repository.
@@ -115,7 +115,7 @@ fn answer_of_repository(
     Ok(match question {
         Question::Repository => {
             let common = std::fs::canonicalize(repository.commondir())?;
-            serde_json::to_value(Shared { root, common, remotes: remotes(repository)? })?
+            serde_json::to_value(RepositoryInfo { root, common, remotes: remotes(repository)? })?
         }
         Question::OwnBranches => serde_json::to_value(own_branches(repository)?)?,
         Question::OnlyInHead => {

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::checkout::Checkout;
 #[cfg(test)]
 use super::look;
-use super::look::{Python, Question, Shared};
+use super::look::{Python, Question, RepositoryInfo};
 use super::open::{make_one, unusable};
 use super::project::Project;
 use super::user::User;
@@ -33,7 +33,7 @@ const MEMORY: u64 = 16 << 30;
 
 /// A checkout that was found, and what a look at it is given.
 #[derive(Clone, Debug)]
-pub struct Ground {
+pub struct CheckoutReader {
     /// What the user named, canonical: the work tree or a directory in it.
     path: PathBuf,
     /// Owner of the work tree.
@@ -41,7 +41,7 @@ pub struct Ground {
     lent: Vec<Lent>,
 }
 
-impl Ground {
+impl CheckoutReader {
     /// Finds the work tree at or above `path`.
     pub fn find(path: &Path) -> Result<Self> {
         let path = super::open::directory(path)?;
@@ -111,7 +111,7 @@ impl Ground {
     }
 
     /// What it shares with other work trees, and its remotes.
-    pub fn repository(&self) -> Result<Shared> {
+    pub fn repository(&self) -> Result<RepositoryInfo> {
         self.ask(Question::Repository)
     }
 
@@ -232,7 +232,7 @@ mod tests {
     };
 
     fn lent(path: &Path) -> Vec<PathBuf> {
-        Ground::find(path).unwrap().lent.into_iter().map(|it| it.source).collect()
+        CheckoutReader::find(path).unwrap().lent.into_iter().map(|it| it.source).collect()
     }
 
     #[test]
@@ -266,9 +266,9 @@ mod tests {
         let place = open_directory();
         let git = place.path().join(".git");
         rustix::fs::mkfifoat(rustix::fs::CWD, &git, Mode::from_raw_mode(0o644)).unwrap();
-        assert_eq!(Ground::find(place.path()).unwrap().lent.len(), 1);
+        assert_eq!(CheckoutReader::find(place.path()).unwrap().lent.len(), 1);
         let nothing = tempfile::tempdir().unwrap();
-        let error = Ground::find(nothing.path()).unwrap_err();
+        let error = CheckoutReader::find(nothing.path()).unwrap_err();
         assert!(error.causes[0].contains("is a git work tree"), "{error}");
     }
 

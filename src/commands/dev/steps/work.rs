@@ -46,14 +46,14 @@ pub struct BalancerFile {
 }
 
 /// What a deed returns.
-pub type Done<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+pub type DeedFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Something that is done once in a run.
 pub struct Deed<T> {
     /// On what.
     pub subject: Arc<T>,
     /// What.
-    pub act: for<'a> fn(&'a T, &'a StepContext) -> Done<'a>,
+    pub act: for<'a> fn(&'a T, &'a StepContext) -> DeedFuture<'a>,
 }
 
 #[async_trait]

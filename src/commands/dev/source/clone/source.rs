@@ -5,8 +5,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::address::{self, Address};
-use crate::commands::dev::source::look::Shared;
-use crate::commands::dev::source::reader::Ground;
+use crate::commands::dev::source::look::RepositoryInfo;
+use crate::commands::dev::source::reader::CheckoutReader;
 use crate::commands::dev::source::user::User;
 use crate::error::{Error, Result};
 
@@ -47,9 +47,9 @@ impl Source {
             }
             Address::Path(path) => path,
         };
-        let ground = Ground::find(&path)?;
+        let reader = CheckoutReader::find(&path)?;
         // All work trees of one repository share it.
-        let Shared { root, common, remotes } = ground.repository()?;
+        let RepositoryInfo { root, common, remotes } = reader.repository()?;
         let url = common.to_str().map(str::to_owned).ok_or_else(|| {
             Error::failed(format!("clone {}", root.display())).because("its path is not UTF-8")
         })?;
@@ -59,7 +59,7 @@ impl Source {
             remote: SOURCE,
             remotes: remotes_of(remotes, &root),
             url,
-            user: who_may_read(user, ground.owner()?),
+            user: who_may_read(user, reader.owner()?),
         })
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::Schema;
 use super::python::{ContainerPython, described, refuse};
 use super::schema::load_dump;
-use super::work::{Done, Work};
+use super::work::{DeedFuture, Work};
 use crate::commands::dev::python::{Cache, Delta, Inspect, Inspection, Pip, Request, Whose};
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -19,7 +19,7 @@ use crate::state::swaps;
 use crate::steps::swapped_files::SwappedFiles;
 
 /// What the way into a checkout knows beside what both ways do.
-pub struct Into {
+pub struct SwapIn {
     pub work: Arc<Work>,
     /// What is asked of the container's Python.
     pub request: Request,
@@ -37,9 +37,9 @@ pub struct Into {
     pub delta: Mutex<Option<Delta>>,
 }
 
-impl Into {
+impl SwapIn {
     /// Asks the container's Python whether it could run the checkout; changes nothing.
-    pub fn check<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn check<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let inspection = self.python(context).inspect(&self.request).await?;
             refuse(&inspection, self.work.swap().await.label())?;
@@ -54,7 +54,7 @@ impl Into {
     }
 
     /// Finds, or gets, the packages that the checkout needs beside the packaged ones.
-    pub fn packages<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn packages<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let inspection = self.inspection().await?;
             if inspection.missing.is_empty() {
@@ -89,7 +89,7 @@ impl Into {
     }
 
     /// Writes down what is going to be done, before the first change.
-    pub fn record<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn record<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let swap = self.work.swap().await;
             let files = SwappedFiles::load(context, &swap.container).await?;
@@ -99,7 +99,7 @@ impl Into {
     }
 
     /// Makes the checkout appear in the container; nothing uses it yet.
-    pub fn publish<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn publish<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             self.work.update(|swap| swap.stage = Stage::Begun).await?;
             let swap = self.work.swap().await;
@@ -111,7 +111,7 @@ impl Into {
     }
 
     /// Brings the schema up to the checkout's, with a dump of the database before.
-    pub fn schema<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn schema<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let Some(schema) = &self.schema else { return Ok(()) };
             let inspection = self.inspection().await?;
@@ -138,7 +138,7 @@ impl Into {
     }
 
     /// Starts the checkout, while siblings, if there are any, take what comes.
-    pub fn start<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn start<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let balancer = &self.work.site.balancer;
             balancer.take_out(context, &self.work.container).await?;
@@ -154,7 +154,7 @@ impl Into {
     }
 
     /// Waits until it works, not just runs.
-    pub fn healthy<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn healthy<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             if self.work.swap().await.in_terminal {
                 return Ok(());
@@ -167,7 +167,7 @@ impl Into {
     }
 
     /// Lets it serve alone: its siblings become backups.
-    pub fn serve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn serve<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let work = &self.work;
             let balancer = &work.site.balancer;

@@ -18,14 +18,14 @@ use crate::model::topology::Container;
 
 /// How far a member whose data was dropped has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum DroppedData {
     /// Its cluster counts on what is no longer there.
     Dropped,
     /// Its cluster has forgotten it.
     Forgotten,
 }
 
-impl Stage {
+impl DroppedData {
     fn key(container: &str) -> String {
         format!("dropped/{container}")
     }
@@ -87,7 +87,7 @@ impl Forget {
 #[async_trait]
 impl Action for Forget {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        if Stage::load(context, &self.departing.name).await? != Some(Stage::Dropped) {
+        if DroppedData::load(context, &self.departing.name).await? != Some(DroppedData::Dropped) {
             return Ok(Observation::Right);
         }
         Ok(match self.sibling(context).await? {
@@ -102,7 +102,7 @@ impl Action for Forget {
             let doing = format!("make the cluster forget `{departing}`");
             run_script(context, name, &doing, Command::shell(script.clone())).await?;
         }
-        Stage::Forgotten.save(context, departing).await
+        DroppedData::Forgotten.save(context, departing).await
     }
 }
 
@@ -117,7 +117,7 @@ pub struct Grow {
 #[async_trait]
 impl Action for Grow {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match Stage::load(context, &self.member.name).await? {
+        Ok(match DroppedData::load(context, &self.member.name).await? {
             None => Observation::Right,
             Some(_) => Observation::Wrong("it came back without data".to_owned()),
         })
@@ -132,7 +132,7 @@ impl Action for Grow {
             let doing = format!("give `{name}` its share again");
             run_script(context, name, &doing, Command::shell(script.clone())).await?;
         }
-        Stage::clear(context, name).await
+        DroppedData::clear(context, name).await
     }
 }
 
