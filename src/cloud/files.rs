@@ -193,10 +193,7 @@ fn unknown(container: &Container, name: &str, paths: &[String]) -> Error {
     // People leave out directories: compare the last parts.
     let wanted = name.rsplit('/').next().unwrap_or(name);
     let names = paths.iter().filter_map(|path| path.rsplit('/').next());
-    match suggestion(wanted, names) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hints(suggestion(wanted, names))
 }
 
 #[cfg(test)]

@@ -7,11 +7,7 @@ use crate::secrets::store;
 /// A recorded cloud of the scenario `control` with complete secrets, in a directory of its own.
 fn world() -> (tempfile::TempDir, Paths) {
     let directory = tempfile::tempdir().unwrap();
-    let paths = Paths {
-        config_dir: directory.path().join("etc"),
-        state_dir: directory.path().join("state"),
-        cloud: "aio1".to_owned(),
-    };
+    let paths = Paths::below(directory.path());
     fs::create_dir_all(paths.overrides_dir()).unwrap();
     fs::create_dir_all(paths.cloud_dir()).unwrap();
     let profiles = Profiles::load(&paths.config_dir).unwrap();

@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::{recorded, secrets};
-use crate::engine::key::StepKey;
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::containers::{HostFeatures, RealContainers, limits};
@@ -62,13 +58,7 @@ impl Session {
 
     /// For looks outside a run.
     pub fn context(&self) -> StepContext {
-        let (events, _) = unbounded_channel();
-        StepContext {
-            host: Arc::clone(&self.host),
-            cancel: CancellationToken::new(),
-            key: StepKey::new("look"),
-            events,
-        }
+        StepContext::outside_a_run(Arc::clone(&self.host))
     }
 
     /// The containers that selectors name; all of them when there are no selectors.

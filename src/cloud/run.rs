@@ -130,12 +130,9 @@ impl<'a> Run<'a> {
     fn how(&self) -> Result<RunOptions> {
         Ok(RunOptions {
             command: self.command.to_owned(),
-            dry_run: false,
-            told_by_command: false,
             slots: slots(&self.session.site.cloud.sizing),
             interrupt: if self.patient { Interrupt::patient()? } else { Interrupt::on_signals()? },
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         })
     }
 

@@ -106,11 +106,7 @@ mod tests {
     #[tokio::test]
     async fn an_edit_is_known_until_it_is_applied() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         std::fs::create_dir_all(&paths.config_dir).unwrap();
         let profiles = Profiles::load(&paths.config_dir).unwrap();
         let cloud = builtin_cloud(&profiles, &profiles.scenarios["control"]);

@@ -121,10 +121,8 @@ fn note(global: &Global, text: &str) {
 }
 
 fn listening(global: &Global, pid: u32, address: SocketAddr) -> Result<()> {
-    if global.json() {
-        return ui::out::json(&serde_json::json!({ "pid": pid, "address": address.to_string() }));
-    }
-    ui::out::line(&format!("listening on {address} (process {pid})"))
+    let data = serde_json::json!({ "pid": pid, "address": address.to_string() });
+    global.print(&data, |_| format!("listening on {address} (process {pid})\n"))
 }
 
 fn status(global: &Global) -> Result<ExitCode> {

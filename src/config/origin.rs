@@ -18,22 +18,16 @@ pub enum Origin {
         place: String,
     },
     /// `user_variables.yml`.
-    UserVariables {
-        place: String,
-    },
+    UserVariables { place: String },
     /// `cloud.yml`, where `--set` writes it.
-    Set {
-        place: String,
-    },
+    Set { place: String },
     /// A secret; its value is not here.
     Secret {
         /// Its name in `user_secrets.yml`.
         name: String,
     },
     /// A file of `overrides/`.
-    Override {
-        place: String,
-    },
+    Override { place: String },
     /// What sizing decided from the host's facts.
     Sizing {
         /// `sizing.api_workers`.
@@ -45,9 +39,7 @@ pub enum Origin {
         name: String,
     },
     /// The text of a template itself.
-    Template {
-        place: String,
-    },
+    Template { place: String },
 }
 
 impl fmt::Display for Origin {

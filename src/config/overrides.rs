@@ -217,19 +217,13 @@ impl OverrideFile {
         let message =
             format!("{}: {place} has no {what} `{name}` that takes overrides", self.shown);
         let error = Error::new(ErrorKind::Config, message);
-        Err(match suggestion(name, known.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        })
+        Err(error.hints(suggestion(name, known.iter().map(String::as_str))))
     }
 
     fn unknown(&self, what: &str, name: &str, known: BTreeSet<String>) -> Error {
         let error =
             Error::new(ErrorKind::Config, format!("{}: there is no {what} `{name}`", self.shown));
-        match suggestion(name, known.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        error.hints(suggestion(name, known.iter().map(String::as_str)))
     }
 
     /// What the cloud lacks to use it.

@@ -124,10 +124,7 @@ fn packages(profiles: &Profiles, kind: &str, entry: &UserValue) -> Result<Vec<St
     let wrong = |why: &str| Error::new(ErrorKind::Config, format!("{place}: {why}"));
     if profiles.kind(kind).is_none() {
         let error = wrong(&format!("there is no container kind `{kind}`"));
-        return Err(match suggestion(kind, profiles.kinds().map(|(kind, ..)| kind)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
+        return Err(error.hints(suggestion(kind, profiles.kinds().map(|(kind, ..)| kind))));
     }
     let names: Option<Vec<&str>> =
         entry.value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
@@ -155,10 +152,7 @@ fn check(profiles: &Profiles, name: &str, value: &Value, place: &str) -> Result<
         let known = profiles.services.values().flat_map(|service| service.variables.keys());
         let message = format!("{place}: there is no variable `{name}`");
         let error = Error::new(ErrorKind::Config, message);
-        return Err(match suggestion(name, known.map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
+        return Err(error.hints(suggestion(name, known.map(String::as_str))));
     };
     match mismatch(variable, value) {
         Some(reason) => {

@@ -57,11 +57,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use async_trait::async_trait;
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::engine::key::StepKey;
     use crate::error::ErrorKind;
     use crate::host::fake::absent;
 
@@ -104,12 +101,11 @@ mod tests {
     }
 
     fn context(cancelled: bool) -> StepContext {
-        let (events, _) = unbounded_channel();
-        let cancel = CancellationToken::new();
+        let context = StepContext::outside_a_run(Arc::new(absent()));
         if cancelled {
-            cancel.cancel();
+            context.cancel.cancel();
         }
-        StepContext { host: Arc::new(absent()), cancel, key: StepKey::new("x"), events }
+        context
     }
 
     /// Whether it ended well, and how often it acted.

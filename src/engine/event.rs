@@ -48,9 +48,7 @@ pub enum Outcome {
     /// It was right already.
     Unchanged,
     /// It does not apply.
-    Skipped {
-        reason: String,
-    },
+    Skipped { reason: String },
     Failed {
         /// What [`crate::error::Error`]'s `Display` says.
         error: String,
@@ -61,13 +59,9 @@ pub enum Outcome {
     /// It was begun and not finished because the run was cancelled.
     Cancelled,
     /// It was not begun: a step that it needs failed, or the run was cancelled.
-    NotRun {
-        reason: String,
-    },
+    NotRun { reason: String },
     /// It would be done: the run only looked (`aio plan`).
-    Pending {
-        reason: String,
-    },
+    Pending { reason: String },
 }
 
 /// How many steps ended how, and how long the run took.
@@ -116,10 +110,7 @@ pub enum Event {
         resource: Resource,
     },
     /// A step was observed to be wrong, has its slot and acts now.
-    StepActing {
-        key: StepKey,
-        reason: String,
-    },
+    StepActing { key: StepKey, reason: String },
     Progress {
         key: StepKey,
         current: u64,
@@ -148,13 +139,9 @@ pub enum Event {
         estimate: Duration,
     },
     /// Something that a user should know and that stops nothing.
-    Warning {
-        message: String,
-    },
+    Warning { message: String },
     /// Ctrl-C was pressed; these steps are still running.
-    Cancelling {
-        running: Vec<StepKey>,
-    },
+    Cancelling { running: Vec<StepKey> },
     /// Sent once, last.
     RunFinished(Summary),
 }

@@ -6,7 +6,7 @@ use super::event::Resource;
 use super::interrupt::Interrupt;
 
 /// How many steps may act at the same time, by resource. [`Resource::Light`] is unbounded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Slots {
     pub package: usize,
     pub download: usize,
@@ -28,7 +28,7 @@ impl Slots {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     pub command: String,
     /// Only look: what would be done, and why.

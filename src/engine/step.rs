@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Phase, Resource};
@@ -23,6 +23,13 @@ pub enum Observation {
     Skip(String),
 }
 
+impl From<Option<String>> for Observation {
+    /// What is wrong, if anything is.
+    fn from(wrong: Option<String>) -> Self {
+        wrong.map_or(Self::Right, Self::Wrong)
+    }
+}
+
 /// What a step may use while it observes and acts.
 #[derive(Clone)]
 pub struct StepContext {
@@ -35,6 +42,12 @@ pub struct StepContext {
 }
 
 impl StepContext {
+    /// For looks outside a run: events go nowhere, nothing cancels.
+    pub fn outside_a_run(host: Arc<Host>) -> Self {
+        let (events, _) = unbounded_channel();
+        Self { host, cancel: CancellationToken::new(), key: StepKey::new("look"), events }
+    }
+
     pub fn progress(&self, current: u64, total: u64, unit: &'static str) {
         let _ = self.events.send(Event::Progress { key: self.key.clone(), current, total, unit });
     }

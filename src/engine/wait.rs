@@ -38,20 +38,14 @@ mod tests {
     use std::cell::Cell;
     use std::sync::Arc;
 
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::engine::key::StepKey;
     use crate::error::{Error, ErrorKind};
     use crate::host::fake::absent;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn context() -> StepContext {
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(absent()), CancellationToken::new());
-        StepContext { host, cancel, key: StepKey::new("x"), events }
+        StepContext::outside_a_run(Arc::new(absent()))
     }
 
     /// Waits 5 s at most for the look that is content. Returns what was wrong and the seconds.

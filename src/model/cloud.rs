@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::profile::{ContainerKind, Frontend, FrontendMode, Probe, ServiceProfile};
 use crate::config::release::Release;
+use crate::error::{Error, Result};
 
 use super::layer::LayerSpec;
 use super::sizing::{Sizing, limits};
@@ -171,15 +172,18 @@ impl Cloud {
         })
     }
 
-    pub fn label(container: &Container) -> String {
-        format!("{}/{}", container.kind, container.member)
-    }
-
     /// Every frontend of the deployed services.
     pub fn frontends(&self) -> impl Iterator<Item = (&ServiceProfile, &Frontend)> {
         self.services
             .iter()
             .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
+    }
+
+    pub fn frontend(&self, name: &str) -> Result<&Frontend> {
+        let mut frontends = self.frontends().map(|(_, frontend)| frontend);
+        frontends
+            .find(|frontend| frontend.name == name)
+            .ok_or_else(|| Error::failed(format!("find the frontend `{name}`")))
     }
 
     /// Every certificate that is shown, and those of the authorities that signed them, in PEM.

@@ -88,7 +88,7 @@ impl Decision {
     /// When the host cannot carry the cloud: every number found, every number needed, and what would fit.
     pub fn permit(&self) -> Result<()> {
         let refused = sizing::permit(&self.refusals);
-        refused.map_err(|error| self.instead.iter().fold(error, |error, it| error.hint(it.clone())))
+        refused.map_err(|error| error.hints(self.instead.iter().cloned()))
     }
 
     /// The whole of it in JSON, with the facts from which it follows.

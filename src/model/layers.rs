@@ -52,10 +52,7 @@ fn unknown(release: &Release, kind: &str, name: &str) -> Error {
     let error =
         Error::new(ErrorKind::Config, format!("find the layers of container kind `{kind}`"))
             .because(format!("release {} has no layer `{name}`", release.release));
-    match suggestion(name, names) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hints(suggestion(name, names))
 }
 
 struct Builder<'a> {

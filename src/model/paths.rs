@@ -235,3 +235,11 @@ impl Paths {
         Path::new(LXC_PATH).join(container)
     }
 }
+#[cfg(test)]
+impl Paths {
+    /// The cloud `aio1` with all that it has below a directory of a test's.
+    pub fn below(directory: &Path) -> Self {
+        let (config_dir, state_dir) = (directory.join("etc"), directory.join("state"));
+        Self { config_dir, state_dir, cloud: "aio1".to_owned() }
+    }
+}

@@ -119,6 +119,11 @@ pub struct SharedDirectory {
 }
 
 impl Container {
+    /// `galera/2`, for people.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.kind, self.member)
+    }
+
     /// The address on the network of that role.
     pub fn address(&self, role: NetworkRole) -> Option<Ipv4Addr> {
         let interface = self.interfaces.iter().find(|interface| interface.role == role)?;

@@ -97,7 +97,7 @@ pub fn rebuild(
         }
         steps.push(Step {
             key: discard,
-            title: format!("throw away {}/{}", target.kind, target.member),
+            title: format!("throw away {}", target.label()),
             phase: Phase::Containers,
             resource: Resource::Light,
             needs: Vec::new(),
@@ -144,7 +144,7 @@ pub fn stop(site: &Arc<Site>, targets: &[Container], whole_cloud: bool) -> Vec<S
             Arc::new(StopContainer { container: target.clone(), balancer });
         steps.push(Step {
             key: container_key(target, ContainerStep::Stop),
-            title: format!("stop container {}/{}", target.kind, target.member),
+            title: format!("stop container {}", target.label()),
             phase: Phase::Containers,
             resource: Resource::Light,
             needs,
@@ -161,7 +161,7 @@ pub fn remove(site: &Arc<Site>, containers: &[Container]) -> Vec<Step> {
     let mut steps = stop(site, containers, false);
     steps.extend(containers.iter().map(|container| {
         let name = container.name.clone();
-        let label = format!("{}/{}", container.kind, container.member);
+        let label = container.label();
         let action = RemoveContainer { name, container: Some(container.clone()) };
         let key = container_key(container, ContainerStep::Remove);
         let needs = vec![container_key(container, ContainerStep::Stop)];

@@ -98,7 +98,7 @@ fn rejoin(
     let servers = frontends.map(|(_, it)| (member.clone(), it.name.clone())).collect();
     steps.push(Step {
         key: key.clone(),
-        title: format!("{}/{} is back in service", member.kind, member.member),
+        title: format!("{} is back in service", member.label()),
         phase: Phase::Services,
         resource: Resource::Light,
         needs,

@@ -13,7 +13,7 @@ use crate::model::cloud::Cloud;
 use crate::model::facts::NetworkFacts;
 use crate::model::ranges;
 use crate::model::sizing::Sizing;
-use crate::model::topology::{Container, Interface, Network, Networks};
+use crate::model::topology::{self, Container, Interface, Network, Networks};
 
 const GALERA: &str = r#"
 service: galera
@@ -116,14 +116,9 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
     let address = Ipv4Addr::new(172, 29, 236, 200 + u8::try_from(number).unwrap());
     Container {
         name: format!("aio1_{kind}_container-{number:08x}"),
-        kind: kind.to_owned(),
         service: service.to_owned(),
-        member,
         hostname: format!("aio1-{}-container-{number:08x}", kind.replace('_', "-")),
         machine_id: format!("{number:032x}"),
-        layers: Vec::new(),
-        privileged: None,
-        id_slot: 0,
         interfaces: vec![Interface {
             role: NetworkRole::Management,
             bridge: "aio1-mgmt".to_owned(),
@@ -133,15 +128,8 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
             configured: true,
             gateway: None,
         }],
-        devices: Vec::new(),
-        nesting: false,
         memory_limit_mib: 512,
-        cpu_weight: None,
-        data: Vec::new(),
-        shared: Vec::new(),
-        environment: BTreeMap::new(),
-        units: Vec::new(),
-        identity_files: BTreeMap::new(),
+        ..topology::tests::container(&format!("{kind}/{member}"))
     }
 }
 

@@ -93,7 +93,7 @@ impl Topology {
             .containers
             .iter()
             .filter(|container| kind.as_ref() == Some(&container.kind))
-            .map(label)
+            .map(Container::label)
             .collect();
         let error = Error::new(ErrorKind::NotFound, format!("find a container `{selector}`"))
             .because("this cloud has none that is called so");
@@ -113,10 +113,6 @@ fn fold(name: &str) -> String {
     name.replace('-', "_")
 }
 
-fn label(container: &Container) -> String {
-    format!("{}/{}", container.kind, container.member)
-}
-
 fn means(wanted: &str, container: &Container) -> bool {
     let name = fold(&container.name);
     let is_suffix = |suffix: &str| suffix.len() == 8 && name.ends_with(&format!("_{suffix}"));
@@ -129,11 +125,11 @@ fn means(wanted: &str, container: &Container) -> bool {
 
 fn ambiguous(selector: &str, found: &[&Container]) -> Error {
     let meanings =
-        found.iter().map(|container| format!("`{}` ({})", label(container), container.name));
+        found.iter().map(|container| format!("`{}` ({})", container.label(), container.name));
     let meanings: Vec<String> = meanings.collect();
     Error::new(ErrorKind::Usage, format!("choose one container by `{selector}`"))
         .because(format!("it could mean {}", meanings.join(", ")))
-        .hint(format!("Say which: `{}`.", label(found[0])))
+        .hint(format!("Say which: `{}`.", found[0].label()))
 }
 
 fn capitalised(text: &str) -> String {
@@ -163,7 +159,7 @@ mod tests {
     }
 
     fn one(selector: &str) -> String {
-        topology().select_one(selector).map_or_else(|error| error.to_string(), label)
+        topology().select_one(selector).map_or_else(|error| error.to_string(), Container::label)
     }
 
     #[test]

@@ -105,13 +105,7 @@ impl Catalog {
         let cloud = &self.site.cloud;
         let mut endpoints = Vec::new();
         for service in self.identities().flat_map(|identity| &identity.services) {
-            let frontend = cloud
-                .frontends()
-                .map(|(_, frontend)| frontend)
-                .find(|frontend| frontend.name == service.frontend)
-                .ok_or_else(|| {
-                    Error::failed(format!("find the frontend `{}`", service.frontend))
-                })?;
+            let frontend = cloud.frontend(&service.frontend)?;
             let (public, internal) = (cloud.outside_url(frontend), cloud.url(frontend));
             for (interface, place) in
                 [("public", &public), ("internal", &internal), ("admin", &internal)]
@@ -342,11 +336,8 @@ impl Action for Catalog {
             Ok(found) => found,
             Err(error) => return Ok(Observation::Wrong(error.to_string())),
         };
-        Ok(match self.difference(context, &found).await {
-            Ok(Some(reason)) => Observation::Wrong(reason),
-            Ok(None) => Observation::Right,
-            Err(error) => Observation::Wrong(error.to_string()),
-        })
+        let wrong = self.difference(context, &found).await;
+        Ok(wrong.unwrap_or_else(|error| Some(error.to_string())).into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -370,12 +361,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use tokio::sync::Mutex;
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::config::load::Profiles;
-    use crate::engine::key::StepKey;
     use crate::host::Host;
     use crate::host::fake::absent;
     use crate::host::fake::http::FakeHttp;
@@ -398,9 +386,7 @@ mod tests {
             records: Arc::clone(&records) as Arc<_>,
             ..absent()
         };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
-        let context = StepContext { host, cancel, key: StepKey::Catalog, events };
+        let context = StepContext::outside_a_run(Arc::new(host));
         let before: Vec<&str> = wanted.iter().map(String::as_str).chain(["manilav2"]).collect();
         let before = serde_json::to_string(&before).unwrap();
         context.host.records.set(CATALOG_RECORD, &before).await.unwrap();

@@ -31,10 +31,7 @@ pub struct Define {
 #[async_trait]
 impl Action for Define {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.containers.definition_differs(&self.container).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.containers.definition_differs(&self.container).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {

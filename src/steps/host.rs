@@ -17,10 +17,7 @@ pub struct KernelSettings {
 #[async_trait]
 impl Action for KernelSettings {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.settings.differs(&self.sysctls).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.settings.differs(&self.sysctls).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -48,10 +45,7 @@ impl Action for Network {
 
     /// Without telling what is in the way once more.
     async fn verify(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.network.differs(&self.spec).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.network.differs(&self.spec).await?.into())
     }
 }
 
@@ -64,10 +58,7 @@ pub struct Filters {
 #[async_trait]
 impl Action for Filters {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.containers.filters_differ(&self.filters).await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.containers.filters_differ(&self.filters).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -81,10 +72,7 @@ pub struct Binary;
 #[async_trait]
 impl Action for Binary {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.installation.binary_differs().await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.installation.binary_differs().await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -98,10 +86,7 @@ pub struct BootUnit;
 #[async_trait]
 impl Action for BootUnit {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match context.host.installation.boot_unit_differs().await? {
-            Some(reason) => Observation::Wrong(reason),
-            None => Observation::Right,
-        })
+        Ok(context.host.installation.boot_unit_differs().await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -111,15 +96,12 @@ impl Action for BootUnit {
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::key::HostStep;
     use std::sync::Arc;
 
     use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::engine::event::Event;
-    use crate::engine::key::StepKey;
     use crate::error::Error;
     use crate::host::fake::absent;
     use crate::host::fake::network::FakeNetwork;
@@ -140,12 +122,7 @@ mod tests {
         let mut host = absent();
         host.network = Arc::clone(&network) as Arc<_>;
         let (events, mut told) = unbounded_channel();
-        let context = StepContext {
-            host: Arc::new(host),
-            cancel: CancellationToken::new(),
-            key: StepKey::Host(HostStep::Network),
-            events,
-        };
+        let context = StepContext { events, ..StepContext::outside_a_run(Arc::new(host)) };
         let step = Network { spec: spec() };
         let wrong = "the guard route of 10.0.3.0/24 is missing";
         assert_eq!(step.observe(&context).await.unwrap(), Observation::Wrong(wrong.to_owned()));
@@ -166,13 +143,7 @@ mod tests {
         set("fs.inotify.max_user_watches", 1_000_000);
         let mut host = absent();
         host.settings = Arc::clone(&settings) as Arc<_>;
-        let (events, _told) = unbounded_channel();
-        let context = StepContext {
-            host: Arc::new(host),
-            cancel: CancellationToken::new(),
-            key: StepKey::Host(HostStep::Settings),
-            events,
-        };
+        let context = StepContext::outside_a_run(Arc::new(host));
         let needed = [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 9)];
         let sysctls = needed.map(|(name, value)| (name.to_owned(), value)).into();
         let step = KernelSettings { sysctls };

@@ -36,13 +36,7 @@ impl<'a> Session<'a> {
                 Error::failed("find the identity service")
                     .because("no deployed profile has `identity_server`")
             })?;
-        let frontend = site
-            .cloud
-            .frontends()
-            .find(|(_, frontend)| frontend.name == definition.frontend)
-            .map(|(_, frontend)| frontend)
-            .ok_or_else(|| Error::failed(format!("find the frontend `{}`", definition.frontend)))?;
-        let url = format!("{}/v3", site.cloud.url(frontend));
+        let url = format!("{}/v3", site.cloud.url(site.cloud.frontend(&definition.frontend)?));
         let mut known = site.admin_token.lock().await;
         let token = match known.as_ref() {
             Some(token) => token.clone(),

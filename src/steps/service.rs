@@ -89,11 +89,7 @@ impl Verify {
         }
         let cloud = &self.site.cloud;
         for service in cloud.services.iter().flat_map(|service| &service.identity.services) {
-            let Some((_, frontend)) =
-                cloud.frontends().find(|(_, frontend)| frontend.name == service.frontend)
-            else {
-                continue;
-            };
+            let Ok(frontend) = cloud.frontend(&service.frontend) else { continue };
             let url = format!("{}/", cloud.url(frontend));
             let request = Request { method: "GET".to_owned(), url, ..Request::default() };
             match context.host.http.send(request).await {

@@ -134,11 +134,7 @@ impl Action for Setup {
 mod tests {
     use std::collections::BTreeMap;
 
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::engine::key::StepKey;
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;
@@ -164,8 +160,6 @@ mod tests {
             records: Arc::new(FakeRecords::default()),
             ..absent()
         };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
         let cloud = testing::cloud(&testing::profiles(&[]));
         let environment = BTreeMap::from([("WORD".to_owned(), "x".to_owned())]);
         let setup = Setup {
@@ -179,7 +173,7 @@ mod tests {
             attempts: 1,
             site: Arc::new(Site::new(cloud, testing::secrets())),
         };
-        (setup, StepContext { host, cancel, key: StepKey::new("x"), events })
+        (setup, StepContext::outside_a_run(Arc::new(host)))
     }
 
     #[tokio::test]

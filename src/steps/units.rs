@@ -238,13 +238,10 @@ impl Action for Units {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tokio::sync::mpsc::unbounded_channel;
     use tokio::time::Instant;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::config::profile::UnitStart;
-    use crate::engine::key::StepKey;
     use crate::host::fake::absent;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::records::FakeRecords;
@@ -264,8 +261,6 @@ mod tests {
             records: Arc::new(FakeRecords::default()),
             ..absent()
         };
-        let (events, _) = unbounded_channel();
-        let (host, cancel) = (Arc::new(host), CancellationToken::new());
         let name = "a.service".to_owned();
         let unit = Unit { name, start: UnitStart::Boot, timeout_secs: 10, runs: None };
         let cloud = testing::cloud(&testing::profiles(&[]));
@@ -276,7 +271,7 @@ mod tests {
             site: Arc::new(Site::new(cloud, testing::secrets())),
             rolling: Arc::default(),
         };
-        (units, StepContext { host, cancel, key: StepKey::new("x"), events }, containers)
+        (units, StepContext::outside_a_run(Arc::new(host)), containers)
     }
 
     /// Whether a command starts units.

@@ -1,8 +1,10 @@
 //! Numbers for people.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use crate::engine::event::{Phase, Summary};
+use time::OffsetDateTime;
+
+use crate::engine::event::{Outcome, Phase, Summary};
 
 /// `0.8 s`, `42 s`, `3 min 5 s`, `2 h 4 min`.
 pub fn duration(duration: Duration) -> String {
@@ -33,23 +35,14 @@ pub fn bytes(bytes: u64) -> String {
 
 /// `20261121T151159Z`: sorts by time, fit for names of files.
 pub fn timestamp(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-fn date(days_since_epoch: u64) -> (u64, u64, u64) {
-    let days = days_since_epoch + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    let time = OffsetDateTime::from(time);
+    let (hour, minute, second) = time.time().as_hms();
+    format!(
+        "{:04}{:02}{:02}T{hour:02}{minute:02}{second:02}Z",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+    )
 }
 
 pub fn phase(phase: Phase) -> &'static str {
@@ -59,6 +52,19 @@ pub fn phase(phase: Phase) -> &'static str {
         Phase::Containers => "containers",
         Phase::Services => "services",
         Phase::Verify => "verify",
+    }
+}
+
+/// How a step ended, and why.
+pub fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Changed => "changed".to_owned(),
+        Outcome::Unchanged => "unchanged".to_owned(),
+        Outcome::Skipped { reason } => format!("skipped: {reason}"),
+        Outcome::Failed { error, .. } => format!("failed: {error}"),
+        Outcome::Cancelled => "interrupted".to_owned(),
+        Outcome::NotRun { reason } => format!("not run: {reason}"),
+        Outcome::Pending { reason } => format!("to do: {reason}"),
     }
 }
 
@@ -86,6 +92,8 @@ pub fn summary(summary: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]

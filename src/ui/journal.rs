@@ -40,7 +40,7 @@ impl<'a> Writer<'a> {
     /// while the process has one thread; otherwise they are UTC.
     pub fn new(containers: &'a [Container]) -> Self {
         let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
-        let width = containers.iter().map(|container| label(container).len()).max().unwrap_or(0);
+        let width = containers.iter().map(|container| container.label().len()).max().unwrap_or(0);
         Self { containers, offset, width }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Writer<'a> {
     /// For people. Further lines of a message stand under its first.
     pub fn line(&self, entry: &Entry) -> String {
         let (name, colour) = match self.container(entry) {
-            Some((index, container)) => (label(container), COLOURS[index % COLOURS.len()]),
+            Some((index, container)) => (container.label(), COLOURS[index % COLOURS.len()]),
             // It was removed, its journal is still there.
             None => (one_line(&plain(&entry.hostname)).into_owned(), Color::White),
         };
@@ -95,10 +95,6 @@ impl<'a> Writer<'a> {
 /// made harmless on its way out, as everything is.
 fn plain(text: &str) -> String {
     console::strip_ansi_codes(text).into_owned()
-}
-
-fn label(container: &Container) -> String {
-    format!("{}/{}", container.kind, container.member)
 }
 
 #[cfg(test)]

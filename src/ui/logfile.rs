@@ -88,7 +88,7 @@ impl Listener for LogFile {
             Event::StepActing { key, reason } => format!("{key}: act: {reason}"),
             Event::Output { key, line } => format!("{key} | {line}"),
             Event::StepFinished { key, outcome, elapsed } => {
-                format!("{key}: {} ({:.3} s)", ending(outcome), elapsed.as_secs_f64())
+                format!("{key}: {} ({:.3} s)", format::outcome(outcome), elapsed.as_secs_f64())
             }
             Event::Warning { message } => format!("warning: {message}"),
             Event::Cancelling { running } => {
@@ -109,18 +109,6 @@ impl Listener for LogFile {
             }
         }
         self.line(&format!("{at:9.3} {text}"));
-    }
-}
-
-fn ending(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Changed => "changed".to_owned(),
-        Outcome::Unchanged => "unchanged".to_owned(),
-        Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        Outcome::Failed { error, .. } => format!("failed: {error}"),
-        Outcome::Cancelled => "interrupted".to_owned(),
-        Outcome::NotRun { reason } => format!("not run: {reason}"),
-        Outcome::Pending { reason } => format!("to do: {reason}"),
     }
 }
 
@@ -152,11 +140,7 @@ mod tests {
     #[test]
     fn is_private_and_the_last_twenty_are_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().to_owned(),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         fs::create_dir_all(paths.log_dir()).unwrap();
         for number in 0..30 {
             fs::write(paths.log_dir().join(format!("200001{number:02}T000000Z-x.log")), "")

@@ -144,7 +144,7 @@ fn bar(page: &mut String, step: &StepReport, whole: Duration, is_critical: bool)
 }
 
 fn hover(step: &StepReport) -> String {
-    let mut text = format!("{}\n{}\n{}", step.title, step.key, outcome(&step.outcome));
+    let mut text = format!("{}\n{}\n{}", step.title, step.key, format::outcome(&step.outcome));
     if let Some(reason) = &step.acted_because {
         let _ = write!(text, "\nbecause {reason}");
     }
@@ -155,18 +155,6 @@ fn hover(step: &StepReport) -> String {
         }
     }
     text
-}
-
-fn outcome(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Changed => "changed".to_owned(),
-        Outcome::Unchanged => "unchanged".to_owned(),
-        Outcome::Skipped { reason } => format!("skipped: {reason}"),
-        Outcome::Failed { error, .. } => format!("failed: {error}"),
-        Outcome::Cancelled => "interrupted".to_owned(),
-        Outcome::NotRun { reason } => format!("not run: {reason}"),
-        Outcome::Pending { reason } => format!("to do: {reason}"),
-    }
 }
 
 fn class(outcome: &Outcome) -> &'static str {

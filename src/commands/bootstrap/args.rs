@@ -75,10 +75,6 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
 pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
     let choices = args.choices.options(&global.name);
     let report = block_on(work::plan(&options(global), &choices))?;
-    if global.json() {
-        ui::out::json(&report)?;
-    } else {
-        ui::out::text(&words::render(&report))?;
-    }
+    global.print(&report, words::render)?;
     report.unseen().map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -19,7 +19,7 @@ use super::source::clone::Wanted;
 use super::source::git::Watch;
 use super::source::project::Project;
 use super::source::reader::CheckoutReader;
-use super::steps::{BalancerFile, SwapIn, Schema, Work, is_published};
+use super::steps::{BalancerFile, Schema, SwapIn, Work, is_published};
 use super::target::Target;
 use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
@@ -90,7 +90,12 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
 }
 
 /// The swap that is asked for, not yet begun.
-pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<SwapIn> {
+pub fn into(
+    session: &Session,
+    asked: &Asked,
+    target: &Target,
+    sources: &[Source],
+) -> Result<SwapIn> {
     let cloud = &session.site.cloud;
     let siblings = cloud.members(&target.container.kind);
     let siblings = siblings.filter(|it| it.name != target.container.name);

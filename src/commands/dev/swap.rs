@@ -296,7 +296,7 @@ async fn report(
     let cloud = &session.site.cloud;
     if !cloud.is_balanced(&swap.kind) {
         for sibling in cloud.members(&swap.kind).filter(|it| it.name != swap.container) {
-            let name = format!("{}/{}", sibling.kind, sibling.member);
+            let name = sibling.label();
             ui::out::note(&format!(
                 "{name} works beside it, as packaged; `aio stop {name}` leaves all to the checkout."
             ));

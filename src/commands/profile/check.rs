@@ -208,8 +208,7 @@ impl Rehearsal<'_> {
         let wanted =
             number.parse::<usize>().ok().and_then(|number| lines.get(number.checked_sub(1)?));
         let place = self.profiles.shown_line(&path, wanted.unwrap_or(&first).trim());
-        let placed = Error::new(ErrorKind::Config, format!("{place}: {what}"));
-        error.hints.iter().fold(placed, |placed, hint| placed.hint(hint))
+        Error::new(ErrorKind::Config, format!("{place}: {what}")).hints(&error.hints)
     }
 }
 

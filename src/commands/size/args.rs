@@ -8,7 +8,6 @@ use crate::commands::global::{Choices, Global};
 use crate::commands::runtime::block_on;
 use crate::error::{ErrorKind, Result};
 use crate::host::facts::{self, Depth};
-use crate::ui;
 
 /// Arguments of `aio size`.
 #[derive(clap::Args, Clone, Debug)]
@@ -31,11 +30,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let opened = Opened::read(&paths, &choices)?;
     let facts = block_on(async { Ok(facts::read(&paths.state_dir, Depth::Thorough).await) })?;
     let decision = opened.decide(&facts, &choices)?;
-    if global.json() {
-        ui::out::json(&decision.report(&facts))?;
-    } else {
-        ui::out::text(&words::report(&facts, &decision))?;
-    }
+    global.print(&decision.report(&facts), |_| words::report(&facts, &decision))?;
     let refused = !decision.refusals.is_empty();
     Ok(if refused { ExitCode::from(ErrorKind::Host.exit_code()) } else { ExitCode::SUCCESS })
 }

@@ -50,11 +50,7 @@ pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     if let Some(note) = disk_note(&global.paths().state_dir) {
         ui::out::note(&note);
     }
-    if global.json() {
-        ui::out::json(&cloud)?;
-    } else {
-        ui::out::text(&words::status(&cloud))?;
-    }
+    global.print(&cloud, words::status)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,11 +76,7 @@ fn disk_note(state_dir: &Path) -> Option<String> {
 
 pub fn list(global: &Global, _: ListArgs) -> Result<ExitCode> {
     let cloud = observe(global, "ls")?;
-    if global.json() {
-        ui::out::json(&cloud.containers)?;
-    } else {
-        ui::out::text(&words::list(&cloud))?;
-    }
+    global.print(&cloud.containers, |_| words::list(&cloud))?;
     Ok(ExitCode::SUCCESS)
 }
 

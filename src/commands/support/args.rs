@@ -50,11 +50,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
             ui::out::note(&line);
         }
     }
-    if global.json() {
-        ui::out::json(&bundle)?;
-    } else {
-        ui::out::line(&sentence(&bundle))?;
-    }
+    global.print(&bundle, |bundle| sentence(bundle) + "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -69,12 +69,10 @@ async fn write(
     let ground = Arc::new(ground(options, asked)?);
     let run_options = RunOptions {
         command: COMMAND.to_owned(),
-        dry_run: false,
         told_by_command: true,
         slots: slots(),
         interrupt,
-        journal: None,
-        durations: None,
+        ..RunOptions::default()
     };
     let graph = Graph::new(super::parts::steps(&ground))?;
     let listeners = ui::listeners(options.wish, None);

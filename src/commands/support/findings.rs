@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::mask::{Known, Masker};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Something that could not be collected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,10 +69,16 @@ impl Findings {
         }
     }
 
-    pub fn take_or_miss(&self, name: &str, found: Result<Option<Vec<u8>>>) {
-        match found {
-            Ok(Some(content)) => self.add(name, &content),
-            Ok(None) => self.missing(name, "it is not there"),
+    /// Takes a file that was looked for, or notes why it is missing.
+    pub fn take_file(&self, name: &str, found: Result<Option<Vec<u8>>>) {
+        let there = found.and_then(|file| file.ok_or_else(|| Error::failed("it is not there")));
+        self.take_or_miss(name, there);
+    }
+
+    /// Takes what was collected, or notes why it could not be.
+    pub fn take_or_miss(&self, name: &str, collected: Result<impl AsRef<[u8]>>) {
+        match collected {
+            Ok(content) => self.add(name, content.as_ref()),
             Err(error) => self.missing(name, error),
         }
     }

@@ -12,7 +12,6 @@ use crate::engine::event::{Phase, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Observation, Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
 /// A part that takes longer is given up: the rest is worth more than waiting.
@@ -80,9 +79,9 @@ impl Part {
             Self::Configuration => "configuration directory".to_owned(),
             Self::Records => "records of the cloud".to_owned(),
             Self::Runs => "logs of aio's own runs".to_owned(),
-            Self::Outside(container) => format!("LXC's files of {}", Cloud::label(container)),
-            Self::Inside(container) => format!("journal and units of {}", Cloud::label(container)),
-            Self::Rendered(container) => format!("files of {}", Cloud::label(container)),
+            Self::Outside(container) => format!("LXC's files of {}", container.label()),
+            Self::Inside(container) => format!("journal and units of {}", container.label()),
+            Self::Rendered(container) => format!("files of {}", container.label()),
         }
     }
 

@@ -7,7 +7,6 @@ use super::words;
 use crate::commands::global::Global;
 use crate::commands::runtime::{block_on, options};
 use crate::error::Result;
-use crate::ui;
 
 const SUITE: &str = "tempest";
 
@@ -36,10 +35,6 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     options.wish.lines = true;
     let asked = Asked { smoke: args.smoke, regex: args.regex };
     let results = block_on(run_suite(&options, SUITE, &asked))?;
-    if global.json() {
-        ui::out::json(&results)?;
-    } else {
-        ui::out::text(&words::render(&results))?;
-    }
+    global.print(&results, words::render)?;
     results.error.map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -97,7 +97,6 @@ mod tests {
     use super::*;
     use crate::config::overrides::Overrides;
     use crate::engine::graph::Graph;
-    use crate::engine::interrupt::Interrupt;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
     use crate::host::fake::absent;
@@ -144,12 +143,9 @@ suites:
         let step = plan::suite(suite, &renderer, container, asked, &results).unwrap();
         let options = RunOptions {
             command: "trial".to_owned(),
-            dry_run: false,
             told_by_command: true,
             slots: Slots { package: 1, download: 1, start: 1, load: 1 },
-            interrupt: Interrupt::default(),
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         };
         let host = Arc::new(Host { containers: Arc::new(containers), ..absent() });
         let report = run(&Graph::new(vec![step]).unwrap(), host, options, Vec::new()).await;

@@ -59,10 +59,7 @@ fn select<'a>(
         let Some(service) = profiles.services.get(name) else {
             let known = profiles.services.keys().map(String::as_str).filter(|it| deployed(it));
             let error = error.because("there is no such service");
-            return Err(match suggestion(name, known) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            });
+            return Err(error.hints(suggestion(name, known)));
         };
         if !deployed(name) {
             return Err(error
@@ -126,7 +123,6 @@ mod tests {
 
     use crate::engine::event::Resource;
     use crate::engine::graph::Graph;
-    use crate::engine::interrupt::Interrupt;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
     use crate::host::fake::absent;
@@ -169,12 +165,9 @@ verify:
         assert!(steps.iter().all(|step| step.resource == Resource::Load));
         let options = RunOptions {
             command: "verify".to_owned(),
-            dry_run: false,
             told_by_command: true,
             slots: Slots { package: 1, download: 1, start: 1, load: 2 },
-            interrupt: Interrupt::default(),
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         };
         let host = Arc::new(Host { containers: Arc::new(containers), ..absent() });
         let report = run(&Graph::new(steps).unwrap(), host, options, Vec::new()).await;

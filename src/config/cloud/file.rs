@@ -154,7 +154,8 @@ impl CloudFile {
             (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
             (None, None) => Ok(None),
             (certificate, _) => {
-                let missing = if certificate.is_some() { Key::TlsKeyFile } else { Key::TlsCertificateFile };
+                let missing =
+                    if certificate.is_some() { Key::TlsKeyFile } else { Key::TlsCertificateFile };
                 let name = missing.name();
                 Err(Error::new(ErrorKind::Config, format!("read `{}`", self.shown))
                     .because(format!("`{name}` is missing: a certificate is of use with its key"))
@@ -333,10 +334,7 @@ fn unknown<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Error {
     let error = Error::new(ErrorKind::Config, format!("{place}: there is no {what} `{name}`"));
-    match suggestion(name, known) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hints(suggestion(name, known))
 }
 
 #[cfg(test)]

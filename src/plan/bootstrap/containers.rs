@@ -44,7 +44,7 @@ impl Builder<'_> {
         container: &Container,
         rolling: &Arc<Mutex<()>>,
     ) -> Result<()> {
-        let label = format!("{}/{}", container.kind, container.member);
+        let label = container.label();
         let cluster_unit = definition.cluster.as_ref().map(|cluster| cluster.unit.as_str());
         let names: Vec<String> = definition.units.iter().map(|unit| unit.name.clone()).collect();
         let files = self.files_of(definition, container, &names)?;
@@ -212,7 +212,7 @@ impl Builder<'_> {
         members: &[Container],
     ) -> Result<()> {
         let Some(forget) = &cluster.forget else { return Ok(()) };
-        let label = format!("{}/{}", member.kind, member.member);
+        let label = member.label();
         let departing = serde_json::json!({ "departing": {
             "name": member.name, "hostname": member.hostname, "member": member.member,
             "address": member.management_address() } });

@@ -5,7 +5,6 @@ use super::*;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::engine::graph::Graph;
-use crate::engine::interrupt::Interrupt;
 use crate::engine::options::{RunOptions, Slots};
 use crate::engine::report::Report;
 use crate::engine::run::run;
@@ -121,19 +120,15 @@ impl World {
         let replaced: Vec<Container> = cloud
             .containers
             .iter()
-            .filter(|it| replaced.contains(&Cloud::label(it).as_str()))
+            .filter(|it| replaced.contains(&it.label().as_str()))
             .cloned()
             .collect();
         let steps = steps_on_containers(memory_limit_mib, &replaced);
         let before = self.containers.changes().len();
         let options = RunOptions {
             command: "bootstrap".to_owned(),
-            dry_run: false,
-            told_by_command: false,
             slots: Slots { package: 1, download: 1, start: 2, load: 2 },
-            interrupt: Interrupt::default(),
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         };
         let graph = Graph::new(steps).unwrap();
         let report = run(&graph, Arc::clone(&self.host), options, Vec::new()).await;

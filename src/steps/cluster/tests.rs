@@ -1,8 +1,4 @@
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::engine::key::StepKey;
 use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::records::FakeRecords;
@@ -38,9 +34,7 @@ async fn fixture() -> Fixture {
         sql: Arc::new(sql),
         ..absent()
     };
-    let (events, _) = unbounded_channel();
-    let (host, cancel) = (Arc::new(host), CancellationToken::new());
-    let context = StepContext { host, cancel, key: StepKey::new("x"), events };
+    let context = StepContext::outside_a_run(Arc::new(host));
     for member in form().members {
         containers.define(&member).await.unwrap();
         containers.start(&member.name).await.unwrap();

@@ -1,8 +1,4 @@
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::engine::key::StepKey;
 use crate::host::fake::absent;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::records::FakeRecords;
@@ -31,9 +27,7 @@ async fn members() -> (Arc<FakeContainers>, StepContext, Vec<Container>) {
         records: Arc::new(FakeRecords::default()),
         ..absent()
     };
-    let (events, _) = unbounded_channel();
-    let (host, cancel) = (Arc::new(host), CancellationToken::new());
-    let context = StepContext { host, cancel, key: StepKey::new("x"), events };
+    let context = StepContext::outside_a_run(Arc::new(host));
     (containers, context, members)
 }
 
@@ -107,5 +101,8 @@ async fn a_cluster_that_could_not_be_told_is_told_the_next_time() {
         containers.kill(&member.name);
     }
     assert!(matches!(forget.observe(&context).await.unwrap(), Observation::Skip(_)));
-    assert_eq!(DroppedData::load(&context, &members[2].name).await.unwrap(), Some(DroppedData::Dropped));
+    assert_eq!(
+        DroppedData::load(&context, &members[2].name).await.unwrap(),
+        Some(DroppedData::Dropped)
+    );
 }

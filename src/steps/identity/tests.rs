@@ -1,10 +1,6 @@
 use std::sync::Arc;
 
-use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
-
 use super::*;
-use crate::engine::key::StepKey;
 use crate::host::Host;
 use crate::host::fake::absent;
 use crate::host::fake::http::FakeHttp;
@@ -12,14 +8,7 @@ use crate::host::fake::http::FakeHttp;
 fn service() -> (Arc<FakeHttp>, StepContext) {
     let http = Arc::new(FakeHttp::default());
     let host = Host { http: Arc::clone(&http) as Arc<_>, ..absent() };
-    let (events, _) = unbounded_channel();
-    let context = StepContext {
-        host: Arc::new(host),
-        cancel: CancellationToken::new(),
-        key: StepKey::Catalog,
-        events,
-    };
-    (http, context)
+    (http, StepContext::outside_a_run(Arc::new(host)))
 }
 
 fn session(context: &StepContext) -> Session<'_> {

@@ -4,14 +4,14 @@
 //! record ([`crate::state::swaps`]) written before the first change. Every deed of the way back
 //! tolerates that what it undoes was never done, or was undone before.
 
-mod swap_back;
-mod swap_in;
 mod process;
 mod python;
 mod schema;
+mod swap_back;
+mod swap_in;
 mod work;
 
-pub use swap_in::SwapIn;
 pub use process::{Observed, is_published, observe};
 pub use schema::Schema;
+pub use swap_in::SwapIn;
 pub use work::{BalancerFile, Deed, DeedFuture, Work};

@@ -95,6 +95,16 @@ impl Work {
         Err(failed.output(self.last_words(context).await))
     }
 
+    /// Starts or restarts the unit (`verb`), with what systemd is to read anew.
+    pub(super) async fn start_unit(&self, context: &StepContext, verb: &str) -> Result<()> {
+        let script = format!(
+            "systemctl daemon-reload\n\
+             systemctl reset-failed $unit 2>/dev/null || true\n\
+             systemctl {verb} $unit"
+        );
+        self.systemctl(context, &script).await
+    }
+
     /// Waits until the unit is healthy. A process that ends meanwhile is an error at once: systemd
     /// would start it again and again.
     pub(super) async fn wait_healthy(&self, context: &StepContext) -> Result<()> {

@@ -60,13 +60,7 @@ impl Work {
     pub fn start<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             if self.restarts && self.is_running(context).await? {
-                self.systemctl(
-                    context,
-                    "systemctl daemon-reload\n\
-                     systemctl reset-failed $unit 2>/dev/null || true\n\
-                     systemctl start $unit",
-                )
-                .await?;
+                self.start_unit(context, "start").await?;
             }
             Ok(())
         })

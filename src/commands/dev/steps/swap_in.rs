@@ -142,14 +142,7 @@ impl SwapIn {
         Box::pin(async move {
             let balancer = &self.work.site.balancer;
             balancer.take_out(context, &self.work.container).await?;
-            self.work
-                .systemctl(
-                    context,
-                    "systemctl daemon-reload\n\
-                     systemctl reset-failed $unit 2>/dev/null || true\n\
-                     systemctl restart $unit",
-                )
-                .await
+            self.work.start_unit(context, "restart").await
         })
     }
 

@@ -43,11 +43,7 @@ struct World {
 impl World {
     fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config_dir: directory.path().join("etc"),
-            state_dir: directory.path().join("state"),
-            cloud: "aio1".to_owned(),
-        };
+        let paths = Paths::below(directory.path());
         fs::create_dir_all(&paths.config_dir).unwrap();
         fs::create_dir_all(directory.path().join("out")).unwrap();
         let profiles = Profiles::load(&paths.config_dir).unwrap();

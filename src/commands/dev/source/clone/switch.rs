@@ -122,12 +122,7 @@ impl OwnClone {
             return Ok(target);
         }
         let names: Vec<String> = self.ask(Question::RemoteBranches)?;
-        Err({
-            match suggestion(name, names.iter().map(String::as_str)) {
-                Some(hint) => missed().hint(hint),
-                None => missed(),
-            }
-        })
+        Err(missed().hints(suggestion(name, names.iter().map(String::as_str))))
     }
 
     /// Fetches a name that no branch or tag leads to.
