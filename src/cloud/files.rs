@@ -29,11 +29,8 @@ pub struct Files {
 /// A file of a container, for a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedFile {
-    /// Absolute path in the container.
     pub path: String,
-    /// `user:group`.
     pub owner: String,
-    /// Octal.
     pub mode: String,
     /// The template; absent for files that follow from the container's name and address alone.
     pub template: Option<String>,

@@ -20,7 +20,6 @@ pub struct Args {
     pub directory: PathBuf,
 }
 
-/// Writes one example of each file.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let (profiles, _) = profiles(&global.paths().config_dir)?;
     let doing = || format!("write examples into {}", args.directory.display());

@@ -14,7 +14,6 @@ use crate::model::duration::{optional_seconds, seconds};
 pub enum Phase {
     /// Bridges, routes, firewall, kernel limits.
     Host,
-    /// Image layers.
     Images,
     /// Definition, files and start of containers.
     Containers,
@@ -32,9 +31,7 @@ pub enum Resource {
     Light,
     /// Package work: unpacking, byte compilation.
     Package,
-    /// The network.
     Download,
-    /// Container starts.
     Start,
     /// Python processes and daemons that load (schema, units).
     Load,
@@ -43,12 +40,12 @@ pub enum Resource {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Something was done.
     Changed,
     /// It was right already.
     Unchanged,
-    /// It does not apply.
-    Skipped { reason: String },
+    Skipped {
+        reason: String,
+    },
     Failed {
         /// What [`crate::error::Error`]'s `Display` says.
         error: String,
@@ -59,9 +56,13 @@ pub enum Outcome {
     /// It was begun and not finished because the run was cancelled.
     Cancelled,
     /// It was not begun: a step that it needs failed, or the run was cancelled.
-    NotRun { reason: String },
+    NotRun {
+        reason: String,
+    },
     /// It would be done: the run only looked (`aio plan`).
-    Pending { reason: String },
+    Pending {
+        reason: String,
+    },
 }
 
 /// How many steps ended how, and how long the run took.

@@ -17,12 +17,10 @@ use crate::state::files;
 /// Begun anew when it is larger than this.
 const LARGEST_BYTES: usize = 1 << 20;
 
-/// One line of the file.
 #[derive(Debug, Deserialize, Serialize)]
 struct Entry {
     /// Seconds since the epoch.
     time: f64,
-    /// The process that wrote it.
     pid: u32,
     #[serde(flatten)]
     what: What,

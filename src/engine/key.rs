@@ -28,9 +28,7 @@ pub enum StepKey {
     /// An image layer, by its name.
     Layer(String),
     Container {
-        /// `heat_engine`.
         kind: String,
-        /// 1, 2, …
         member: u32,
         step: ContainerStep,
     },
@@ -58,15 +56,11 @@ pub enum StepKey {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostStep {
-    /// Kernel limits.
     Settings,
-    /// The copy of the binary.
     Binary,
     /// The unit that starts the cloud at boot.
     BootUnit,
-    /// Bridges, routes, firewall.
     Network,
-    /// What each container lets in.
     Filters,
 }
 

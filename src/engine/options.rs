@@ -11,7 +11,6 @@ pub struct Slots {
     pub package: usize,
     pub download: usize,
     pub start: usize,
-    /// Processes that load.
     pub load: usize,
 }
 

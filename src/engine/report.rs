@@ -36,7 +36,6 @@ pub struct StepReport {
     pub needs: Vec<StepKey>,
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Why it acted, if it did.
     pub acted_because: Option<String>,
     pub observed: Option<Span>,
     /// When it acted and verified, if it did.

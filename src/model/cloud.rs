@@ -16,21 +16,15 @@ use super::sizing::{Sizing, limits};
 use super::topology::{Container, Networks};
 use crate::config::network::NetworkRole;
 
-/// The cloud as it should be.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Cloud {
-    /// `aio1`.
     pub name: String,
-    /// The region in the catalog: `RegionOne`.
     pub region: String,
     /// What time limits are multiplied by: 1, or more where the host is far slower than most.
     #[serde(default = "one")]
     pub patience: u32,
-    /// The release.
     pub release: Release,
-    /// The scenario's name.
     pub scenario: String,
-    /// Networks.
     pub networks: Networks,
     /// How it is reached from outside, if at all.
     #[serde(default)]
@@ -49,7 +43,6 @@ pub struct Cloud {
     pub containers: Vec<Container>,
     /// Layers by id, a parent before its children.
     pub layers: Vec<(String, LayerSpec)>,
-    /// How large it is.
     pub sizing: Sizing,
     /// Values of all variables of the deployed services.
     pub variables: BTreeMap<String, serde_json::Value>,

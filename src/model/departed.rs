@@ -9,15 +9,11 @@ use super::topology::Container;
 /// What services may have recorded of one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Departed {
-    /// The container's full name.
     pub name: String,
-    /// Its host name.
     pub hostname: String,
     /// The address that its daemons bound.
     pub address: Option<Ipv4Addr>,
-    /// Its kind.
     pub kind: String,
-    /// 1, 2, …
     pub member: u32,
 }
 

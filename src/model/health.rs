@@ -67,7 +67,6 @@ pub struct ServerState {
     pub server: String,
     /// `UP`, `DOWN`, `MAINT`, `DRAIN`, with details: `UP 1/2`.
     pub status: String,
-    /// Sessions now.
     pub sessions: u64,
     pub backup: bool,
 }

@@ -57,7 +57,6 @@ impl HostNetworkSpec {
 /// A port of the host that leads into a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposed {
-    /// The host's address.
     pub address: Ipv4Addr,
     /// The port, there and behind it.
     pub port: u16,

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::config::load::Profiles;
 use crate::config::network::NetworkRole;
+use crate::config::overrides::Overrides;
 use crate::config::scenario::Scenario;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::model::cloud::Cloud;
@@ -14,6 +15,7 @@ use crate::model::facts::NetworkFacts;
 use crate::model::ranges;
 use crate::model::sizing::Sizing;
 use crate::model::topology::{self, Container, Interface, Network, Networks};
+use crate::render::Renderer;
 
 const GALERA: &str = r#"
 service: galera
@@ -151,11 +153,23 @@ pub fn sizing() -> Sizing {
     }
 }
 
+/// The services of [`profiles`], with this profile in place of that of heat.
+pub fn profiles_with_heat(text: &str) -> Profiles {
+    let mut profiles = profiles(&[]);
+    let own = Profiles::from_texts([("services/heat.yml", text)]).unwrap();
+    profiles.services.extend(own.services);
+    profiles
+}
+
+/// A renderer of that cloud with [`secrets`] and no overrides.
+pub fn renderer(cloud: &Cloud, profiles: &Profiles) -> Renderer {
+    Renderer::new(cloud, &secrets(), profiles, &Overrides::default()).unwrap()
+}
+
 pub fn secrets() -> BTreeMap<String, SecretString> {
     BTreeMap::from([("heat_service_password".to_owned(), SecretString::from("hunter2/x"))])
 }
 
-/// An interface beside that of the management network.
 /// An interface on a network, with the address of that number.
 pub fn interface(network: &str, number: usize) -> Interface {
     let role = NetworkRole::ALL.into_iter().find(|role| role.name() == network).unwrap();

@@ -29,7 +29,6 @@ struct Backend {
     drain: Drain,
     /// Port on the members.
     port: u16,
-    /// Options of a server's line.
     options: String,
 }
 

@@ -178,7 +178,6 @@ impl Action for StopContainer {
 /// Throws a container's root away, and its data if told so.
 pub struct Discard {
     pub container: Container,
-    /// Whether its data goes as well.
     pub data: bool,
     /// Whether its cluster must be told of that.
     pub told: bool,

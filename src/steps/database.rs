@@ -77,7 +77,6 @@ impl Database {
         Ok(native_hash(password))
     }
 
-    /// The user's rows.
     async fn rows(&self, context: &StepContext) -> Result<Vec<Account>> {
         let Definition { name, user, .. } = &self.definition;
         let query = format!(
@@ -105,9 +104,7 @@ impl Database {
 struct Account {
     host: String,
     hash: String,
-    /// Whether it owns the database.
     owns: bool,
-    /// Whether it must speak TLS.
     needs_tls: bool,
 }
 

@@ -60,7 +60,6 @@ impl DroppedData {
 /// once, a silent one keeps those who ask waiting for 3 s each time. With that, RabbitMQ needed 56 s
 /// for nine queues, without it 2 s.
 pub struct Forget {
-    /// The member that goes.
     pub departing: Container,
     /// The unit that forms the cluster.
     pub unit: String,

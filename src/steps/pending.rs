@@ -45,9 +45,7 @@ impl DesiredFile {
 /// The record of one container.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Pending {
-    /// Units to restart.
     pub restarts: Vec<String>,
-    /// Scripts to run.
     pub scripts: Vec<String>,
 }
 

@@ -40,7 +40,6 @@ impl Action for RemoveContainer {
 
 /// Removes bridges, routes and the firewall table.
 pub struct RemoveNetwork {
-    /// What was made.
     pub spec: HostNetworkSpec,
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::harmless::{escaped, harmless};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -43,8 +43,8 @@ pub fn line(line: &str) -> Result<()> {
 
 /// Writes a value as indented JSON with a newline.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::failed("write the result as JSON").because(error))?;
+    let text =
+        serde_json::to_string_pretty(value).doing(|| "write the result as JSON".to_owned())?;
     json_line(&text)
 }
 

@@ -27,7 +27,6 @@ use crate::steps::health::{self};
 use crate::steps::site::Site;
 use crate::ui;
 
-/// What the user asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub choices: &'a CloudOptions,

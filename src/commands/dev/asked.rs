@@ -7,7 +7,6 @@ use super::source::change::Change;
 /// A unit to be swapped, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// The unit: `heat-engine`.
     pub unit: String,
     /// Which member of its kind; the first without one.
     pub member: Option<u32>,

@@ -34,25 +34,17 @@ const LONGEST_OUTPUT: u64 = 1 << 20;
 /// What is to be done, and where.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Order {
-    /// Where.
     pub sandbox: Sandbox,
-    /// What.
     pub job: Job,
 }
 
-/// What is to be done.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Job {
     /// A program is run.
     Run(Program),
     /// A question about a checkout is answered.
-    Look {
-        /// The checkout.
-        path: PathBuf,
-        /// What is asked.
-        question: Question,
-    },
+    Look { path: PathBuf, question: Question },
 }
 
 /// How a program ended, and what it printed, at most the first megabyte of each.

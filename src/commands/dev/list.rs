@@ -15,9 +15,7 @@ use crate::state::swaps;
 /// One swap as it is seen now.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    /// The unit: `heat-engine`.
     pub unit: String,
-    /// The container's full name.
     pub container: String,
     pub kind: String,
     pub member: u32,
@@ -31,7 +29,6 @@ pub struct Listed {
     pub keep: bool,
     /// The process that undoes it when it ends, while it lives.
     pub held_by: Option<u32>,
-    /// Members that stand by.
     pub standby: Vec<String>,
     /// The dump of the database, if its schema was changed.
     pub dump: Option<std::path::PathBuf>,

@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::asked::{Asked, Debug, Mode};
-use super::plan;
+use super::prepare::{self, Source};
 use super::python::Delta;
 use super::python::debug::{Mapping, Target as DebugTarget};
 use super::steps::{SwapIn, is_published};
+use super::target::{self, Target};
 use super::tunnel::Entrance;
+use super::watch::{self, Watch};
+use super::{foreground, holder, plan, terminal};
 use crate::cloud::open::Access;
-use crate::cloud::run;
-use crate::cloud::run::{Options, Run};
+use crate::cloud::run::{self, Options, Run};
 use crate::cloud::{Session, require_root};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::names::user_name;
@@ -28,7 +30,7 @@ use crate::ui;
 pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     require_root("dev")?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
-    let target = super::target::find(&session.site.cloud, &asked.unit, asked.member)?;
+    let target = target::find(&session.site.cloud, &asked.unit, asked.member)?;
     let name = &target.container.name;
     if session.host.containers.state(name).await? == ContainerState::Stopped {
         return Err(Error::new(ErrorKind::NotFound, format!("swap {}", target.label()))
@@ -39,23 +41,23 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     alone(options, &session.site.cloud, &target)?;
     free(options, &target, asked.take_over)?;
     if asked.mode == Mode::Watch {
-        super::watch::refuse_small_limits(Path::new(&asked.from))?;
+        watch::refuse_small_limits(Path::new(&asked.from))?;
     }
     // Taken before anything is changed.
     let entrance = match asked.debug {
         Some(debug) if asked.mode != Mode::Detached => Some(Entrance::open(debug.port).await?),
         _ => None,
     };
-    let sources = super::prepare::sources(&session, asked, &target)?;
+    let sources = prepare::sources(&session, asked, &target)?;
     let lock = run::lock(options, "dev")?;
     alone(options, &session.site.cloud, &target)?;
     if let Some(former) = free(options, &target, asked.take_over)? {
         leftover(options, &session, former).await?;
     }
-    let into = Arc::new(super::prepare::into(&session, asked, &target, &sources)?);
+    let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
     // What is saved while it starts is not lost.
     let watch = match asked.mode {
-        Mode::Watch => Some(super::watch::Watch::start(&into.work.swap().await)?),
+        Mode::Watch => Some(Watch::start(&into.work.swap().await)?),
         _ => None,
     };
     let steps = plan::into(target.label(), &into);
@@ -69,9 +71,9 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     let ended = match asked.mode {
         Mode::Detached => return Ok(()),
         Mode::Foreground | Mode::Watch => {
-            super::foreground::follow(options, &session, &into.work, watch).await
+            foreground::follow(options, &session, &into.work, watch).await
         }
-        Mode::Terminal => super::terminal::run(options, &target, &swap).await,
+        Mode::Terminal => terminal::run(options, &target, &swap).await,
     };
     // However it ended.
     bring_back(options, &session, &swap).await.and(ended)
@@ -98,7 +100,7 @@ pub async fn restore(
     let _lock = run::lock(options, "dev --restore")?;
     let mut swaps = swaps::load(&options.paths)?;
     if let Some(unit) = unit {
-        let target = super::target::find(&session.site.cloud, unit, member)?;
+        let target = target::find(&session.site.cloud, unit, member)?;
         let (kind, unit) = (&target.container.kind, &target.unit);
         swaps.retain(|swap| {
             let is_member = member.is_none_or(|member| swap.member == member);
@@ -106,10 +108,10 @@ pub async fn restore(
         });
         if swaps.is_empty()
             && database
-            && super::prepare::dump(&session, &target.service.service).is_some()
+            && prepare::dump(&session, &target.service.service).is_some()
         {
             // It was undone before, without its database.
-            swaps.push(super::prepare::packaged(&target));
+            swaps.push(prepare::packaged(&target));
         }
         if swaps.is_empty() {
             ui::out::note(&format!("{} runs as packaged.", target.label()));
@@ -175,7 +177,7 @@ pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool
 }
 
 /// One member of those that a frontend balances serves alone: two cannot.
-fn alone(options: &Options, cloud: &Cloud, target: &super::target::Target) -> Result<()> {
+fn alone(options: &Options, cloud: &Cloud, target: &Target) -> Result<()> {
     let kind = &target.container.kind;
     let swaps = swaps::load(&options.paths)?;
     let other = swaps.iter().find(|swap| {
@@ -192,11 +194,7 @@ fn alone(options: &Options, cloud: &Cloud, target: &super::target::Target) -> Re
 
 /// The swap of the unit that there is, if it may be replaced: one in force is left alone unless it is
 /// to be taken over.
-fn free(
-    options: &Options,
-    target: &super::target::Target,
-    take_over: bool,
-) -> Result<Option<Swap>> {
+fn free(options: &Options, target: &Target, take_over: bool) -> Result<Option<Swap>> {
     let paths = &options.paths;
     let found = swaps::find(paths, &target.container.name, &target.unit)?;
     let Some(swap) = found.as_ref().filter(|swap| !take_over && is_alive(paths, swap)) else {
@@ -217,7 +215,7 @@ fn free(
 
 /// Whether a swap is in force or being made, and not what a killed process left.
 fn is_alive(paths: &Paths, swap: &Swap) -> bool {
-    let held = swap.holder.is_some_and(super::holder::is_alive);
+    let held = swap.holder.is_some_and(holder::is_alive);
     held || (swap.stage == Stage::Serving
         && swap.holder.is_none()
         && is_published(&paths.shared_dir(&swap.container), swap))
@@ -230,19 +228,19 @@ async fn leftover(options: &Options, session: &Session, swap: Swap) -> Result<()
         return Ok(());
     }
     ui::out::note(&format!("The swap of {} ended by itself: clearing it up.", swap.label()));
-    let work = Arc::new(super::prepare::back(session, &swap, None)?);
+    let work = Arc::new(prepare::back(session, &swap, None)?);
     let steps = plan::back(swap.label(), &work, false);
     Run::new(options, session, "dev --restore").go(steps).await.map(drop)
 }
 
 /// With the cloud's lock held.
 async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool) -> Result<()> {
-    let dumped = database && super::prepare::dump(session, &swap.service).is_some();
-    let name = dumped.then(|| super::prepare::database(session, &swap.service)).flatten();
-    let work = Arc::new(super::prepare::back(session, swap, name)?);
+    let dumped = database && prepare::dump(session, &swap.service).is_some();
+    let name = dumped.then(|| prepare::database(session, &swap.service)).flatten();
+    let work = Arc::new(prepare::back(session, swap, name)?);
     let steps = plan::back(swap.label(), &work, true);
     Run::new(options, session, "dev --restore").patiently().go(steps).await?;
-    if let Some(dump) = super::prepare::dump(session, &swap.service) {
+    if let Some(dump) = prepare::dump(session, &swap.service) {
         ui::out::note(&format!(
             "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
              --restore-db` brings back the data of before, from {2}.",
@@ -275,18 +273,18 @@ async fn undo_failed(options: &Options, session: &Session, into: &SwapIn, error:
 async fn report(
     session: &Session,
     asked: &Asked,
-    target: &super::target::Target,
-    sources: &[super::prepare::Source],
+    target: &Target,
+    sources: &[Source],
     into: &SwapIn,
 ) -> Result<()> {
     let swap = into.work.swap().await;
-    for (path, state) in super::prepare::described(sources) {
+    for (path, state) in prepare::described(sources) {
         ui::out::note(&format!("{} runs from {} ({state})", target.label(), path.display()));
     }
     if let Some(delta) = into.delta.lock().await.as_ref() {
         ui::out::note(&format!("Beside the packaged ones: {}", packages(delta)));
     }
-    if let Some(dump) = super::prepare::dump(session, &swap.service) {
+    if let Some(dump) = prepare::dump(session, &swap.service) {
         ui::out::note(&format!(
             "The schema of {}'s database is the checkout's; its data of before are in {}",
             swap.service,
@@ -318,7 +316,7 @@ fn packages(delta: &Delta) -> String {
 fn debugger(
     session: &Session,
     asked: &Asked,
-    target: &super::target::Target,
+    target: &Target,
     swap: &Swap,
     debug: Debug,
 ) -> Result<DebugTarget> {
@@ -330,7 +328,7 @@ fn debugger(
     };
     Ok(DebugTarget {
         name: target.label().to_owned(),
-        address: super::prepare::debug_address(debug),
+        address: prepare::debug_address(debug),
         by_gateway_as: detached.then(user).transpose()?,
         mappings: swap
             .checkouts

@@ -23,7 +23,6 @@ use crate::ui;
 
 const COMMAND: &str = "support-bundle";
 
-/// A file in the archive.
 #[derive(Clone, Debug, Serialize)]
 pub struct Member {
     /// Its name below the archive's one directory.
@@ -37,7 +36,6 @@ pub struct Bundle {
     pub bytes: u64,
     /// The directory in it, below which everything stands.
     pub directory: String,
-    /// What is in it.
     pub members: Vec<Member>,
     /// What could not be collected.
     pub missing: Vec<Missing>,

@@ -12,7 +12,6 @@ use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
 use crate::model::topology::Container;
 
-/// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Where the archive will stand.

@@ -95,7 +95,6 @@ fn find<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::overrides::Overrides;
     use crate::engine::graph::Graph;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
@@ -103,7 +102,7 @@ mod tests {
     use crate::host::fake::containers::FakeContainers;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
-    use crate::render::{Renderer, testing};
+    use crate::render::testing;
 
     const SUITE: &str = "
 service: heat
@@ -115,16 +114,9 @@ suites:
   - {name: far, title: elsewhere, script: try}
 ";
 
-    fn profiles() -> Profiles {
-        let mut profiles = testing::profiles(&[]);
-        let own = Profiles::from_texts([("services/heat.yml", SUITE)]).unwrap();
-        profiles.services.extend(own.services);
-        profiles
-    }
-
     /// The error with which the suite ends when its script leaves this.
     async fn tried(status: i32, printed: &'static str) -> (Tap, Option<Error>) {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(SUITE);
         let cloud = testing::cloud(&profiles);
         let (suite, container) = find(&profiles, &cloud, "trial").unwrap();
         let containers = FakeContainers::default();
@@ -136,8 +128,7 @@ suites:
             let (stdout, stderr) = (printed.as_bytes().to_vec(), b"loading\n".to_vec());
             Some(Output { status, stdout, stderr })
         });
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let results = Arc::new(Mutex::new(Tap::default()));
         let asked = variables(&Asked { smoke: true, regex: Some("heat".to_owned()) });
         let step = plan::suite(suite, &renderer, container, asked, &results).unwrap();
@@ -172,7 +163,7 @@ suites:
 
     #[test]
     fn a_suite_is_found_where_it_can_run() {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(SUITE);
         let cloud = testing::cloud(&profiles);
         let why = |name: &str| find(&profiles, &cloud, name).unwrap_err().to_string();
         assert!(find(&profiles, &cloud, "trial").is_ok());

@@ -37,7 +37,6 @@ pub struct Checked {
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
     pub cloud: String,
-    /// The whole run.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
     /// Every check, in the order of the profiles.

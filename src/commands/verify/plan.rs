@@ -164,7 +164,6 @@ fn command(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::overrides::Overrides;
     use crate::config::profile::Part;
     use crate::render::testing;
 
@@ -202,8 +201,7 @@ mod tests {
     fn secrets_reach_the_environment_alone() {
         let profiles = testing::profiles(&[]);
         let cloud = testing::cloud(&profiles);
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let check = check("stack", "heat_engine", &[]);
         let part = Part { container: "galera".to_owned(), script: "look".to_owned() };
         let check = Definition { then: vec![part], ..check };
@@ -225,8 +223,7 @@ mod tests {
     fn every_check_is_a_step_that_needs_no_other() {
         let profiles = testing::profiles(&[]);
         let cloud = testing::cloud(&profiles);
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let mut heat = profiles.services["heat"].clone();
         heat.verify = vec![check("row", "galera", &[]), check("server", "utility", &["nova"])];
         let services = [&heat, &profiles.services["nova"]];

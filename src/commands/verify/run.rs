@@ -118,9 +118,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::overrides::Overrides;
-    use crate::render::Renderer;
-
     use crate::engine::event::Resource;
     use crate::engine::graph::Graph;
     use crate::engine::options::{RunOptions, Slots};
@@ -143,22 +140,14 @@ verify:
   - {name: far, title: elsewhere, needs: [nova], script: 'true'}
 ";
 
-    fn profiles() -> Profiles {
-        let mut profiles = testing::profiles(&[]);
-        let own = Profiles::from_texts([("services/heat.yml", CHECKS)]).unwrap();
-        profiles.services.extend(own.services);
-        profiles
-    }
-
     /// The checks, run in a container that is a fake.
     async fn verified(containers: FakeContainers) -> Verified {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(CHECKS);
         let cloud = testing::cloud(&profiles);
         let engine = cloud.containers.last().unwrap();
         containers.define(engine).await.unwrap();
         containers.start(&engine.name).await.unwrap();
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let services = select(&profiles, &cloud, &["heat".to_owned()]).unwrap();
         let planned = plan::checks(&cloud, &renderer, &services, 1).unwrap();
         let (described, steps) = described(planned);
@@ -220,7 +209,7 @@ verify:
 
     #[test]
     fn services_are_named_and_wrong_names_get_the_nearest() {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(CHECKS);
         let cloud = testing::cloud(&profiles);
         let select = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

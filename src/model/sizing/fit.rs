@@ -34,7 +34,6 @@ pub struct Refusal {
     pub advice: String,
 }
 
-/// Which scenario a host gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
     pub scenario: String,

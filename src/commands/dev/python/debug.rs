@@ -59,8 +59,6 @@ impl Target {
         })
     }
 
-    /// What to print.
-    ///
     /// # Errors
     /// When a path is not UTF-8, which no editor's configuration can hold.
     pub fn explain(&self) -> Result<String> {

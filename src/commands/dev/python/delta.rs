@@ -53,7 +53,6 @@ pub struct Cache {
 #[derive(Clone, Debug, Serialize)]
 pub struct Whose {
     pub cloud: String,
-    /// The container's full name.
     pub container: String,
 }
 
@@ -74,11 +73,8 @@ pub struct Manifest {
     pub python: String,
     /// The requirements that it meets, and what was there instead.
     pub requirements: Vec<Unmet>,
-    /// What was fetched.
     pub distributions: Vec<Distribution>,
-    /// How many files there are.
     pub files: u64,
-    /// How many bytes they have.
     pub bytes: u64,
 }
 

@@ -25,13 +25,10 @@ pub struct Checkout {
     pub commit: Option<Commit>,
     /// Whether tracked files differ from the commit, or files are untracked that are not ignored.
     pub dirty: bool,
-    /// Owner of the root.
     pub owner_uid: u32,
-    /// Group of the root.
     pub owner_gid: u32,
 }
 
-/// A commit.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// 40 hexadecimal digits.

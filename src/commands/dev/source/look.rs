@@ -50,12 +50,10 @@ pub enum Question {
     DefaultBranch(String),
     /// What a name means, best where a remote has it: a [`Target`].
     Find {
-        /// The remote.
         remote: String,
         /// A branch, a tag or a commit.
         name: String,
     },
-    /// The names of all remote branches.
     RemoteBranches,
     /// Whether the history of a commit has another one in it.
     LeadsTo {

@@ -36,7 +36,6 @@ const MEMORY: u64 = 16 << 30;
 pub struct CheckoutReader {
     /// What the user named, canonical: the work tree or a directory in it.
     path: PathBuf,
-    /// Owner of the work tree.
     owner: (u32, u32),
     lent: Vec<Lent>,
 }

@@ -79,7 +79,6 @@ pub fn is_published(shared: &Path, swap: &Swap) -> bool {
 }
 
 impl Work {
-    /// Runs `systemctl` on the unit.
     pub(super) async fn systemctl(&self, context: &StepContext, script: &str) -> Result<()> {
         let swap = self.swap().await;
         let script = format!("unit={}\n{script}", swap.unit);

@@ -29,7 +29,6 @@ pub struct SwapIn {
     pub generated: BTreeMap<String, Vec<u8>>,
     /// The service's schema, unless the user wants it left alone or there is none.
     pub schema: Option<Schema>,
-    /// Whether missing packages may be added.
     pub add_packages: bool,
     /// Where the process waits for a debugger before it serves, if it does.
     pub waits_at: Option<SocketAddrV4>,

@@ -50,9 +50,7 @@ pub type DeedFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Something that is done once in a run.
 pub struct Deed<T> {
-    /// On what.
     pub subject: Arc<T>,
-    /// What.
     pub act: for<'a> fn(&'a T, &'a StepContext) -> DeedFuture<'a>,
 }
 

@@ -17,9 +17,7 @@ const LONGEST_TEXT: u64 = 8 << 20;
 pub struct Distribution {
     /// Its name, as it writes it.
     pub name: String,
-    /// Its version.
     pub version: String,
-    /// The size of its files.
     pub bytes: u64,
 }
 
