@@ -174,8 +174,7 @@ pub fn told(paths: &Paths, cloud: &Cloud) -> Option<String> {
             format!("The cloud speaks TLS: clients on this host trust {}.", authority.display())
         });
     };
-    let identity = cloud.services.iter().find_map(|service| service.identity_server.as_ref())?;
-    let (_, frontend) = cloud.frontends().find(|(_, it)| it.name == identity.frontend)?;
+    let frontend = cloud.frontend(&cloud.identity_server()?.frontend).ok()?;
     let url = cloud.outside_url(frontend);
     let authority = store::authority_file(&paths.tls_dir());
     let authority = authority.display();

@@ -7,7 +7,10 @@ use std::net::Ipv4Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::profile::{ContainerKind, Frontend, FrontendMode, Probe, ServiceProfile};
+use crate::config::profile::{
+    ContainerKind, Frontend, FrontendMode, IdentityServer, LoadBalancer, Probe, ServiceProfile,
+    SqlServer,
+};
 use crate::config::release::Release;
 use crate::error::{Error, Result};
 
@@ -165,6 +168,23 @@ impl Cloud {
         })
     }
 
+    pub fn load_balancer(&self) -> Option<&LoadBalancer> {
+        self.services.iter().find_map(|service| service.load_balancer.as_ref())
+    }
+
+    pub fn sql_server(&self) -> Option<&SqlServer> {
+        self.services.iter().find_map(|service| service.sql_server.as_ref())
+    }
+
+    pub fn identity_server(&self) -> Option<&IdentityServer> {
+        self.services.iter().find_map(|service| service.identity_server.as_ref())
+    }
+
+    /// The containers of the load balancer.
+    pub fn balancers(&self) -> impl Iterator<Item = &Container> {
+        self.load_balancer().into_iter().flat_map(move |balancer| self.members(&balancer.kind))
+    }
+
     /// Every frontend of the deployed services.
     pub fn frontends(&self) -> impl Iterator<Item = (&ServiceProfile, &Frontend)> {
         self.services
@@ -232,8 +252,7 @@ impl Cloud {
     /// Where the load balancer answers those outside: an address of its own, on the network by which
     /// its answers leave, so that it knows who asked.
     pub fn outside_door(&self) -> Option<Ipv4Addr> {
-        let balancer = self.services.iter().find_map(|service| service.load_balancer.as_ref())?;
-        self.members(&balancer.kind).next()?.address(NetworkRole::Nat)
+        self.balancers().next()?.address(NetworkRole::Nat)
     }
 
     /// Whether the load balancer chooses who of a kind serves.

@@ -95,8 +95,7 @@ pub fn steps(site: &Arc<Site>, renderer: &Renderer, departed: &[Departed]) -> Re
 fn whole_cloud(site: &Site) -> Vec<StepKey> {
     let services = &site.cloud.services;
     let ready = services.iter().map(|service| ready_key(&service.service));
-    let catalog = services.iter().any(|service| service.identity_server.is_some());
-    ready.chain(catalog.then(catalog_key)).collect()
+    ready.chain(site.cloud.identity_server().map(|_| catalog_key())).collect()
 }
 
 fn forget(

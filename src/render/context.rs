@@ -304,9 +304,7 @@ fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
 
 /// Those whose secret is known, at the frontend of the server that holds them.
 fn databases(cloud: &Cloud, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, Database> {
-    let Some(server) = cloud.services.iter().find_map(|service| service.sql_server.as_ref()) else {
-        return BTreeMap::new();
-    };
+    let Some(server) = cloud.sql_server() else { return BTreeMap::new() };
     let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.backend == server.kind) else {
         return BTreeMap::new();
     };

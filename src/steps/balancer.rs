@@ -44,11 +44,7 @@ pub struct Balancer {
 
 impl Balancer {
     pub fn new(cloud: &Cloud) -> Self {
-        let Some(definition) =
-            cloud.services.iter().find_map(|service| service.load_balancer.as_ref())
-        else {
-            return Self::default();
-        };
+        let Some(definition) = cloud.load_balancer() else { return Self::default() };
         let backends = cloud
             .frontends()
             .map(|(_, frontend)| Backend {
@@ -65,10 +61,7 @@ impl Balancer {
             })
             .collect();
         Self {
-            containers: cloud
-                .members(&definition.kind)
-                .map(|container| container.name.clone())
-                .collect(),
+            containers: cloud.balancers().map(|container| container.name.clone()).collect(),
             socket: definition.socket.clone(),
             backends,
             members: cloud.count_members(),

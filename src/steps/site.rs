@@ -45,12 +45,10 @@ impl Site {
 
     /// The definition of the service that holds the databases.
     pub fn sql_definition(&self) -> Result<&SqlServerDefinition> {
-        self.cloud.services.iter().find_map(|service| service.sql_server.as_ref()).ok_or_else(
-            || {
-                Error::failed("find the service that holds the databases")
-                    .because("no deployed profile has `sql_server`")
-            },
-        )
+        self.cloud.sql_server().ok_or_else(|| {
+            Error::failed("find the service that holds the databases")
+                .because("no deployed profile has `sql_server`")
+        })
     }
 
     /// The engine's account on one member.

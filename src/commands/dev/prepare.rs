@@ -308,15 +308,13 @@ fn balancer_files(session: &Session, renderer: &Renderer) -> Result<Vec<Balancer
     // Not those of the session: it may be older than the swap.
     let present = self::renderer(session, swaps::standby(&session.paths)?)?;
     let mut files = Vec::new();
-    for balancer in cloud.services.iter().filter_map(|service| service.load_balancer.as_ref()) {
-        let Some((_, definition)) = cloud.kind(&balancer.kind) else { continue };
-        for member in cloud.members(&balancer.kind) {
-            for file in &definition.files {
-                let before = present.render_file(member, file)?;
-                let after = renderer.render_file(member, file)?;
-                if before != after {
-                    files.push(BalancerFile { container: member.name.clone(), before, after });
-                }
+    for member in cloud.balancers() {
+        let Some((_, definition)) = cloud.kind(&member.kind) else { continue };
+        for file in &definition.files {
+            let before = present.render_file(member, file)?;
+            let after = renderer.render_file(member, file)?;
+            if before != after {
+                files.push(BalancerFile { container: member.name.clone(), before, after });
             }
         }
     }

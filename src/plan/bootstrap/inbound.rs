@@ -77,16 +77,16 @@ fn listeners(cloud: &Cloud, kind: &str) -> BTreeMap<(Client, Protocol), BTreeSet
     let mut add = |client: Client, protocol: Protocol, ports: Ports| {
         all.entry((client, protocol)).or_default().insert(ports);
     };
-    let balancers = || cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
+    let balancer = cloud.load_balancer().map(|balancer| balancer.kind.as_str());
     let for_guests = super::network::guest_ports(cloud);
     for (_, frontend) in cloud.frontends() {
         if frontend.backend == kind {
             let port = Ports::one(frontend.backend_port.unwrap_or(frontend.port));
-            for balancer in balancers() {
-                add(Client::Kind(balancer.kind.clone()), Protocol::Tcp, port);
+            if let Some(balancer) = balancer {
+                add(Client::Kind(balancer.to_owned()), Protocol::Tcp, port);
             }
         }
-        if balancers().any(|balancer| balancer.kind == kind) {
+        if balancer == Some(kind) {
             let everyone = Client::Kind(EVERYONE.to_owned());
             let port = cloud.port(frontend);
             let public = for_guests.contains(&port);
