@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::load::{Profiles, list, read_text};
-use super::nearest::suggestion;
+use super::nearest::{suggestion, unknown};
 use super::oslo::Ini;
 use super::profile::{ContainerKind, File, Merge, ServiceProfile};
 
@@ -195,10 +195,8 @@ impl OverrideFile {
             let names = names_in_service(service);
             names.contains(file) || names.contains(&format!("{stem}.conf"))
         });
-        Err(match below {
-            Some(service) => error.hint(format!("It may belong at `{}/{file}`.", service.service)),
-            None => error,
-        })
+        let below = below.map(|it| format!("It may belong at `{}/{file}`.", it.service));
+        Err(error.hints(below))
     }
 
     fn takes_overrides(&self, service: &ServiceProfile) -> Result<()> {
@@ -221,9 +219,7 @@ impl OverrideFile {
     }
 
     fn unknown(&self, what: &str, name: &str, known: BTreeSet<String>) -> Error {
-        let error =
-            Error::new(ErrorKind::Config, format!("{}: there is no {what} `{name}`", self.shown));
-        error.hints(suggestion(name, known.iter().map(String::as_str)))
+        unknown(&self.shown, what, name, known.iter().map(String::as_str))
     }
 
     /// What the cloud lacks to use it.

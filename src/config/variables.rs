@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::load::{Profiles, read_optional};
-use super::nearest::suggestion;
+use super::nearest::unknown;
 use super::origin::Origin;
 use super::profile::Variable;
 use super::scenario::Scenario;
@@ -123,8 +123,8 @@ fn packages(profiles: &Profiles, kind: &str, entry: &UserValue) -> Result<Vec<St
     let place = &entry.place;
     let wrong = |why: &str| Error::new(ErrorKind::Config, format!("{place}: {why}"));
     if profiles.kind(kind).is_none() {
-        let error = wrong(&format!("there is no container kind `{kind}`"));
-        return Err(error.hints(suggestion(kind, profiles.kinds().map(|(kind, ..)| kind))));
+        let known = profiles.kinds().map(|(kind, ..)| kind);
+        return Err(unknown(place, "container kind", kind, known));
     }
     let names: Option<Vec<&str>> =
         entry.value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
@@ -150,9 +150,7 @@ fn packages(profiles: &Profiles, kind: &str, entry: &UserValue) -> Result<Vec<St
 fn check(profiles: &Profiles, name: &str, value: &Value, place: &str) -> Result<()> {
     let Some(variable) = find(profiles, name) else {
         let known = profiles.services.values().flat_map(|service| service.variables.keys());
-        let message = format!("{place}: there is no variable `{name}`");
-        let error = Error::new(ErrorKind::Config, message);
-        return Err(error.hints(suggestion(name, known.map(String::as_str))));
+        return Err(unknown(place, "variable", name, known.map(String::as_str)));
     };
     match mismatch(variable, value) {
         Some(reason) => {

@@ -15,7 +15,7 @@ use super::document::{Document, Scalar};
 use super::values::Written;
 use crate::config::cloud::{Expose, Key, Patience, Tls};
 use crate::config::load::{Profiles, read_optional};
-use crate::config::nearest::suggestion;
+use crate::config::nearest::unknown;
 use crate::config::network::{NetworkRole, Range};
 use crate::config::scenario::Scenario;
 use crate::config::schema;
@@ -325,16 +325,6 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&target)?;
     Ok(())
-}
-
-fn unknown<'a>(
-    place: &str,
-    what: &str,
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Error {
-    let error = Error::new(ErrorKind::Config, format!("{place}: there is no {what} `{name}`"));
-    error.hints(suggestion(name, known))
 }
 
 #[cfg(test)]
