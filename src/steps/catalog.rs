@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::identity::{Session, find_id};
+use super::records;
 use super::site::{ATTEMPTS, Site};
 use crate::config::profile::{Identity, User};
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 use crate::model::hash::sha256_hex;
 
 /// Domains, projects, roles, users, assignments, services and endpoints of all deployed profiles.
@@ -23,10 +24,7 @@ const CATALOG_RECORD: &str = "identity/services";
 
 /// Names of services that are in the catalog by an earlier run; `None` where it was not recorded.
 async fn recorded(context: &StepContext) -> Result<Option<BTreeSet<String>>> {
-    let text = context.host.records.get(CATALOG_RECORD).await?;
-    text.map(|text| serde_json::from_str(&text))
-        .transpose()
-        .doing(|| "read what is in the catalog".to_owned())
+    records::load(&*context.host.records, CATALOG_RECORD).await
 }
 
 /// What the service holds now.
@@ -289,8 +287,7 @@ impl Catalog {
                 session.send("DELETE", &format!("/services/{id}"), None).await?;
             }
         }
-        let text = serde_json::to_string(&wanted).doing(|| "record the catalog".to_owned())?;
-        context.host.records.set(CATALOG_RECORD, &text).await
+        records::save(&*context.host.records, CATALOG_RECORD, &wanted).await
     }
 
     async fn make_catalog(&self, session: &Session<'_>, found: &mut Found) -> Result<()> {

@@ -335,7 +335,7 @@ impl Action for Form {
         if self.must_speak_otherwise(context).await? {
             return Ok(Observation::Wrong("its members are to speak otherwise".to_owned()));
         }
-        Ok(self.incomplete(context).await?.map_or(Observation::Right, Observation::Wrong))
+        Ok(self.incomplete(context).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {

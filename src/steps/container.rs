@@ -18,8 +18,12 @@ use crate::model::file::ContainerFile;
 use crate::model::topology::Container;
 use crate::steps::pending::DesiredFile;
 
-/// How long a container's init may take to shut down, in seconds.
-const SHUTDOWN_SECS: u64 = 30;
+/// How long a container's init may take to shut down.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+async fn stop(context: &StepContext, container: &str) -> Result<()> {
+    context.host.containers.stop(container, Stop::Orderly(SHUTDOWN)).await
+}
 
 /// LXC's definition, the upper directory and the data directories.
 pub struct Define {
@@ -39,8 +43,7 @@ impl Action for Define {
         match context.host.containers.state(name).await? {
             ContainerState::Running { .. } => {
                 self.balancer.take_out(context, &self.container).await?;
-                let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-                context.host.containers.stop(name, how).await?;
+                stop(context, name).await?;
             }
             ContainerState::Absent => unfinished::mark(context, name).await?,
             ContainerState::Stopped => {}
@@ -170,8 +173,7 @@ impl Action for StopContainer {
         if let Some(balancer) = &self.balancer {
             balancer.take_out(context, &self.container).await?;
         }
-        let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-        context.host.containers.stop(&self.container.name, how).await
+        stop(context, &self.container.name).await
     }
 }
 
@@ -200,8 +202,7 @@ impl Action for Discard {
         if let ContainerState::Running { .. } = containers.state(name).await? {
             self.balancer.take_out(context, &self.container).await?;
             // What the container's root holds is thrown away, but data must be left consistent.
-            let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-            containers.stop(name, how).await?;
+            stop(context, name).await?;
         }
         containers.discard(name).await?;
         if self.data {

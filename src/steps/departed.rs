@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::site::{Site, run_script};
 use crate::config::profile::Ask;
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::Records;
 use crate::model::cloud::Cloud;
 use crate::model::command::Command;
@@ -18,11 +18,7 @@ const RECORD: &str = "departed";
 
 /// Returns the members that are not forgotten yet.
 pub async fn load(records: &dyn Records) -> Result<Vec<Departed>> {
-    match records.get(RECORD).await? {
-        None => Ok(Vec::new()),
-        Some(text) => serde_json::from_str(&text)
-            .doing(|| "read which containers went and are not forgotten".to_owned()),
-    }
+    Ok(super::records::load(records, RECORD).await?.unwrap_or_default())
 }
 
 pub async fn add(records: &dyn Records, departing: Vec<Departed>) -> Result<()> {
@@ -30,8 +26,7 @@ pub async fn add(records: &dyn Records, departing: Vec<Departed>) -> Result<()> 
     all.extend(departing);
     all.sort();
     all.dedup();
-    let text = serde_json::to_string(&all).doing(|| "write down which containers go".to_owned())?;
-    records.set(RECORD, &text).await
+    super::records::save(records, RECORD, &all).await
 }
 
 /// Without those that the cloud has again: what is recorded of them is theirs.

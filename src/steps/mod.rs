@@ -13,6 +13,7 @@ pub mod identity;
 pub mod layer;
 pub mod pending;
 pub mod probe;
+pub mod records;
 pub mod rejoin;
 pub mod remove;
 pub mod service;

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::records;
 use crate::engine::step::StepContext;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::model::file::ContainerFile;
 
 /// A rendered file and what its change means.
@@ -56,11 +57,8 @@ impl Pending {
 
     /// Reads it; empty when there is none.
     pub async fn load(context: &StepContext, container: &str) -> Result<Self> {
-        match context.host.records.get(&Self::key(container)).await? {
-            None => Ok(Self::default()),
-            Some(text) => serde_json::from_str(&text)
-                .doing(|| format!("read what is pending in container `{container}`")),
-        }
+        let known = records::load(&*context.host.records, &Self::key(container)).await?;
+        Ok(known.unwrap_or_default())
     }
 
     /// Writes it; an empty one is removed.
@@ -69,9 +67,7 @@ impl Pending {
         if self.is_empty() {
             return context.host.records.remove(&key).await;
         }
-        let text = serde_json::to_string(self)
-            .doing(|| format!("write what is pending in container `{container}`"))?;
-        context.host.records.set(&key, &text).await
+        records::save(&*context.host.records, &key, self).await
     }
 
     pub fn is_empty(&self) -> bool {

@@ -61,7 +61,7 @@ impl Action for Ready {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         let down = self.down(context).await?;
         let first = down.first().map(|(member, reason)| format!("{} is {reason}", member.name));
-        Ok(first.map_or(Observation::Right, Observation::Wrong))
+        Ok(first.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -107,7 +107,7 @@ impl Verify {
 #[async_trait]
 impl Action for Verify {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(self.wrong(context).await?.map_or(Observation::Right, Observation::Wrong))
+        Ok(self.wrong(context).await?.into())
     }
 
     /// There is nothing to be done but to wait.

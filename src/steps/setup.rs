@@ -93,8 +93,8 @@ impl Action for Setup {
             Done::Run { .. } if !known => false,
             Done::Sql { query } => match self.site.sql(context, query).await {
                 Ok(rows) => {
-                    let first = rows.into_iter().next().and_then(|row| row.into_iter().next());
-                    matches!(first.flatten().as_deref(), None | Some("0"))
+                    let first = rows.into_iter().flatten().next().flatten();
+                    matches!(first.as_deref(), None | Some("0"))
                 }
                 Err(_) => true,
             },

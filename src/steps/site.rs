@@ -100,7 +100,7 @@ impl Site {
         statement: &str,
     ) -> Result<Option<String>> {
         if let Ok(rows) = context.host.sql.query(&self.sql_account(member)?, statement).await {
-            return Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten());
+            return Ok(rows.into_iter().flatten().next().flatten());
         }
         let command = Command {
             stdin: format!("{statement};\n").into_bytes(),

@@ -214,7 +214,7 @@ impl Action for Units {
             return Ok(Observation::Wrong("they were never all healthy".to_owned()));
         }
         let reason = unhealthy(context, &self.site, &self.container, &self.probes).await?;
-        Ok(reason.map_or(Observation::Right, Observation::Wrong))
+        Ok(reason.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
