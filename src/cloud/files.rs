@@ -139,7 +139,7 @@ impl Files {
         self.renderer.render_file(container, self.file(container, path)?)
     }
 
-    /// Where each line of a file came from.
+    /// Returns where each line of a file came from.
     pub fn explain(&self, container: &Container, path: &str) -> Result<Vec<ExplainedLine>> {
         if let Some(text) = container.identity_files.get(path) {
             let origin = Origin::Topology { name: "the container's name and address".to_owned() };

@@ -56,7 +56,7 @@ impl Session {
         Ok(Self { paths: paths.clone(), site, host })
     }
 
-    /// For looks outside a run.
+    /// Returns a context for looks outside a run.
     pub fn context(&self) -> StepContext {
         StepContext::outside_a_run(Arc::clone(&self.host))
     }

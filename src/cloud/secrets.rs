@@ -72,7 +72,7 @@ pub fn plain(secrets: &SecretValues) -> BTreeMap<String, SecretString> {
     secrets.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
-/// Which secrets the cloud uses now; `None` for a new one.
+/// Returns which secrets the cloud uses now; `None` for a new one.
 pub async fn applied(paths: &Paths) -> Result<Option<AppliedSecrets>> {
     let record = RealRecords::new(paths.records_dir()).get(APPLIED_SECRETS).await?;
     record.map(|text| AppliedSecrets::from_record(&text)).transpose()

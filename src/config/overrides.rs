@@ -123,7 +123,7 @@ impl OverrideFile {
         self.parts.iter().map(String::as_str).collect()
     }
 
-    /// How particular it is for that file, if it reaches it.
+    /// Returns how particular it is for that file, if it reaches it.
     fn reach(&self, target: &Target<'_>) -> Option<u8> {
         let main = is_main(target.service, target.file);
         let own = format!("{}.conf", target.service.service);

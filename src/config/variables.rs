@@ -173,7 +173,7 @@ pub fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Why a variable cannot have that value.
+/// Returns why a variable cannot have that value.
 pub fn mismatch(variable: &Variable, value: &Value) -> Option<String> {
     let (wanted, found) = (type_of(&variable.default), type_of(value));
     // A whole number is a number.

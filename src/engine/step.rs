@@ -42,7 +42,7 @@ pub struct StepContext {
 }
 
 impl StepContext {
-    /// For looks outside a run: events go nowhere, nothing cancels.
+    /// Returns a context for looks outside a run: events go nowhere, nothing cancels.
     pub fn outside_a_run(host: Arc<Host>) -> Self {
         let (events, _) = unbounded_channel();
         Self { host, cancel: CancellationToken::new(), key: StepKey::new("look"), events }

@@ -210,7 +210,7 @@ fn reachable_resolvers(facts: &HostFacts) -> impl Iterator<Item = Ipv4Addr> {
     })
 }
 
-/// Those of them that the host runs itself, on an address of its own.
+/// Returns those of them that the host runs itself, on an address of its own.
 fn own_resolvers(facts: &HostFacts) -> Vec<Ipv4Addr> {
     let own = |address: &Ipv4Addr| facts.network.addresses.iter().any(|it| it.address == *address);
     reachable_resolvers(facts).filter(own).collect()

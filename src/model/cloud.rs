@@ -151,12 +151,12 @@ impl Cloud {
         settings
     }
 
-    /// How many slots of ids its containers reach into.
+    /// Returns how many slots of ids its containers reach into.
     pub fn id_slots(&self) -> u32 {
         self.containers.iter().map(|container| container.id_slot + 1).max().unwrap_or(0)
     }
 
-    /// When a container is healthy.
+    /// Returns the probes that say when a container is healthy.
     pub fn probes(&self, container: &Container) -> &[Probe] {
         self.health.get(&container.name).map(Vec::as_slice).unwrap_or_default()
     }
@@ -211,7 +211,7 @@ impl Cloud {
         frontend.port_by(self.inside.is_some())
     }
 
-    /// Where a frontend is reached within the cloud and from its host. Here, and in
+    /// Returns where a frontend is reached within the cloud and from its host. Here, and in
     /// [`Self::outside_url`], it is decided what speaks TLS.
     pub fn url(&self, frontend: &Frontend) -> String {
         service_url(self.inside.is_some(), self.networks.virtual_address, self.port(frontend))
@@ -239,7 +239,7 @@ impl Cloud {
         certified
     }
 
-    /// Where a frontend is reached from outside; as [`Self::url`] for what is not exposed.
+    /// Returns where a frontend is reached from outside; as [`Self::url`] for what is not exposed.
     pub fn outside_url(&self, frontend: &Frontend) -> String {
         match self.outside.as_ref().filter(|_| frontend.expose) {
             None => self.url(frontend),

@@ -220,7 +220,7 @@ fn networks(
     Ok((networks, choice.reasons))
 }
 
-/// Why the cloud cannot be reached from outside as it is asked to be.
+/// Returns why the cloud cannot be reached from outside as it is asked to be.
 fn refused_exposure(
     facts: &HostFacts,
     demand: &Demand<'_>,
@@ -284,7 +284,7 @@ fn sizing(
     }
 }
 
-/// Where a cloud is reached from outside, in words.
+/// Returns where a cloud is reached from outside, in words.
 fn reached(exposed: Option<Ipv4Addr>, tls: Tls) -> String {
     match (exposed, tls) {
         (None, Tls::Everywhere) => "from this host alone, by TLS".to_owned(),

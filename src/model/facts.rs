@@ -305,7 +305,7 @@ impl HostFacts {
         self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
     }
 
-    /// Why the host is known not to have an ability.
+    /// Returns why the host is known not to have an ability.
     pub fn missing(&self, ability: Ability) -> Option<&str> {
         let presence = self.abilities.get(&ability)?;
         (presence.is == Answer::No).then_some(presence.because.as_str())

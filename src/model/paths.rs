@@ -170,7 +170,7 @@ impl Paths {
         self.cloud_dir().join("steps.jsonl")
     }
 
-    /// How long steps took, on this host.
+    /// The durations of steps, on this host.
     pub fn durations_file(&self) -> PathBuf {
         self.private_dir().join("durations.json")
     }
@@ -188,7 +188,7 @@ impl Paths {
         self.state_dir.join("roots").join(container).join(ROOT_NAME)
     }
 
-    /// Where directories of the host are made to appear in a running container.
+    /// Returns where directories of the host are made to appear in a running container.
     pub fn shared_dir(&self, container: &str) -> PathBuf {
         self.state_dir.join("shared").join(container)
     }

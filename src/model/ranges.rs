@@ -191,7 +191,7 @@ fn covering(address: Ipv4Addr, prefix: u8) -> Range {
     Range { base: Ipv4Addr::from(u32::from(address) & mask), prefix }
 }
 
-/// Who holds a part of `range`, if anybody.
+/// Returns who holds a part of `range`, if anybody.
 fn conflict(
     range: Range,
     chosen: &BTreeMap<NetworkRole, Range>,

@@ -103,12 +103,12 @@ impl Swap {
         self.checkouts.first()
     }
 
-    /// Where a directory of its publication appears in the container.
+    /// Returns where a directory of its publication appears in the container.
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", Publication::path_in_container(&self.unit))
     }
 
-    /// Where a checkout appears in the container.
+    /// Returns where a checkout appears in the container.
     pub fn checkout_path(&self, checkout: &Checkout) -> String {
         self.path(&checkout.project)
     }
@@ -138,7 +138,7 @@ impl Swap {
         all.join(":")
     }
 
-    /// With which environment Python runs the checkout's code.
+    /// Returns the environment in which Python runs the checkout's code.
     pub fn python_environment(&self) -> BTreeMap<String, String> {
         let mut roots: Vec<String> =
             self.checkouts.iter().map(|it| format!("{}/", self.checkout_path(it))).collect();

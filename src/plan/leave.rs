@@ -29,7 +29,7 @@ pub struct Question {
     pub ask: Ask,
 }
 
-/// Those whose kind is among `kinds`; all where none is named.
+/// Returns those whose kind is among `kinds`; all where none is named.
 fn concerned(kinds: &[String], departed: &[Departed]) -> Vec<Departed> {
     let of = |it: &&Departed| kinds.is_empty() || kinds.contains(&it.kind);
     departed.iter().filter(of).cloned().collect()

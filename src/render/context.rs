@@ -302,7 +302,7 @@ fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
     services
 }
 
-/// Those whose secret is known, at the frontend of the server that holds them.
+/// Returns the databases whose secret is known, at the frontend of the server that holds them.
 fn databases(cloud: &Cloud, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, Database> {
     let Some(server) = cloud.sql_server() else { return BTreeMap::new() };
     let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.backend == server.kind) else {

@@ -70,7 +70,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// How the members of a deployed kind form their cluster; `None` when they form none.
+    /// Returns how the members of a deployed kind form their cluster; `None` when they form none.
     pub fn of(site: &Arc<Site>, kind: &str) -> Result<Option<Self>> {
         let definition = site.cloud.kind(kind).map(|(_, definition)| definition);
         let Some((definition, cluster)) =
@@ -140,7 +140,7 @@ impl Form {
         self.expect_complete(context).await
     }
 
-    /// Why the cluster is not whole; `None` when every member is healthy and sees all others.
+    /// Returns why the cluster is not whole; `None` when every member is healthy and sees all others.
     async fn incomplete(&self, context: &StepContext) -> Result<Option<String>> {
         for member in &self.members {
             let probes = self.site.cloud.probes(member);

@@ -29,7 +29,7 @@ pub async fn add(records: &dyn Records, departing: Vec<Departed>) -> Result<()> 
     super::records::save(records, RECORD, &all).await
 }
 
-/// Without those that the cloud has again: what is recorded of them is theirs.
+/// Leaves out those that the cloud has again: what is recorded of them is theirs.
 pub fn still_gone(departed: Vec<Departed>, cloud: &Cloud) -> Vec<Departed> {
     departed.into_iter().filter(|it| cloud.container(&it.name).is_none()).collect()
 }

@@ -43,7 +43,7 @@ impl Action for Network {
         context.host.network.apply(&self.spec).await
     }
 
-    /// Without telling what is in the way once more.
+    /// Looks without telling once more what is in the way.
     async fn verify(&self, context: &StepContext) -> Result<Observation> {
         Ok(context.host.network.differs(&self.spec).await?.into())
     }

@@ -26,7 +26,7 @@ pub struct DesiredFile {
 }
 
 impl DesiredFile {
-    /// With what the container's image has of it.
+    /// Returns it with what the container's image has of it.
     pub(super) async fn whole(
         &self,
         context: &StepContext,

@@ -45,7 +45,7 @@ impl Ready {
         Ok(down)
     }
 
-    /// Why the first member that is not up is not; `None` when all are.
+    /// Returns why the first member that is not up is not; `None` when all are.
     async fn wrong(&self, context: &StepContext) -> Result<Option<Error>> {
         let down = self.down(context).await?;
         Ok(down.first().map(|(member, reason)| {

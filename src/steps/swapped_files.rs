@@ -26,7 +26,7 @@ fn hash(file: &ContainerFile) -> String {
 }
 
 impl SwappedFiles {
-    /// Those of a container; none when nothing of it is swapped.
+    /// Loads those of a container; there are none when nothing of it is swapped.
     pub async fn load(context: &StepContext, container: &str) -> Result<Self> {
         let units = records::load(&*context.host.records, &key(container)).await?;
         Ok(Self { container: container.to_owned(), units: units.unwrap_or_default() })

@@ -55,7 +55,7 @@ pub fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// How a step ended, and why.
+/// Returns how a step ended, and why.
 pub fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Changed => "changed".to_owned(),

@@ -1,6 +1,7 @@
-//! The only way to standard output, and for lines to standard error. Text is made fit for a terminal
-//! ([`harmless`]), whoever wrote it; JSON and other data for programs go as they are. A reader that goes away (`aio ls | head -1`) is no error: what
-//! follows is dropped, and [`closed`] tells commands that never end by themselves to stop.
+//! The only way to standard output, and for lines to standard error. Text is made fit for a
+//! terminal ([`harmless`]), whoever wrote it; JSON and other data for programs go as they are. A
+//! reader that goes away (`aio ls | head -1`) is no error: what follows is dropped, and [`closed`]
+//! tells commands that never end by themselves to stop.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

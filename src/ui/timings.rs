@@ -52,7 +52,7 @@ pub fn html(report: &Report) -> String {
     page
 }
 
-/// When a step was looked at first and when it ended; none for one that was not begun.
+/// Returns when a step was looked at first and when it ended; none for one that was not begun.
 fn extent(step: &StepReport) -> Option<Span> {
     let from = step.observed?.from;
     let to = step.acted.or(step.observed)?.to;

@@ -16,7 +16,7 @@ pub fn is_alive(holder: Holder) -> bool {
     started(holder.pid) == Some(holder.started)
 }
 
-/// When a process started, in clock ticks since the host's boot: the 22nd field of
+/// Returns when a process started, in clock ticks since the host's boot: the 22nd field of
 /// `/proc/PID/stat` (see proc(5)), counted after the name, which may hold anything.
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -129,7 +129,7 @@ async fn carry(mut here: TcpStream, peer: SocketAddr, user: u32, request: &Reque
     Ok(())
 }
 
-/// Who has the other end of a connection on this host.
+/// Returns who has the other end of a connection on this host.
 fn owner(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<u32>> {
     let (SocketAddr::V4(peer), SocketAddr::V4(own)) = (peer, own) else { return Ok(None) };
     Ok(owner_in(&std::fs::read_to_string("/proc/net/tcp")?, peer, own))

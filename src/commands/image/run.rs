@@ -116,7 +116,7 @@ fn unused(all: &[Image]) -> Vec<&Image> {
     unused
 }
 
-/// How many layers lie below.
+/// Returns how many layers lie below.
 fn depth(image: &Image, all: &[Image]) -> usize {
     let parent = all.iter().find(|below| Some(&below.id) == image.parent.as_ref());
     parent.map_or(0, |parent| depth(parent, all) + 1)

@@ -257,7 +257,7 @@ fn texts(service: &ServiceProfile) -> Vec<(&str, &str)> {
     texts
 }
 
-/// Those of its checks.
+/// Returns the templates of its checks, with the kinds in which they are.
 fn checks(service: &ServiceProfile) -> Vec<(&str, &str)> {
     let checks = service.verify.iter().flat_map(|check| {
         let parts = check.then.iter().map(|part| (&part.container, &part.script));

@@ -21,7 +21,7 @@ fn label(container: &ContainerHealth) -> String {
     format!("{}/{}", container.kind, container.member)
 }
 
-/// Why it is not healthy, and whether it needs more memory than it has.
+/// Returns why it is not healthy, and whether it needs more memory than it has.
 fn remark(container: &ContainerHealth) -> String {
     let killed = match container.memory_kills {
         0 => None,

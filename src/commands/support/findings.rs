@@ -32,7 +32,7 @@ struct Inner {
 }
 
 impl Findings {
-    /// None yet. Without the secrets that must be masked nothing is taken that could hold one.
+    /// Begins with none. Without the secrets that must be masked nothing is taken that could hold one.
     pub fn new(known: Result<Vec<Known>>) -> Result<Self> {
         let (known, closed) = match known {
             Ok(known) => (known, None),

@@ -84,7 +84,7 @@ fn of_absent_extra(cloud: &Cloud, service: &ServiceProfile, check: &Definition) 
     kind.is_some_and(|kind| kind.members == 0) && cloud.members(&check.container).next().is_none()
 }
 
-/// Where a check begins, or why it cannot be done in this cloud.
+/// Returns where a check begins, or why it cannot be done in this cloud.
 fn places<'a>(cloud: &'a Cloud, check: &'a Definition) -> Result<Vec<&'a Container>, String> {
     let deployed = |name: &&String| cloud.services.iter().any(|it| it.service == **name);
     if let Some(missing) = check.needs.iter().find(|name| !deployed(name)) {

@@ -93,7 +93,7 @@ fn checked(described: Vec<Described>, report: &Report) -> Vec<Checked> {
     found.collect()
 }
 
-/// How a step ended, and why. The last line of a script says more than its exit status.
+/// Returns how a step ended, and why. The last line of a script says more than its exit status.
 fn verdict(step: &StepReport) -> (Verdict, Option<String>) {
     match &step.outcome {
         Outcome::Changed | Outcome::Unchanged => (Verdict::Pass, None),

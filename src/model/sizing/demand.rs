@@ -106,7 +106,7 @@ impl<'a> Demand<'a> {
         self.disk_mib() * 1024 / 20
     }
 
-    /// How often a Python program is loaded: services, and the commands that set them up.
+    /// Returns how often a Python program is loaded: services, and the commands that set them up.
     fn loads(&self) -> u64 {
         let units: u64 = self
             .kinds()

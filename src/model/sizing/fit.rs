@@ -182,7 +182,7 @@ pub fn choose_scenario(
     Ok(Chosen { scenario: smallest.scenario.clone(), reason })
 }
 
-/// Why the cloud at its busiest would have to share memory with what runs on the host now.
+/// Returns why the cloud at its busiest would have to share memory with what runs on the host now.
 fn tight(facts: &HostFacts, demand: &Demand<'_>) -> Option<String> {
     let (available, needed) = (facts.memory.available_mib, demand.least_mib(1));
     (available < needed)

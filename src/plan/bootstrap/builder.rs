@@ -61,7 +61,7 @@ pub fn steps(site: &Arc<Site>, renderer: &Renderer) -> Result<Vec<Step>> {
     Ok(builder.steps)
 }
 
-/// When each container of a cloud is healthy, by full name.
+/// Returns when each container of a cloud is healthy, by full name.
 pub fn health(cloud: &Cloud, renderer: &Renderer) -> Result<BTreeMap<String, Vec<Probe>>> {
     let mut health = BTreeMap::new();
     for container in &cloud.containers {

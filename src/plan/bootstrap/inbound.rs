@@ -71,7 +71,7 @@ fn filter(cloud: &Cloud, container: &Container) -> String {
     text
 }
 
-/// To which ports of a kind who may come.
+/// Returns who may come to which ports of a kind.
 fn listeners(cloud: &Cloud, kind: &str) -> BTreeMap<(Client, Protocol), BTreeSet<Ports>> {
     let mut all: BTreeMap<(Client, Protocol), BTreeSet<Ports>> = BTreeMap::new();
     let mut add = |client: Client, protocol: Protocol, ports: Ports| {

@@ -44,7 +44,7 @@ pub struct Settled {
     pub notes: Vec<String>,
 }
 
-/// By the cloud's own authority, for `address`: what is held stays while it can.
+/// Certifies by the cloud's own authority, for `address`: what is held stays while it can.
 pub fn by_authority(
     cloud: &str,
     address: &str,

@@ -45,7 +45,7 @@ pub fn key_files(directory: &Path) -> Vec<PathBuf> {
     own.into_iter().chain(theirs).collect()
 }
 
-/// Of what there is a certificate in a directory.
+/// Returns the names for which a directory has a certificate.
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let certificates = entries

@@ -51,7 +51,7 @@ pub struct Pip {
 }
 
 impl Pip {
-    /// With the settings of the host.
+    /// Returns the pip that follows the settings of the host.
     pub fn of_host() -> Self {
         Self {
             pythons: PYTHONS.map(str::to_owned).to_vec(),
@@ -288,7 +288,7 @@ impl Pip {
         Self { pythons: PYTHONS.map(str::to_owned).to_vec(), settings, here: true }
     }
 
-    /// With one more variable in the environment.
+    /// Adds a variable to the environment.
     fn with(mut self, name: &str, value: &Path) -> Self {
         self.settings.environment.push((name.into(), value.display().to_string()));
         self

@@ -74,7 +74,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of this process's environment, and of the files that it leads to.
+    /// Returns the settings of this process's environment, and of the files that it leads to.
     pub fn of_host() -> Self {
         Self::from(std::env::vars_os())
     }

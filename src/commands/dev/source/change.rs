@@ -46,7 +46,7 @@ impl fmt::Display for Change {
 }
 
 impl Change {
-    /// Where Gerrit keeps its patch sets.
+    /// Returns where Gerrit keeps its patch sets.
     fn directory(self) -> String {
         format!("refs/changes/{:02}/{}", self.number % 100, self.number)
     }

@@ -80,7 +80,7 @@ pub struct IgnoreTest {
 }
 
 impl IgnoreTest {
-    /// For the work tree at or above `path`.
+    /// Opens the test for the work tree at or above `path`.
     pub fn at(path: &Path) -> Result<Self> {
         let (repository, root) = open::open(path)?;
         Ok(Self { repository, root })

@@ -2,9 +2,9 @@
 //!
 //! Everything that talks to a server, and everything that changes a clone, is done by the host's
 //! `git` as the invoking user ([`super::git`]): only git has that user's credential helpers, ssh
-//! agent, proxies and `insteadOf`. All looking is done without rights ([`super::reader`]). A work tree of the user's is never written
-//! to: for another state than the one it has, a clone of it is made, whose files are no hard links,
-//! so that not even a link count in there changes.
+//! agent, proxies and `insteadOf`. All looking is done without rights ([`super::reader`]). A work
+//! tree of the user's is never written to: for another state than the one it has, a clone of it is
+//! made, whose files are no hard links, so that not even a link count in there changes.
 //!
 //! A clone belongs to that user, who may work in it: branches with commits of one's own stay as
 //! they are, and nothing is checked out over changes that would be lost.
@@ -165,7 +165,7 @@ impl OwnClone {
         Git { user: &self.user, directory: &self.path }
     }
 
-    /// As git has left it.
+    /// Reads it as git has left it.
     fn reader(&self) -> Result<CheckoutReader> {
         CheckoutReader::find(&self.path)
     }

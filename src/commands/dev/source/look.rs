@@ -228,7 +228,7 @@ impl Texts {
     }
 }
 
-/// Where the project says, in its `.gitreview`, that it is reviewed.
+/// Returns where the project says, in its `.gitreview`, that it is reviewed.
 fn review_address(repository: &Repository) -> Option<String> {
     let head = repository.head().ok()?.peel_to_tree().ok()?;
     let entry = head.get_name(".gitreview")?.to_object(repository).ok()?;

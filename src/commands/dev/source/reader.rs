@@ -104,7 +104,7 @@ impl CheckoutReader {
         self.ask(Question::Python { directories })
     }
 
-    /// Which of these paths git ignores.
+    /// Returns which of these paths git ignores.
     pub fn ignored(&self, paths: Vec<PathBuf>) -> Result<Vec<bool>> {
         self.ask(Question::Ignored(paths))
     }
@@ -178,7 +178,7 @@ fn is_repository(directory: &Path) -> bool {
     directory.join("HEAD").is_file() && directory.join("objects").is_dir()
 }
 
-/// Where a pointer leads from a directory.
+/// Returns where a pointer leads from a directory.
 fn joined(from: &Path, pointer: &str) -> Option<PathBuf> {
     let pointer = pointer.trim();
     if pointer.is_empty() || pointer.contains(char::is_control) {

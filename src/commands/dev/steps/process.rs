@@ -124,7 +124,7 @@ impl Work {
         declared.any(|unit| unit.settles)
     }
 
-    /// Why the unit's process cannot be taken for one that waits for work.
+    /// Returns why the unit's process cannot be taken for one that waits for work.
     async fn restless(&self, context: &StepContext) -> Result<Option<String>> {
         let swap = self.swap().await;
         let process = context.host.containers.main_process(&swap.container, &swap.unit).await?;
@@ -190,7 +190,7 @@ impl Work {
             .output(self.last_words(context).await))
     }
 
-    /// How the unit's process ended, if it did since it was started.
+    /// Returns how the unit's process ended, if it did since it was started.
     async fn ended(&self, context: &StepContext) -> Result<Option<String>> {
         let swap = self.swap().await;
         let show = "systemctl show -p NRestarts -p ActiveState -p Result";

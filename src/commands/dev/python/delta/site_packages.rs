@@ -33,7 +33,7 @@ pub fn tidy(site: &Path) -> Result<()> {
     .doing(|| format!("set the modes of {}", site.display()))
 }
 
-/// How many files there are, and their bytes.
+/// Returns how many files there are, and their bytes.
 pub fn measure(site: &Path) -> Result<(u64, u64)> {
     let mut total = (0_u64, 0_u64);
     walk(site, |entry| {
