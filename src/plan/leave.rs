@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::config::profile::{Ask, Done, ForgetCommand, Refusal, ServiceProfile};
+use crate::config::profile::{Ask, ForgetCommand, Refusal, ServiceProfile};
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::step::Step;
@@ -13,7 +13,7 @@ use crate::model::cloud::Cloud;
 use crate::model::command::Command;
 use crate::model::departed::{Departed, labels};
 use crate::model::topology::Container;
-use crate::plan::bootstrap::{catalog_key, ready_key};
+use crate::plan::bootstrap::{catalog_key, ready_key, rendered_done};
 use crate::render::Renderer;
 use crate::steps::departed::Forgotten;
 use crate::steps::setup::Setup;
@@ -107,11 +107,6 @@ fn forget(
 ) -> Result<Step> {
     let extra = json!({ "departed": departed });
     let text = |text: &str| renderer.render_text_with(place, text, &extra);
-    let done = match &command.done {
-        Done::Run { script } => Done::Run { script: text(script)? },
-        Done::Sql { query } => Done::Sql { query: text(query)? },
-        Done::AdminToken => Done::AdminToken,
-    };
     let action = Setup {
         title: command.title.clone(),
         record: format!("leave/{}/{}", service.service, command.name),
@@ -120,7 +115,7 @@ fn forget(
             environment: renderer.render_environment(place, &command.environment)?,
             ..Command::shell(text(&command.script)?)
         },
-        done,
+        done: rendered_done(&command.done, text)?,
         fills: Vec::new(),
         upgrades: false,
         attempts: ATTEMPTS,

@@ -28,6 +28,15 @@ pub fn setup_command(
     Ok(Command { environment, ..Command::shell(script) })
 }
 
+/// How a command is seen to be done, with its script or query as `render` makes it.
+pub fn rendered_done(done: &Done, render: impl Fn(&str) -> Result<String>) -> Result<Done> {
+    Ok(match done {
+        Done::Run { script } => Done::Run { script: render(script)? },
+        Done::Sql { query } => Done::Sql { query: render(query)? },
+        Done::AdminToken => Done::AdminToken,
+    })
+}
+
 impl Builder<'_> {
     /// What must be there before a service can be prepared or started: its databases, and the
     /// services that it needs, in service. The identity service is left out: nobody asks it before
@@ -93,11 +102,7 @@ impl Builder<'_> {
             return Ok(());
         };
         let rendered = setup_command(self.renderer, &container, command)?;
-        let done = match &command.done {
-            Done::Run { script } => Done::Run { script: self.text(&container, script)? },
-            Done::Sql { query } => Done::Sql { query: self.text(&container, query)? },
-            other => other.clone(),
-        };
+        let done = rendered_done(&command.done, |text| self.text(&container, text))?;
         let mut needs = vec![container_key(&container, ContainerStep::Start)];
         needs.extend(self.foundations(service));
         // Commands of one service run in the order in which the profile lists them.
