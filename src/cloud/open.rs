@@ -104,7 +104,7 @@ fn systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// What of the host decides how a cloud's containers are defined and waited for.
+/// Returns what about the host decides how a cloud's containers are defined and waited for.
 fn features(cloud: &Cloud) -> HostFeatures {
     HostFeatures {
         patience: cloud.patience,

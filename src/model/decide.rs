@@ -239,7 +239,7 @@ fn refused_exposure(
     }
 }
 
-/// What of it, or what else, a host would carry that cannot carry this.
+/// Returns what a host that cannot carry this cloud could carry instead: less of it, or another.
 fn instead(
     premises: &Premises<'_>,
     choices: &CloudOptions,

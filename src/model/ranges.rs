@@ -143,7 +143,7 @@ struct Occupied {
     by: String,
 }
 
-/// What of the host's network is in the way: all but what this cloud itself has put there.
+/// Returns the parts of the host's network that are in the way: all but what this cloud itself has put there.
 fn occupied(cloud: &str, host: &NetworkFacts) -> Vec<Occupied> {
     let ours: Vec<String> = NetworkRole::ALL.iter().map(|role| bridge_name(cloud, *role)).collect();
     let metric = guard_metric(cloud);

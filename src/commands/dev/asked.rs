@@ -23,7 +23,7 @@ pub struct Asked {
     /// How long it stays, and what happens meanwhile.
     pub mode: Mode,
     pub debug: Option<Debug>,
-    /// Whether packages that the checkout needs besides may be added.
+    /// Whether packages that the checkout needs and the container lacks may be added.
     pub packages: bool,
     /// Whether the database's schema is brought up to the checkout's.
     pub schema: bool,

@@ -119,7 +119,7 @@ impl CheckoutReader {
         self.ask(question)
     }
 
-    /// As whom git works on it: only its owner can change it, and git works for nobody else.
+    /// The user that git runs as on it: only its owner can change it, and git works for nobody else.
     pub(super) fn owner(&self) -> Result<User> {
         User::by_id(self.owner.0)
     }
