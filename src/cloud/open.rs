@@ -58,7 +58,7 @@ impl Session {
 
     /// Returns a context for looks outside a run.
     pub fn context(&self) -> StepContext {
-        StepContext::outside_a_run(Arc::clone(&self.host))
+        StepContext::silent(Arc::clone(&self.host))
     }
 
     /// The containers that selectors name; all of them when there are no selectors.

@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn context(cancelled: bool) -> StepContext {
-        let context = StepContext::outside_a_run(Arc::new(absent()));
+        let context = StepContext::silent(Arc::new(absent()));
         if cancelled {
             context.cancel.cancel();
         }

@@ -42,8 +42,8 @@ pub struct StepContext {
 }
 
 impl StepContext {
-    /// Returns a context for looks outside a run: events go nowhere, nothing cancels.
-    pub fn outside_a_run(host: Arc<Host>) -> Self {
+    /// For looks outside a run: events go nowhere.
+    pub fn silent(host: Arc<Host>) -> Self {
         let (events, _) = unbounded_channel();
         Self { host, cancel: CancellationToken::new(), key: StepKey::new("look"), events }
     }

@@ -45,7 +45,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn context() -> StepContext {
-        StepContext::outside_a_run(Arc::new(absent()))
+        StepContext::silent(Arc::new(absent()))
     }
 
     /// Waits 5 s at most for the look that is content. Returns what was wrong and the seconds.

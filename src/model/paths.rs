@@ -58,6 +58,13 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Of a cloud `aio1` that has all below one directory, as tests have it.
+    #[cfg(test)]
+    pub fn below(directory: &Path) -> Self {
+        let (config_dir, state_dir) = (directory.join("etc"), directory.join("state"));
+        Self { config_dir, state_dir, cloud: "aio1".to_owned() }
+    }
+
     /// Where the user's files about a cloud stand unless told otherwise: two clouds never share them.
     pub fn usual_config_dir(cloud: &str) -> PathBuf {
         match cloud {
@@ -233,13 +240,5 @@ impl Paths {
     /// LXC's own directory of one container: stock tools find it there.
     pub fn lxc_dir(container: &str) -> PathBuf {
         Path::new(LXC_PATH).join(container)
-    }
-}
-#[cfg(test)]
-impl Paths {
-    /// The cloud `aio1` with all that it has below a directory of a test's.
-    pub fn below(directory: &Path) -> Self {
-        let (config_dir, state_dir) = (directory.join("etc"), directory.join("state"));
-        Self { config_dir, state_dir, cloud: "aio1".to_owned() }
     }
 }

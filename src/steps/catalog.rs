@@ -383,7 +383,7 @@ mod tests {
             records: Arc::clone(&records) as Arc<_>,
             ..absent()
         };
-        let context = StepContext::outside_a_run(Arc::new(host));
+        let context = StepContext::silent(Arc::new(host));
         let before: Vec<&str> = wanted.iter().map(String::as_str).chain(["manilav2"]).collect();
         let before = serde_json::to_string(&before).unwrap();
         context.host.records.set(CATALOG_RECORD, &before).await.unwrap();

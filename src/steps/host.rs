@@ -122,7 +122,7 @@ mod tests {
         let mut host = absent();
         host.network = Arc::clone(&network) as Arc<_>;
         let (events, mut told) = unbounded_channel();
-        let context = StepContext { events, ..StepContext::outside_a_run(Arc::new(host)) };
+        let context = StepContext { events, ..StepContext::silent(Arc::new(host)) };
         let step = Network { spec: spec() };
         let wrong = "the guard route of 10.0.3.0/24 is missing";
         assert_eq!(step.observe(&context).await.unwrap(), Observation::Wrong(wrong.to_owned()));
@@ -143,7 +143,7 @@ mod tests {
         set("fs.inotify.max_user_watches", 1_000_000);
         let mut host = absent();
         host.settings = Arc::clone(&settings) as Arc<_>;
-        let context = StepContext::outside_a_run(Arc::new(host));
+        let context = StepContext::silent(Arc::new(host));
         let needed = [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 9)];
         let sysctls = needed.map(|(name, value)| (name.to_owned(), value)).into();
         let step = KernelSettings { sysctls };

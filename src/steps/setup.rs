@@ -173,7 +173,7 @@ mod tests {
             attempts: 1,
             site: Arc::new(Site::new(cloud, testing::secrets())),
         };
-        (setup, StepContext::outside_a_run(Arc::new(host)))
+        (setup, StepContext::silent(Arc::new(host)))
     }
 
     #[tokio::test]

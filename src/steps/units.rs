@@ -271,7 +271,7 @@ mod tests {
             site: Arc::new(Site::new(cloud, testing::secrets())),
             rolling: Arc::default(),
         };
-        (units, StepContext::outside_a_run(Arc::new(host)), containers)
+        (units, StepContext::silent(Arc::new(host)), containers)
     }
 
     /// Whether a command starts units.

@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 use crate::engine::event::{Outcome, Phase, Summary};
 
@@ -35,14 +37,9 @@ pub fn bytes(bytes: u64) -> String {
 
 /// `20261121T151159Z`: sorts by time, fit for names of files.
 pub fn timestamp(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
-    let (hour, minute, second) = time.time().as_hms();
-    format!(
-        "{:04}{:02}{:02}T{hour:02}{minute:02}{second:02}Z",
-        time.year(),
-        u8::from(time.month()),
-        time.day(),
-    )
+    const FORMAT: &[BorrowedFormatItem<'_>] =
+        format_description!("[year][month][day]T[hour][minute][second]Z");
+    OffsetDateTime::from(time).format(FORMAT).unwrap_or_default()
 }
 
 pub fn phase(phase: Phase) -> &'static str {

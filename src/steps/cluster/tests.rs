@@ -34,7 +34,7 @@ async fn fixture() -> Fixture {
         sql: Arc::new(sql),
         ..absent()
     };
-    let context = StepContext::outside_a_run(Arc::new(host));
+    let context = StepContext::silent(Arc::new(host));
     for member in form().members {
         containers.define(&member).await.unwrap();
         containers.start(&member.name).await.unwrap();

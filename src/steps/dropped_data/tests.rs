@@ -27,7 +27,7 @@ async fn members() -> (Arc<FakeContainers>, StepContext, Vec<Container>) {
         records: Arc::new(FakeRecords::default()),
         ..absent()
     };
-    let context = StepContext::outside_a_run(Arc::new(host));
+    let context = StepContext::silent(Arc::new(host));
     (containers, context, members)
 }
 

@@ -8,7 +8,7 @@ use crate::host::fake::http::FakeHttp;
 fn service() -> (Arc<FakeHttp>, StepContext) {
     let http = Arc::new(FakeHttp::default());
     let host = Host { http: Arc::clone(&http) as Arc<_>, ..absent() };
-    (http, StepContext::outside_a_run(Arc::new(host)))
+    (http, StepContext::silent(Arc::new(host)))
 }
 
 fn session(context: &StepContext) -> Session<'_> {
