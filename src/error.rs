@@ -86,6 +86,13 @@ impl Error {
         self
     }
 
+    /// Adds several, or one that there may be.
+    #[must_use]
+    pub fn hints<H: Into<String>>(mut self, hints: impl IntoIterator<Item = H>) -> Self {
+        self.hints.extend(hints.into_iter().map(Into::into));
+        self
+    }
+
     /// Attaches what the failed command printed.
     #[must_use]
     pub fn output(mut self, output: impl Into<String>) -> Self {

@@ -35,9 +35,7 @@ use crate::steps::site::Site;
 
 /// The cloud that should be, with all that follows from it.
 pub struct Desired {
-    /// The cloud.
     pub cloud: Cloud,
-    /// Renders its files.
     pub renderer: Renderer,
     /// What a user should know before anything changes.
     pub notes: Vec<String>,
@@ -68,9 +66,6 @@ pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> 
 }
 
 /// As [`load`], for a host whose facts are known.
-///
-/// # Errors
-/// As [`load`].
 pub async fn load_on(
     facts: &HostFacts,
     options: &Options,
@@ -192,13 +187,11 @@ async fn complete_secrets(
 }
 
 impl Desired {
-    /// What steps share.
     pub fn site(&self) -> Arc<Site> {
         let secrets = with_keys(&self.secrets, &self.certificates);
         Arc::new(Site::new(self.cloud.clone(), secrets))
     }
 
-    /// Writes the files of the configuration directory.
     pub fn write_files(&self, options: &Options) -> Result<()> {
         let paths = &options.paths;
         if let Some(text) = self.cloud_file.changed_text(&self.scenario) {
@@ -213,7 +206,6 @@ impl Desired {
         Ok(())
     }
 
-    /// Remembers which secrets the cloud uses now.
     pub async fn remember_secrets(&self, options: &Options) -> Result<()> {
         secrets::remember(&options.paths, &self.secrets).await
     }

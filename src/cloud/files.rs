@@ -29,11 +29,8 @@ pub struct Files {
 /// A file of a container, for a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedFile {
-    /// Absolute path in the container.
     pub path: String,
-    /// `user:group`.
     pub owner: String,
-    /// Octal.
     pub mode: String,
     /// The template; absent for files that follow from the container's name and address alone.
     pub template: Option<String>,
@@ -46,9 +43,6 @@ pub struct ListedFile {
 
 impl Files {
     /// Reads the recorded cloud and the user's files.
-    ///
-    /// # Errors
-    /// When there is no such cloud, or one of the user's files is wrong.
     pub fn open(paths: &Paths) -> Result<Self> {
         let mut cloud = recorded::load(paths)?;
         let (profiles, _) = opened::profiles(&paths.config_dir)?;
@@ -61,9 +55,6 @@ impl Files {
     }
 
     /// As [`Self::open`], without those of the user's files that are wrong; what is wrong with them.
-    ///
-    /// # Errors
-    /// When there is no such cloud, or its secrets are not known.
     pub fn open_without_mistakes(paths: &Paths) -> Result<(Self, Vec<Error>)> {
         let mut cloud = recorded::load(paths)?;
         let secrets = secrets::known(paths, &cloud)?;
@@ -85,7 +76,6 @@ impl Files {
         Ok((Self { cloud, renderer }, mistakes))
     }
 
-    /// All files of a container.
     pub fn list(&self, container: &Container) -> Result<Vec<ListedFile>> {
         let own = container.identity_files.keys().map(|path| ListedFile {
             path: path.clone(),
@@ -149,7 +139,7 @@ impl Files {
         self.renderer.render_file(container, self.file(container, path)?)
     }
 
-    /// Where each line of a file came from.
+    /// Returns where each line of a file came from.
     pub fn explain(&self, container: &Container, path: &str) -> Result<Vec<ExplainedLine>> {
         if let Some(text) = container.identity_files.get(path) {
             let origin = Origin::Topology { name: "the container's name and address".to_owned() };
@@ -200,10 +190,7 @@ fn unknown(container: &Container, name: &str, paths: &[String]) -> Error {
     // People leave out directories: compare the last parts.
     let wanted = name.rsplit('/').next().unwrap_or(name);
     let names = paths.iter().filter_map(|path| path.rsplit('/').next());
-    match suggestion(wanted, names) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hints(suggestion(wanted, names))
 }
 
 #[cfg(test)]

@@ -37,11 +37,9 @@ pub enum Access {
 
 /// A cloud and the host on which it stands.
 pub struct Session {
-    /// Where it stands.
     pub paths: Paths,
     /// The cloud, its secrets, its load balancer.
     pub site: Arc<Site>,
-    /// The host.
     pub host: Arc<Host>,
 }
 
@@ -54,13 +52,12 @@ impl Session {
         Self::open(paths, Arc::new(site), access).await
     }
 
-    /// A cloud on its host.
     pub async fn open(paths: &Paths, site: Arc<Site>, access: Access) -> Result<Self> {
         let host = Arc::new(host(paths, &site.cloud, access).await?);
         Ok(Self { paths: paths.clone(), site, host })
     }
 
-    /// For looks outside a run: events go nowhere.
+    /// Returns a context for looks outside a run.
     pub fn context(&self) -> StepContext {
         StepContext::silent(Arc::clone(&self.host))
     }
@@ -108,7 +105,7 @@ fn systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// What of the host decides how a cloud's containers are defined and waited for.
+/// Returns what about the host decides how a cloud's containers are defined and waited for.
 fn features(cloud: &Cloud) -> HostFeatures {
     HostFeatures {
         patience: cloud.patience,
@@ -120,10 +117,6 @@ fn features(cloud: &Cloud) -> HostFeatures {
     }
 }
 
-/// Opens the host of a cloud.
-///
-/// # Errors
-/// When there are not enough subordinate ids, or they cannot be reserved.
 pub async fn host(paths: &Paths, cloud: &Cloud, access: Access) -> Result<Host> {
     let settings = settings(paths);
     let ids = match access {
@@ -135,9 +128,6 @@ pub async fn host(paths: &Paths, cloud: &Cloud, access: Access) -> Result<Host> 
 
 /// Opens the host for looks at what may be broken: what is not known of the cloud, or that there is
 /// none, is no error.
-///
-/// # Errors
-/// When the running binary cannot be found.
 pub async fn broken_host(paths: &Paths, cloud: Option<&Cloud>) -> Result<Host> {
     let unknown = || HostFeatures {
         patience: 1,

@@ -18,7 +18,6 @@ use crate::secrets::store;
 
 /// What a decision follows from: profiles, what the user chose, and the cloud that there is.
 pub struct Opened {
-    /// All profiles.
     pub profiles: Profiles,
     /// Which secrets there are.
     pub specification: SecretSpec,
@@ -30,10 +29,6 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When a profile, `cloud.yml` or an option is wrong.
     pub fn read(paths: &Paths, choices: &CloudOptions) -> Result<Self> {
         let (profiles, specification) = profiles(&paths.config_dir)?;
         let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
@@ -44,9 +39,6 @@ impl Opened {
 
     /// What no decision follows from, but every rendered file: the user's values of variables, and lines
     /// for configuration files.
-    ///
-    /// # Errors
-    /// When one of the files is wrong.
     pub fn settings(&self, paths: &Paths) -> Result<(UserVariables, Overrides)> {
         let mut variables = UserVariables::load(&paths.variables_file())?;
         self.cloud_file.add_variables(&mut variables);
@@ -54,9 +46,6 @@ impl Opened {
     }
 
     /// What will be built on a host.
-    ///
-    /// # Errors
-    /// As [`decide`].
     pub fn decide(&self, facts: &HostFacts, choices: &CloudOptions) -> Result<Decision> {
         let premises = Premises {
             name: &self.name,
@@ -70,9 +59,6 @@ impl Opened {
 }
 
 /// All profiles, and which secrets there are.
-///
-/// # Errors
-/// When a profile is wrong, or two do not fit together.
 pub fn profiles(directory: &Path) -> Result<(Profiles, SecretSpec)> {
     let profiles = Profiles::load(directory)?;
     let specification = store::specification(directory)?;
@@ -81,9 +67,6 @@ pub fn profiles(directory: &Path) -> Result<(Profiles, SecretSpec)> {
 }
 
 /// What the profiles say now, and a renderer with them, of the recorded cloud or of one like it.
-///
-/// # Errors
-/// When a profile or an override is wrong, or a key of the cloud is not there.
 pub fn renderer(session: &Session, cloud: &Cloud) -> Result<(Profiles, Renderer)> {
     let Session { paths, site, .. } = session;
     tls::check_keys(paths, cloud, &site.secrets)?;

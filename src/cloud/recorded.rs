@@ -11,8 +11,6 @@ use crate::state::files::{self, write_atomic};
 use crate::state::swaps;
 use crate::state::topology::{Topology, no_cloud};
 
-/// Reads it.
-///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is no such cloud.
 pub fn load(paths: &Paths) -> Result<Cloud> {

@@ -21,9 +21,7 @@ use crate::ui::{self, Wish};
 /// What the command line says about every run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the cloud stands.
     pub paths: Paths,
-    /// How much is shown, and how.
     pub wish: Wish,
     /// How long to wait for another `aio` that changes this cloud.
     pub lock_timeout: Duration,
@@ -76,10 +74,6 @@ impl<'a> Run<'a> {
         Self { traced: false, ..self }
     }
 
-    /// Runs the steps to their end.
-    ///
-    /// # Errors
-    /// When a step failed or the run was interrupted.
     pub async fn go(self, steps: Vec<Step>) -> Result<Report> {
         self.act(steps).await.map_err(|error| {
             let command = self.command;
@@ -90,9 +84,6 @@ impl<'a> Run<'a> {
     }
 
     /// Only looks: what steps would do, and why. Which could not be looked at is part of the report.
-    ///
-    /// # Errors
-    /// When the steps make no graph.
     pub async fn look(self, steps: Vec<Step>) -> Result<Report> {
         let durations = Some(self.options.paths.durations_file());
         self.carry_out(steps, RunOptions { dry_run: true, durations, ..self.how()? }, Vec::new())
@@ -102,9 +93,6 @@ impl<'a> Run<'a> {
     /// Runs steps that change nothing of what `aio` keeps: no journal, which belongs to whoever holds
     /// the cloud's lock, and how it ended is the caller's to say. `durations` is where those of earlier
     /// runs stand, if they tell anything about this one.
-    ///
-    /// # Errors
-    /// When the steps make no graph, or the log cannot be written.
     pub async fn check(self, steps: Vec<Step>, durations: Option<PathBuf>) -> Result<Report> {
         let log = self.log()?;
         let listeners = ui::listeners(self.options.wish, Some(&log));
@@ -142,12 +130,9 @@ impl<'a> Run<'a> {
     fn how(&self) -> Result<RunOptions> {
         Ok(RunOptions {
             command: self.command.to_owned(),
-            dry_run: false,
-            told_by_command: false,
             slots: slots(&self.session.site.cloud.sizing),
             interrupt: if self.patient { Interrupt::patient()? } else { Interrupt::on_signals()? },
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         })
     }
 

@@ -1,4 +1,5 @@
-//! The secrets of a cloud: what the user's file says, and what of it the cloud does not use yet.
+//! The secrets of a cloud: what the user's file says, and which of its edits the cloud does not use
+//! yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,6 @@ use crate::secrets::file::SecretValues;
 use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
 
-/// The record of the secrets that the cloud uses.
 const APPLIED_SECRETS: &str = "secrets/applied";
 
 /// What a cloud that is there makes of the file.
@@ -72,7 +72,7 @@ pub fn plain(secrets: &SecretValues) -> BTreeMap<String, SecretString> {
     secrets.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
-/// Which secrets the cloud uses now; `None` for a new one.
+/// Returns which secrets the cloud uses now; `None` for a new one.
 pub async fn applied(paths: &Paths) -> Result<Option<AppliedSecrets>> {
     let record = RealRecords::new(paths.records_dir()).get(APPLIED_SECRETS).await?;
     record.map(|text| AppliedSecrets::from_record(&text)).transpose()

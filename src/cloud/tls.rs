@@ -26,9 +26,6 @@ pub struct Certificates {
 
 impl Certificates {
     /// What they should be at `address`, if the cloud is exposed at all. Nothing is written.
-    ///
-    /// # Errors
-    /// When the user's own are of no use, or those that are there.
     pub fn settle(
         paths: &Paths,
         file: &CloudFile,
@@ -78,9 +75,6 @@ impl Certificates {
     }
 
     /// What containers show each other, once it is known which there are; the cloud is told of it.
-    ///
-    /// # Errors
-    /// When a key cannot be made or used.
     pub fn settle_inside(
         &mut self,
         file: &CloudFile,
@@ -127,18 +121,12 @@ impl Certificates {
     }
 
     /// Writes what differs.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
     pub fn write(&self, paths: &Paths) -> Result<()> {
         store::write(&paths.tls_dir(), &self.held)
     }
 }
 
 /// Adds the keys that a cloud which is there uses to its secrets.
-///
-/// # Errors
-/// When they are of no use.
 pub fn add_recorded(
     paths: &Paths,
     cloud: &Cloud,
@@ -186,8 +174,7 @@ pub fn told(paths: &Paths, cloud: &Cloud) -> Option<String> {
             format!("The cloud speaks TLS: clients on this host trust {}.", authority.display())
         });
     };
-    let identity = cloud.services.iter().find_map(|service| service.identity_server.as_ref())?;
-    let (_, frontend) = cloud.frontends().find(|(_, it)| it.name == identity.frontend)?;
+    let frontend = cloud.frontend(&cloud.identity_server()?.frontend).ok()?;
     let url = cloud.outside_url(frontend);
     let authority = store::authority_file(&paths.tls_dir());
     let authority = authority.display();

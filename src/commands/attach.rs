@@ -28,10 +28,6 @@ pub struct Args {
     pub command: Vec<String>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When there is no such container, it is not running, or root is needed.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let topology = Topology::load(&global.paths())?;
     let container = topology.select_one(&args.container)?;

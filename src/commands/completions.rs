@@ -19,10 +19,6 @@ pub struct Args {
     pub shell: Shell,
 }
 
-/// Prints the script.
-///
-/// # Errors
-/// When standard output cannot be written.
 pub fn run(mut command: clap::Command, args: Args) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "aio", &mut script);

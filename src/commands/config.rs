@@ -9,7 +9,6 @@ use crate::cloud::files::{Files, ListedFile};
 use crate::error::Result;
 use crate::render::ExplainedLine;
 use crate::state::topology::Topology;
-use crate::ui;
 use crate::ui::table::Table;
 
 /// Arguments of `aio config`.
@@ -37,46 +36,31 @@ pub struct Args {
 /// The widest line beside which its reasons are aligned.
 const ALIGNED_WIDTH: usize = 60;
 
-/// Prints it.
-///
-/// # Errors
-/// When there is no such cloud, container or file, or a user's file is wrong.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let files = Files::open(&global.paths())?;
     let topology = Topology::new(files.cloud.containers.clone());
     let container = topology.select_one(&args.container)?;
     let Some(name) = &args.file else {
         let listed = files.list(container)?;
-        if global.json() {
-            ui::out::json(&listed)?
-        } else {
-            ui::out::text(&table(&listed))?
-        }
+        global.print(listed.as_slice(), table)?;
         return Ok(ExitCode::SUCCESS);
     };
     let path = files.find(container, name)?;
     if args.why {
         let lines = files.explain(container, &path)?;
-        if global.json() {
-            ui::out::json(&lines)?
-        } else {
-            ui::out::text(&explained(&lines))?
-        }
+        global.print(lines.as_slice(), explained)?;
         return Ok(ExitCode::SUCCESS);
     }
     let file = files.render(container, &path)?;
     let text = String::from_utf8_lossy(&file.content);
-    if global.json() {
-        ui::out::json(&serde_json::json!({
-            "container": container.name,
-            "path": file.path,
-            "owner": file.owner,
-            "mode": format!("{:04o}", file.mode),
-            "content": text,
-        }))?;
-    } else {
-        ui::out::text(&text)?;
-    }
+    let data = serde_json::json!({
+        "container": container.name,
+        "path": file.path,
+        "owner": file.owner,
+        "mode": format!("{:04o}", file.mode),
+        "content": text,
+    });
+    global.print(&data, |_| text.into_owned())?;
     Ok(ExitCode::SUCCESS)
 }
 

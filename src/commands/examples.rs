@@ -21,10 +21,6 @@ pub struct Args {
     pub directory: PathBuf,
 }
 
-/// Writes one example of each file.
-///
-/// # Errors
-/// When a profile is wrong, or the directory cannot be written.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let (profiles, _) = profiles(&global.paths().config_dir)?;
     let doing = || format!("write examples into {}", args.directory.display());

@@ -60,10 +60,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write ADDRESS:PORT, for example 127.0.0.1:2222".to_owned())
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When there is no cloud, no key, or the address is taken.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     require_root("gateway")?;
     let paths = global.paths();
@@ -125,10 +121,8 @@ fn note(global: &Global, text: &str) {
 }
 
 fn listening(global: &Global, pid: u32, address: SocketAddr) -> Result<()> {
-    if global.json() {
-        return ui::out::json(&serde_json::json!({ "pid": pid, "address": address.to_string() }));
-    }
-    ui::out::line(&format!("listening on {address} (process {pid})"))
+    let data = serde_json::json!({ "pid": pid, "address": address.to_string() });
+    global.print(&data, |_| format!("listening on {address} (process {pid})\n"))
 }
 
 fn status(global: &Global) -> Result<ExitCode> {

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use crate::config::cloud::CloudOptions;
+use crate::error::Result;
 use crate::model::paths::{FIRST_CLOUD, Paths};
-use crate::ui::Wish;
+use crate::ui::{self, Wish};
 
 /// How data is written to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,7 +72,6 @@ pub struct Global {
 }
 
 impl Global {
-    /// The directories of the cloud.
     pub fn paths(&self) -> Paths {
         Paths {
             config_dir: match &self.config_dir {
@@ -80,6 +81,15 @@ impl Global {
             state_dir: absolute(&self.state_dir),
             cloud: self.name.clone(),
         }
+    }
+
+    /// Prints data: as JSON where that was asked for, otherwise in the words of `text`.
+    pub fn print<T: Serialize + ?Sized>(
+        &self,
+        data: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<()> {
+        if self.json() { ui::out::json(data) } else { ui::out::text(&text(data)) }
     }
 
     /// Whether data is printed as JSON.

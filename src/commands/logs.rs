@@ -39,9 +39,6 @@ pub struct Args {
 }
 
 /// Prints them. Starts no thread: the zone of this host is asked for.
-///
-/// # Errors
-/// When there is no such cloud or container, or no `journalctl`.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let paths = global.paths();
     let topology = Topology::load(&paths)?;

@@ -14,9 +14,6 @@ pub struct Args {
 }
 
 /// Writes one page for `aio` and one for each command.
-///
-/// # Errors
-/// When the directory cannot be written.
 pub fn run(command: clap::Command, args: Args) -> Result<ExitCode> {
     let doing = || format!("write manual pages into {}", args.directory.display());
     std::fs::create_dir_all(&args.directory).doing(doing)?;

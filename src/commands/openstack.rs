@@ -24,10 +24,6 @@ pub struct Args {
     pub arguments: Vec<String>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// As `aio attach`.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let client = std::iter::once("openstack".to_owned());
     let command = client.chain(args.arguments).collect();

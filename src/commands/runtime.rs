@@ -15,9 +15,6 @@ pub fn options(global: &Global) -> Options {
 }
 
 /// Runs a future to its end on a runtime of its own. Commands that need none do not pay for one.
-///
-/// # Errors
-/// Those of the future, and when the host gives no threads.
 pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

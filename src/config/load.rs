@@ -22,9 +22,7 @@ use super::{embedded, yaml};
 pub struct Profiles {
     /// Services by name, in alphabetical order.
     pub services: IndexMap<String, ServiceProfile>,
-    /// Scenarios by name.
     pub scenarios: BTreeMap<String, Scenario>,
-    /// Releases by name.
     pub releases: BTreeMap<String, Release>,
     /// Templates by their path below `profiles/templates/`.
     pub templates: BTreeMap<String, String>,
@@ -32,7 +30,6 @@ pub struct Profiles {
     files: BTreeMap<String, SourceFile>,
 }
 
-/// Where a file came from.
 #[derive(Clone, Debug)]
 struct SourceFile {
     /// What errors call it.
@@ -57,7 +54,6 @@ impl Profiles {
         Ok(Self::from_files(files))
     }
 
-    /// The built-in profiles alone.
     pub fn built_in() -> Result<Self> {
         whole(Self::from_files(built_in_files()))
     }

@@ -1,5 +1,7 @@
 //! What a wrong name could have meant.
 
+use crate::error::{Error, ErrorKind};
+
 /// The candidate that is most like `wrong`, if any is like enough to be worth a suggestion.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = roughly(wrong);
@@ -37,6 +39,17 @@ pub fn suggestion<'a>(
 /// People write `-` and `_` as it comes.
 pub fn fold(name: &str) -> String {
     name.replace('-', "_")
+}
+
+/// An error about a name that stands in a file of the user's and that nothing has.
+pub fn unknown<'a>(
+    place: &str,
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Error {
+    Error::new(ErrorKind::Config, format!("{place}: there is no {what} `{name}`"))
+        .hints(suggestion(name, known))
 }
 
 /// Case and the choice between `-` and `_` are how people mistype names most.

@@ -9,14 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// An IPv4 range in CIDR notation; the address part has no host bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Range {
-    /// First address of the range.
     pub base: Ipv4Addr,
     /// Length of the prefix in bits, 0 to 32.
     pub prefix: u8,
 }
 
 impl Range {
-    /// The netmask as a number.
     fn mask(self) -> u32 {
         if self.prefix == 0 { 0 } else { u32::MAX << (32 - u32::from(self.prefix)) }
     }
@@ -26,17 +24,14 @@ impl Range {
         Ipv4Addr::from(u32::from(self.base).wrapping_add(offset))
     }
 
-    /// How many addresses it has.
     pub fn size(self) -> u64 {
         1_u64 << (32 - u32::from(self.prefix))
     }
 
-    /// Whether `address` lies in it.
     pub fn contains(self, address: Ipv4Addr) -> bool {
         u32::from(address) & self.mask() == u32::from(self.base)
     }
 
-    /// Whether the two share an address.
     pub fn overlaps(self, other: Self) -> bool {
         self.contains(other.base) || other.contains(self.base)
     }
@@ -98,7 +93,6 @@ pub enum NetworkRole {
 }
 
 impl NetworkRole {
-    /// All of them.
     pub const ALL: [Self; 5] =
         [Self::Nat, Self::Management, Self::Tunnel, Self::Storage, Self::Provider];
 

@@ -13,31 +13,21 @@ pub enum Origin {
         /// `profiles/services/galera.yml:12`.
         place: String,
     },
-    /// The scenario.
     Scenario {
         /// `profiles/scenarios/minimal.yml:15`.
         place: String,
     },
     /// `user_variables.yml`.
-    UserVariables {
-        /// File and line.
-        place: String,
-    },
+    UserVariables { place: String },
     /// `cloud.yml`, where `--set` writes it.
-    Set {
-        /// File and line.
-        place: String,
-    },
+    Set { place: String },
     /// A secret; its value is not here.
     Secret {
         /// Its name in `user_secrets.yml`.
         name: String,
     },
     /// A file of `overrides/`.
-    Override {
-        /// File and line.
-        place: String,
-    },
+    Override { place: String },
     /// What sizing decided from the host's facts.
     Sizing {
         /// `sizing.api_workers`.
@@ -49,10 +39,7 @@ pub enum Origin {
         name: String,
     },
     /// The text of a template itself.
-    Template {
-        /// File and line.
-        place: String,
-    },
+    Template { place: String },
 }
 
 impl fmt::Display for Origin {

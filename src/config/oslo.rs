@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-/// A file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ini {
     /// What stands before the first section has no header.
@@ -37,7 +36,6 @@ enum Entry {
 pub struct Line {
     /// Without its line break.
     pub text: String,
-    /// Where it came from.
     pub source: LineSource,
 }
 
@@ -165,7 +163,6 @@ impl Ini {
         self.sections.push(Section { name: Some(name.to_owned()), header, entries });
     }
 
-    /// Every line, in order.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.sections.iter().flat_map(|section| {
             let entries = section.entries.iter().flat_map(|entry| match entry {

@@ -19,24 +19,21 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::load::{Profiles, list, read_text};
-use super::nearest::{fold, suggestion};
+use super::nearest::{fold, suggestion, unknown};
 use super::oslo::Ini;
 use super::profile::{ContainerKind, File, Merge, ServiceProfile};
 
-/// All override files.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     files: Vec<OverrideFile>,
 }
 
-/// One override file.
 #[derive(Clone, Debug)]
 pub struct OverrideFile {
     /// Path below `overrides/`, in its parts.
     parts: Vec<String>,
     /// What errors and explanations call it.
     pub shown: String,
-    /// What it says.
     pub ini: Ini,
 }
 
@@ -45,9 +42,7 @@ pub struct OverrideFile {
 pub struct Target<'a> {
     /// The service that has the container's kind.
     pub service: &'a ServiceProfile,
-    /// The container's kind.
     pub kind: &'a str,
-    /// Its number in the kind.
     pub member: u32,
     /// The units that may run in it.
     pub units: &'a [String],
@@ -128,7 +123,7 @@ impl OverrideFile {
         self.parts.iter().map(String::as_str).collect()
     }
 
-    /// How particular it is for that file, if it reaches it.
+    /// Returns how particular it is for that file, if it reaches it.
     fn reach(&self, target: &Target<'_>) -> Option<u8> {
         let main = is_main(target.service, target.file);
         let own = format!("{}.conf", target.service.service);
@@ -200,10 +195,8 @@ impl OverrideFile {
             let names = names_in_service(service);
             names.contains(file) || names.contains(&format!("{stem}.conf"))
         });
-        Err(match below {
-            Some(service) => error.hint(format!("It may belong at `{}/{file}`.", service.service)),
-            None => error,
-        })
+        let below = below.map(|it| format!("It may belong at `{}/{file}`.", it.service));
+        Err(error.hints(below))
     }
 
     fn takes_overrides(&self, service: &ServiceProfile) -> Result<()> {
@@ -222,19 +215,11 @@ impl OverrideFile {
         let message =
             format!("{}: {place} has no {what} `{name}` that takes overrides", self.shown);
         let error = Error::new(ErrorKind::Config, message);
-        Err(match suggestion(name, known.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        })
+        Err(error.hints(suggestion(name, known.iter().map(String::as_str))))
     }
 
     fn unknown(&self, what: &str, name: &str, known: BTreeSet<String>) -> Error {
-        let error =
-            Error::new(ErrorKind::Config, format!("{}: there is no {what} `{name}`", self.shown));
-        match suggestion(name, known.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        unknown(&self.shown, what, name, known.iter().map(String::as_str))
     }
 
     /// What the cloud lacks to use it.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::load::{Profiles, read_optional};
-use super::nearest::suggestion;
+use super::nearest::unknown;
 use super::origin::Origin;
 use super::profile::Variable;
 use super::scenario::Scenario;
@@ -22,9 +22,7 @@ use super::yaml;
 /// The values of all variables, and where each came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    /// By name.
     pub values: BTreeMap<String, Value>,
-    /// By name.
     pub origins: BTreeMap<String, Origin>,
     /// Packages of the distribution, by container kind, besides those of its profile.
     pub packages: BTreeMap<String, Vec<String>>,
@@ -74,10 +72,6 @@ impl UserVariables {
     }
 }
 
-/// Resolves all variables of all services.
-///
-/// # Errors
-/// A name that no service defines, or a value of another type or not among the choices.
 pub fn resolve_variables(
     profiles: &Profiles,
     scenario: &Scenario,
@@ -129,11 +123,8 @@ fn packages(profiles: &Profiles, kind: &str, entry: &UserValue) -> Result<Vec<St
     let place = &entry.place;
     let wrong = |why: &str| Error::new(ErrorKind::Config, format!("{place}: {why}"));
     if profiles.kind(kind).is_none() {
-        let error = wrong(&format!("there is no container kind `{kind}`"));
-        return Err(match suggestion(kind, profiles.kinds().map(|(kind, ..)| kind)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
+        let known = profiles.kinds().map(|(kind, ..)| kind);
+        return Err(unknown(place, "container kind", kind, known));
     }
     let names: Option<Vec<&str>> =
         entry.value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
@@ -159,12 +150,7 @@ fn packages(profiles: &Profiles, kind: &str, entry: &UserValue) -> Result<Vec<St
 fn check(profiles: &Profiles, name: &str, value: &Value, place: &str) -> Result<()> {
     let Some(variable) = find(profiles, name) else {
         let known = profiles.services.values().flat_map(|service| service.variables.keys());
-        let message = format!("{place}: there is no variable `{name}`");
-        let error = Error::new(ErrorKind::Config, message);
-        return Err(match suggestion(name, known.map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
+        return Err(unknown(place, "variable", name, known.map(String::as_str)));
     };
     match mismatch(variable, value) {
         Some(reason) => {
@@ -175,7 +161,6 @@ fn check(profiles: &Profiles, name: &str, value: &Value, place: &str) -> Result<
     }
 }
 
-/// The name of a value's type.
 pub fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -188,7 +173,7 @@ pub fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Why a variable cannot have that value.
+/// Returns why a variable cannot have that value.
 pub fn mismatch(variable: &Variable, value: &Value) -> Option<String> {
     let (wanted, found) = (type_of(&variable.default), type_of(value));
     // A whole number is a number.

@@ -92,11 +92,8 @@ fn explain(error: &serde_yaml::Error, text: &str, file: &str) -> Error {
             Some((line, column_of(text, line, wrong?)))
         });
     let place = place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
-    let mut result = Error::new(ErrorKind::Config, format!("{file}{place}: {}", shorten(&message)));
-    if let Some(hint) = wrong.and_then(|wrong| suggestion(wrong, known.iter().copied())) {
-        result = result.hint(hint);
-    }
-    result
+    Error::new(ErrorKind::Config, format!("{file}{place}: {}", shorten(&message)))
+        .hints(wrong.and_then(|wrong| suggestion(wrong, known.iter().copied())))
 }
 
 fn column_of(text: &str, line: usize, word: &str) -> usize {

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(tried(1, 3, true).await, (false, 1), "who is asked to stop does not go on");
     }
 
-    /// How it ended, and how often it looked.
+    /// Returns how it ended, and how often it looked.
     async fn settled(slow: Slow, cancelled: bool) -> (Result<(), String>, u32) {
         let ended = act(&slow, &context(cancelled)).await;
         (ended.map_err(|error| error.to_string()), slow.looked.into_inner())

@@ -37,7 +37,7 @@ fn parents() -> HashMap<Pid, Pid> {
         .collect()
 }
 
-/// Those that have `ancestor` above them, the nearest first.
+/// Returns the processes that have `ancestor` above them, the nearest first.
 fn descendants(ancestor: Pid, parents: &HashMap<Pid, Pid>) -> Vec<Pid> {
     let mut found = vec![ancestor];
     let mut next = 0;

@@ -38,9 +38,7 @@ const OBSERVERS: usize = 32;
 /// How long killed steps may take to let go of what they hold.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a task brings back.
 enum Stage {
-    /// It looked.
     Observed(Result<Observation>),
     /// It acted and looked until it was right.
     Acted(Result<()>),
@@ -50,7 +48,6 @@ async fn look(step: Arc<Step>, context: StepContext) -> Result<Observation> {
     step.action.observe(&context).await
 }
 
-/// What is known of one step.
 #[derive(Default)]
 pub(super) struct Track {
     /// Needs that have not ended well yet.

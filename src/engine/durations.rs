@@ -21,10 +21,6 @@ impl Durations {
         Self(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    /// Writes them for the next run.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let doing = || format!("write {}", path.display());
         let text = serde_json::to_vec_pretty(&self.0).doing(doing)?;
@@ -36,7 +32,6 @@ impl Durations {
         self.0.get(&class(&step.key)).copied().unwrap_or(step.estimate_ms)
     }
 
-    /// Takes a measurement into the average.
     pub fn record(&mut self, key: &StepKey, took: Duration) {
         let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.0

@@ -14,7 +14,6 @@ use crate::model::duration::{optional_seconds, seconds};
 pub enum Phase {
     /// Bridges, routes, firewall, kernel limits.
     Host,
-    /// Image layers.
     Images,
     /// Definition, files and start of containers.
     Containers,
@@ -32,28 +31,21 @@ pub enum Resource {
     Light,
     /// Package work: unpacking, byte compilation.
     Package,
-    /// The network.
     Download,
-    /// Container starts.
     Start,
     /// Python processes and daemons that load (schema, units).
     Load,
 }
 
-/// How a step ended.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Something was done.
     Changed,
     /// It was right already.
     Unchanged,
-    /// It does not apply.
     Skipped {
-        /// Why.
         reason: String,
     },
-    /// It failed.
     Failed {
         /// What [`crate::error::Error`]'s `Display` says.
         error: String,
@@ -65,12 +57,10 @@ pub enum Outcome {
     Cancelled,
     /// It was not begun: a step that it needs failed, or the run was cancelled.
     NotRun {
-        /// Why.
         reason: String,
     },
     /// It would be done: the run only looked (`aio plan`).
     Pending {
-        /// Why.
         reason: String,
     },
 }
@@ -87,32 +77,24 @@ pub struct Summary {
     pub told_by_command: bool,
     /// Whether Ctrl-C or SIGTERM ended it.
     pub interrupted: bool,
-    /// Steps that changed something.
     pub changed: usize,
-    /// Steps that were right already.
     pub unchanged: usize,
-    /// Steps that did not apply.
     pub skipped: usize,
-    /// Steps that failed.
     pub failed: usize,
     /// Steps that were begun and not finished.
     pub cancelled: usize,
-    /// Steps that were not begun.
     pub not_run: usize,
     /// Steps that would be done.
     pub pending: usize,
-    /// The whole run.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
 }
 
-/// One event.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Sent once, first: how many steps each phase has and how long all may take.
     RunStarted {
-        /// `bootstrap`, `rebuild`, …
         command: String,
         /// Number of steps by phase.
         steps: Vec<(Phase, usize)>,
@@ -122,27 +104,16 @@ pub enum Event {
     },
     /// All that a step needs is there and it begins to observe.
     StepStarted {
-        /// Which.
         key: StepKey,
         /// For people: "start container heat_engine/1".
         title: String,
-        /// Where it is shown.
         phase: Phase,
-        /// Which slots it takes.
         resource: Resource,
     },
     /// A step was observed to be wrong, has its slot and acts now.
-    StepActing {
-        /// Which.
-        key: StepKey,
-        /// Why it must act.
-        reason: String,
-    },
-    /// How far a step is.
+    StepActing { key: StepKey, reason: String },
     Progress {
-        /// Which.
         key: StepKey,
-        /// Done so far.
         current: u64,
         /// Of how many; 0 when unknown.
         total: u64,
@@ -151,16 +122,13 @@ pub enum Event {
     },
     /// A line of what a step's command prints.
     Output {
-        /// Which.
         key: StepKey,
         /// Without its newline.
         line: String,
     },
     /// A step ended. Steps that were not begun have no such event.
     StepFinished {
-        /// Which.
         key: StepKey,
-        /// How.
         outcome: Outcome,
         /// Observing, acting and verifying; waiting for a slot is not included.
         #[serde(serialize_with = "seconds")]
@@ -168,20 +136,13 @@ pub enum Event {
     },
     /// How long the rest of the run may take, as far as known now.
     Remaining {
-        /// Estimate.
         #[serde(serialize_with = "seconds")]
         estimate: Duration,
     },
     /// Something that a user should know and that stops nothing.
-    Warning {
-        /// A sentence.
-        message: String,
-    },
+    Warning { message: String },
     /// Ctrl-C was pressed; these steps are still running.
-    Cancelling {
-        /// Which.
-        running: Vec<StepKey>,
-    },
+    Cancelling { running: Vec<StepKey> },
     /// Sent once, last.
     RunFinished(Summary),
 }

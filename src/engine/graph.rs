@@ -82,7 +82,6 @@ impl Graph {
         &self.steps
     }
 
-    /// How many steps there are.
     pub fn len(&self) -> usize {
         self.steps.len()
     }

@@ -16,18 +16,12 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Listens for SIGINT, SIGTERM and SIGHUP until the process ends. Called within a runtime.
-    ///
-    /// # Errors
-    /// When the signals cannot be listened for.
     pub fn on_signals() -> Result<Self> {
         Self::listening(false)
     }
 
     /// The same for what puts something back, which a lost terminal or one Ctrl-C too many would
     /// leave half done: the first of them is let pass.
-    ///
-    /// # Errors
-    /// As [`Self::on_signals`].
     pub fn patient() -> Result<Self> {
         Self::listening(true)
     }

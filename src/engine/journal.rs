@@ -17,12 +17,10 @@ use crate::state::files;
 /// Begun anew when it is larger than this.
 const LARGEST_BYTES: usize = 1 << 20;
 
-/// One line of the file.
 #[derive(Debug, Deserialize, Serialize)]
 struct Entry {
     /// Seconds since the epoch.
     time: f64,
-    /// The process that wrote it.
     pid: u32,
     #[serde(flatten)]
     what: What,
@@ -40,13 +38,11 @@ enum What {
 /// A run that did not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Its command.
     pub command: String,
     /// Steps that were acting.
     pub acting: Vec<String>,
 }
 
-/// The open journal of one run.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -54,9 +50,6 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal for a run of `command` and says what an earlier run left unfinished.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written.
     pub fn open(path: &Path, command: &str) -> Result<(Self, Option<Unfinished>)> {
         let doing = || format!("open the journal {}", path.display());
         if let Some(directory) = path.parent() {
@@ -78,12 +71,10 @@ impl Journal {
         Ok((journal, unfinished))
     }
 
-    /// A step is about to act.
     pub fn acting(&mut self, key: &StepKey, reason: &str) -> std::io::Result<()> {
         self.write(What::Acting { step: key.to_string(), reason: reason.to_owned() })
     }
 
-    /// A step has acted.
     pub fn finished(&mut self, key: &StepKey, outcome: &str) -> std::io::Result<()> {
         self.write(What::Finished { step: key.to_string(), outcome: outcome.to_owned() })
     }

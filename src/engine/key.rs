@@ -23,19 +23,13 @@ use serde::{Serialize, Serializer};
 pub enum StepKey {
     /// Something that the host has once for the whole cloud.
     Host(HostStep),
-    /// The package index.
     PackageIndex,
-    /// The packages themselves.
     PackageDownload,
     /// An image layer, by its name.
     Layer(String),
-    /// Something about one container.
     Container {
-        /// `heat_engine`.
         kind: String,
-        /// 1, 2, …
         member: u32,
-        /// What about it.
         step: ContainerStep,
     },
     /// The first member of a cluster, before the others.
@@ -46,11 +40,8 @@ pub enum StepKey {
     DatabaseAccess,
     /// A database, by its name.
     Database(String),
-    /// A command of a profile's.
     Setup {
-        /// The service.
         service: String,
-        /// The command's name.
         command: String,
     },
     /// The identity service's contents.
@@ -63,29 +54,21 @@ pub enum StepKey {
     Own(String),
 }
 
-/// What the host has once for the whole cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostStep {
-    /// Kernel limits.
     Settings,
-    /// The copy of the binary.
     Binary,
     /// The unit that starts the cloud at boot.
     BootUnit,
-    /// Bridges, routes, firewall.
     Network,
-    /// What each container lets in.
     Filters,
 }
 
-/// What is done about one container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ContainerStep {
     /// Its definition and directories.
     Define,
-    /// Its files.
     Files,
-    /// It runs.
     Start,
     /// The others of its cluster forget the data that it had.
     Forget,
@@ -104,7 +87,7 @@ pub enum ContainerStep {
 }
 
 impl StepKey {
-    /// That of a step of a command's own.
+    /// The key of a step that only one command has.
     pub fn new(text: impl Into<String>) -> Self {
         Self::Own(text.into())
     }

@@ -6,15 +6,11 @@ use super::event::Resource;
 use super::interrupt::Interrupt;
 
 /// How many steps may act at the same time, by resource. [`Resource::Light`] is unbounded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Slots {
-    /// Package work.
     pub package: usize,
-    /// Downloads.
     pub download: usize,
-    /// Container starts.
     pub start: usize,
-    /// Processes that load.
     pub load: usize,
 }
 
@@ -31,18 +27,14 @@ impl Slots {
     }
 }
 
-/// How to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// `bootstrap`, `rebuild`, …
     pub command: String,
     /// Only look: what would be done, and why.
     pub dry_run: bool,
     /// The command itself says how the run ended.
     pub told_by_command: bool,
-    /// Steps that act at the same time.
     pub slots: Slots,
-    /// How the run is told to end.
     pub interrupt: Interrupt,
     /// Where to write what is being done; not used by a dry run.
     pub journal: Option<PathBuf>,

@@ -21,31 +21,22 @@ pub struct Span {
 }
 
 impl Span {
-    /// How long it is.
     pub fn length(self) -> Duration {
         self.to.saturating_sub(self.from)
     }
 }
 
-/// What became of one step.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
-    /// Its key.
     pub key: StepKey,
-    /// For people.
     pub title: String,
-    /// Where it is shown.
     pub phase: Phase,
-    /// Which slots it takes.
     pub resource: Resource,
     /// Steps of this run that it waited for.
     pub needs: Vec<StepKey>,
-    /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Why it acted, if it did.
     pub acted_because: Option<String>,
-    /// When it observed.
     pub observed: Option<Span>,
     /// When it acted and verified, if it did.
     pub acted: Option<Span>,
@@ -54,15 +45,11 @@ pub struct StepReport {
     pub error: Option<Error>,
 }
 
-/// What a run did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Numbers.
     pub summary: Summary,
-    /// When it began.
     #[serde(serialize_with = "epoch_seconds")]
     pub started: SystemTime,
-    /// What a user should know.
     pub warnings: Vec<String>,
     /// Every step, each after those that it needs.
     pub steps: Vec<StepReport>,
@@ -76,7 +63,6 @@ fn epoch_seconds<S: serde::Serializer>(
 }
 
 impl Summary {
-    /// Counts one step.
     pub(super) fn count(&mut self, outcome: &Outcome) {
         let counter = match outcome {
             Outcome::Changed => &mut self.changed,
@@ -92,7 +78,6 @@ impl Summary {
 }
 
 impl Report {
-    /// The steps that failed.
     pub fn failures(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().filter(|step| step.error.is_some())
     }

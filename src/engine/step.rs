@@ -13,7 +13,6 @@ use crate::engine::key::StepKey;
 use crate::error::Result;
 use crate::host::Host;
 
-/// What a step found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// As it should be.
@@ -34,13 +33,11 @@ impl From<Option<String>> for Observation {
 /// What a step may use while it observes and acts.
 #[derive(Clone)]
 pub struct StepContext {
-    /// The host.
     pub host: Arc<Host>,
     /// Cancelled at the first Ctrl-C: finish what cannot be left half-done, then return.
     pub cancel: CancellationToken,
     /// The step's own key, for events.
     pub key: StepKey,
-    /// Where events go.
     pub events: UnboundedSender<Event>,
 }
 
@@ -51,17 +48,14 @@ impl StepContext {
         Self { host, cancel: CancellationToken::new(), key: StepKey::new("look"), events }
     }
 
-    /// Reports how far the step is.
     pub fn progress(&self, current: u64, total: u64, unit: &'static str) {
         let _ = self.events.send(Event::Progress { key: self.key.clone(), current, total, unit });
     }
 
-    /// Reports a line of output.
     pub fn output(&self, line: impl Into<String>) {
         let _ = self.events.send(Event::Output { key: self.key.clone(), line: line.into() });
     }
 
-    /// Reports what a user should know.
     pub fn warn(&self, message: impl Into<String>) {
         let _ = self.events.send(Event::Warning { message: message.into() });
     }
@@ -103,11 +97,9 @@ pub trait Action: Send + Sync {
 
 /// One node of the graph that `plan` builds and the engine runs.
 pub struct Step {
-    /// Its name.
     pub key: StepKey,
     /// For people, lower case: "start container heat_engine/1".
     pub title: String,
-    /// Where it is shown.
     pub phase: Phase,
     /// Which slots it takes while it acts.
     pub resource: Resource,
@@ -115,6 +107,5 @@ pub struct Step {
     pub needs: Vec<StepKey>,
     /// How long it takes when it has to act, in milliseconds, before any run was measured.
     pub estimate_ms: u64,
-    /// What it does.
     pub action: Arc<dyn Action>,
 }

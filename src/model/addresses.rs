@@ -22,9 +22,7 @@ use crate::model::topology::Network;
 /// What an earlier run recorded of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
-    /// Its addresses by role.
     pub addresses: BTreeMap<NetworkRole, Ipv4Addr>,
-    /// Its ids.
     pub id_slot: Option<u32>,
 }
 
@@ -46,9 +44,7 @@ pub struct Member {
 /// What a container is called and where it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `heat_engine`.
     pub kind: String,
-    /// 1, 2, …
     pub member: u32,
     /// `aio1_heat_engine_container-36e270c9`.
     pub name: String,
@@ -96,7 +92,7 @@ pub fn veth_name(container: &str, role: NetworkRole) -> String {
 }
 
 /// Names, addresses and ids of all `members`, in their order. `recorded` maps a container's name to
-/// what it had; what of it is still possible is kept.
+/// what it had, as far as that is still possible.
 pub fn allocate(
     cloud: &str,
     networks: &Networks,

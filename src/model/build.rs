@@ -8,38 +8,28 @@ use super::cloud::Cloud;
 use super::facts::{Ability, Answer, CgroupLayout, HostFacts};
 use super::layers;
 use super::sizing::Sizing;
-use super::topology::{Container, Data, Networks, Shared};
+use super::topology::{Container, Data, Networks, SharedDirectory};
 use crate::config::network::NetworkRole;
 use crate::config::profile::{ContainerKind, HostDirectory, ServiceProfile};
 use crate::config::release::Release;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::paths::Paths;
 
-/// What a cloud is made of.
 pub struct Inputs<'a> {
-    /// Where it stands.
     pub paths: &'a Paths,
-    /// The region in the catalog.
     pub region: &'a str,
     /// See [`Cloud::patience`].
     pub patience: u32,
-    /// The release.
     pub release: &'a Release,
-    /// The scenario's name.
     pub scenario: &'a str,
     /// Members by kind; a kind with none is not deployed.
     pub members: &'a BTreeMap<String, u32>,
-    /// All profiles.
     pub services: Vec<&'a ServiceProfile>,
-    /// Networks.
     pub networks: &'a Networks,
     /// Addresses and ids that containers already have.
     pub recorded: &'a BTreeMap<String, Recorded>,
-    /// The host.
     pub facts: &'a HostFacts,
-    /// How large it is.
     pub sizing: Sizing,
-    /// Values of all variables.
     pub variables: BTreeMap<String, serde_json::Value>,
     /// Packages by kind besides those of the profiles.
     pub packages: &'a BTreeMap<String, Vec<String>>,
@@ -47,8 +37,6 @@ pub struct Inputs<'a> {
     pub sources: &'a str,
 }
 
-/// Builds the cloud.
-///
 /// # Errors
 /// When services need one another in a circle, or a range has no address left.
 pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
@@ -168,7 +156,7 @@ fn container(
         keep: directory.keep,
         source: inputs.paths.data_dir(&identity.name, &directory.path).display().to_string(),
     });
-    let shared = definition.shared.iter().map(|shared| Shared {
+    let shared = definition.shared.iter().map(|shared| SharedDirectory {
         path: shared.path.clone(),
         source: match shared.directory {
             HostDirectory::Packages => inputs.paths.packages_dir(),
@@ -222,7 +210,7 @@ fn reachable_resolvers(facts: &HostFacts) -> impl Iterator<Item = Ipv4Addr> {
     })
 }
 
-/// Those of them that the host runs itself, on an address of its own.
+/// Returns those of them that the host runs itself, on an address of its own.
 fn own_resolvers(facts: &HostFacts) -> Vec<Ipv4Addr> {
     let own = |address: &Ipv4Addr| facts.network.addresses.iter().any(|it| it.address == *address);
     reachable_resolvers(facts).filter(own).collect()

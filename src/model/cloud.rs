@@ -7,29 +7,27 @@ use std::net::Ipv4Addr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::profile::{ContainerKind, Frontend, FrontendMode, Probe, ServiceProfile};
+use crate::config::profile::{
+    ContainerKind, Frontend, FrontendMode, IdentityServer, LoadBalancer, Probe, ServiceProfile,
+    SqlServer,
+};
 use crate::config::release::Release;
+use crate::error::{Error, Result};
 
 use super::layer::LayerSpec;
 use super::sizing::{Sizing, limits};
 use super::topology::{Container, Networks};
 use crate::config::network::NetworkRole;
 
-/// The cloud as it should be.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Cloud {
-    /// `aio1`.
     pub name: String,
-    /// The region in the catalog: `RegionOne`.
     pub region: String,
     /// What time limits are multiplied by: 1, or more where the host is far slower than most.
     #[serde(default = "one")]
     pub patience: u32,
-    /// The release.
     pub release: Release,
-    /// The scenario's name.
     pub scenario: String,
-    /// Networks.
     pub networks: Networks,
     /// How it is reached from outside, if at all.
     #[serde(default)]
@@ -48,7 +46,6 @@ pub struct Cloud {
     pub containers: Vec<Container>,
     /// Layers by id, a parent before its children.
     pub layers: Vec<(String, LayerSpec)>,
-    /// How large it is.
     pub sizing: Sizing,
     /// Values of all variables of the deployed services.
     pub variables: BTreeMap<String, serde_json::Value>,
@@ -79,7 +76,6 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Whether it speaks TLS.
     pub fn tls(&self) -> bool {
         self.certificate.is_some()
     }
@@ -126,7 +122,6 @@ const fn one() -> u32 {
 }
 
 impl Cloud {
-    /// Members by kind.
     pub fn count_members(&self) -> BTreeMap<String, u32> {
         let mut members = BTreeMap::new();
         for container in &self.containers {
@@ -156,12 +151,12 @@ impl Cloud {
         settings
     }
 
-    /// How many slots of ids its containers reach into.
+    /// Returns how many slots of ids its containers reach into.
     pub fn id_slots(&self) -> u32 {
         self.containers.iter().map(|container| container.id_slot + 1).max().unwrap_or(0)
     }
 
-    /// When a container is healthy.
+    /// Returns the probes that say when a container is healthy.
     pub fn probes(&self, container: &Container) -> &[Probe] {
         self.health.get(&container.name).map(Vec::as_slice).unwrap_or_default()
     }
@@ -173,11 +168,35 @@ impl Cloud {
         })
     }
 
+    pub fn load_balancer(&self) -> Option<&LoadBalancer> {
+        self.services.iter().find_map(|service| service.load_balancer.as_ref())
+    }
+
+    pub fn sql_server(&self) -> Option<&SqlServer> {
+        self.services.iter().find_map(|service| service.sql_server.as_ref())
+    }
+
+    pub fn identity_server(&self) -> Option<&IdentityServer> {
+        self.services.iter().find_map(|service| service.identity_server.as_ref())
+    }
+
+    /// The containers of the load balancer.
+    pub fn balancers(&self) -> impl Iterator<Item = &Container> {
+        self.load_balancer().into_iter().flat_map(move |balancer| self.members(&balancer.kind))
+    }
+
     /// Every frontend of the deployed services.
     pub fn frontends(&self) -> impl Iterator<Item = (&ServiceProfile, &Frontend)> {
         self.services
             .iter()
             .flat_map(|service| service.frontends.iter().map(move |frontend| (service, frontend)))
+    }
+
+    pub fn frontend(&self, name: &str) -> Result<&Frontend> {
+        let mut frontends = self.frontends().map(|(_, frontend)| frontend);
+        frontends
+            .find(|frontend| frontend.name == name)
+            .ok_or_else(|| Error::failed(format!("find the frontend `{name}`")))
     }
 
     /// Every certificate that is shown, and those of the authorities that signed them, in PEM.
@@ -192,7 +211,7 @@ impl Cloud {
         frontend.port_by(self.inside.is_some())
     }
 
-    /// Where a frontend is reached within the cloud and from its host. Here, and in
+    /// Returns where a frontend is reached within the cloud and from its host. Here, and in
     /// [`Self::outside_url`], it is decided what speaks TLS.
     pub fn url(&self, frontend: &Frontend) -> String {
         service_url(self.inside.is_some(), self.networks.virtual_address, self.port(frontend))
@@ -220,7 +239,7 @@ impl Cloud {
         certified
     }
 
-    /// Where a frontend is reached from outside; as [`Self::url`] for what is not exposed.
+    /// Returns where a frontend is reached from outside; as [`Self::url`] for what is not exposed.
     pub fn outside_url(&self, frontend: &Frontend) -> String {
         match self.outside.as_ref().filter(|_| frontend.expose) {
             None => self.url(frontend),
@@ -233,8 +252,7 @@ impl Cloud {
     /// Where the load balancer answers those outside: an address of its own, on the network by which
     /// its answers leave, so that it knows who asked.
     pub fn outside_door(&self) -> Option<Ipv4Addr> {
-        let balancer = self.services.iter().find_map(|service| service.load_balancer.as_ref())?;
-        self.members(&balancer.kind).next()?.address(NetworkRole::Nat)
+        self.balancers().next()?.address(NetworkRole::Nat)
     }
 
     /// Whether the load balancer chooses who of a kind serves.

@@ -10,7 +10,6 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Environment beside `PATH` and `HOME`; may hold secrets.
     pub environment: BTreeMap<String, String>,
-    /// Standard input.
     pub stdin: Vec<u8>,
     /// Killed after this; none: when the step is cancelled.
     pub timeout: Option<Duration>,
@@ -27,14 +26,11 @@ impl Command {
     }
 }
 
-/// What a command left.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Exit status; 128 + n when signal n killed it.
     pub status: i32,
-    /// Standard output.
     pub stdout: Vec<u8>,
-    /// Standard error.
     pub stderr: Vec<u8>,
 }
 
@@ -44,7 +40,6 @@ impl Output {
         self.status == 0
     }
 
-    /// Standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }

@@ -30,11 +30,8 @@ const DEFAULT_REGION: &str = "RegionOne";
 /// From what is decided.
 #[derive(Clone, Copy)]
 pub struct Premises<'a> {
-    /// The cloud's name.
     pub name: &'a str,
-    /// The host.
     pub facts: &'a HostFacts,
-    /// All profiles.
     pub profiles: &'a Profiles,
     /// The cloud's file with options applied, all but the services that they add to the scenario or
     /// leave out of it.
@@ -46,27 +43,21 @@ pub struct Premises<'a> {
 /// What will be built, and whether the host can carry it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision {
-    /// The cloud's name.
     pub cloud: String,
     /// Whether it, or a part of it, is there already.
     pub existing: bool,
-    /// The release.
     #[serde(serialize_with = "release_name")]
     pub release: Release,
-    /// The scenario.
     #[serde(serialize_with = "scenario_name")]
     pub scenario: Scenario,
     /// Why this scenario; empty when the user named it.
     pub reason: String,
-    /// Members by kind.
     pub members: BTreeMap<String, u32>,
-    /// Networks.
     pub networks: Networks,
     /// Why a network has another range than its default.
     pub network_reasons: BTreeMap<NetworkRole, String>,
     /// From where it is reached, and how: for people.
     pub reached: String,
-    /// Numbers.
     pub sizing: Sizing,
     /// What the kernel counts: how much there is of it, in use by others, and needed.
     pub limits: Vec<Count>,
@@ -97,7 +88,7 @@ impl Decision {
     /// When the host cannot carry the cloud: every number found, every number needed, and what would fit.
     pub fn permit(&self) -> Result<()> {
         let refused = sizing::permit(&self.refusals);
-        refused.map_err(|error| self.instead.iter().fold(error, |error, it| error.hint(it.clone())))
+        refused.map_err(|error| error.hints(self.instead.iter().cloned()))
     }
 
     /// The whole of it in JSON, with the facts from which it follows.
@@ -106,8 +97,6 @@ impl Decision {
     }
 }
 
-/// Decides.
-///
 /// # Errors
 /// When the files contradict themselves, the host, or the cloud that is there: an unknown scenario, a
 /// range that is taken, another number of members of a cluster.
@@ -231,7 +220,7 @@ fn networks(
     Ok((networks, choice.reasons))
 }
 
-/// Why the cloud cannot be reached from outside as it is asked to be.
+/// Returns why the cloud cannot be reached from outside as it is asked to be.
 fn refused_exposure(
     facts: &HostFacts,
     demand: &Demand<'_>,
@@ -250,7 +239,7 @@ fn refused_exposure(
     }
 }
 
-/// What of it, or what else, a host would carry that cannot carry this.
+/// Returns what a host that cannot carry this cloud could carry instead: less of it, or another.
 fn instead(
     premises: &Premises<'_>,
     choices: &CloudOptions,
@@ -295,7 +284,7 @@ fn sizing(
     }
 }
 
-/// Where a cloud is reached from outside, in words.
+/// Returns where a cloud is reached from outside, in words.
 fn reached(exposed: Option<Ipv4Addr>, tls: Tls) -> String {
     match (exposed, tls) {
         (None, Tls::Everywhere) => "from this host alone, by TLS".to_owned(),

@@ -9,15 +9,11 @@ use super::topology::{Container, label};
 /// What services may have recorded of one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Departed {
-    /// The container's full name.
     pub name: String,
-    /// Its host name.
     pub hostname: String,
     /// The address that its daemons bound.
     pub address: Option<Ipv4Addr>,
-    /// Its kind.
     pub kind: String,
-    /// 1, 2, …
     pub member: u32,
 }
 
@@ -34,7 +30,7 @@ impl From<&Container> for Departed {
 }
 
 impl Departed {
-    /// As people call it: `nova_compute/2`.
+    /// `nova_compute/2`, for people.
     pub fn label(&self) -> String {
         label(&self.kind, self.member)
     }

@@ -13,20 +13,16 @@ use serde::{Deserialize, Serialize};
 use crate::config::network::Range;
 use crate::model::topology::bridge_prefix;
 
-/// One host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct HostFacts {
     /// Whether root read them: some facts are only visible to root.
     pub read_as_root: bool,
     /// Processor cores that may be used.
     pub cores: u32,
-    /// Memory.
     pub memory: MemoryFacts,
     /// The file system on which the state directory lives or will live.
     pub storage: StorageFacts,
-    /// Kernel.
     pub kernel: KernelFacts,
-    /// Distribution.
     pub distribution: DistributionFacts,
     /// What the kernel counts: see [`crate::model::sizing::limits::LIMITS`].
     #[serde(default)]
@@ -37,15 +33,11 @@ pub struct HostFacts {
     pub liblxc: Option<String>,
     /// Where programs that `aio` runs were found; absent ones map to nothing.
     pub programs: BTreeMap<String, Option<String>>,
-    /// Network.
     pub network: NetworkFacts,
-    /// Clock.
     pub clock: ClockFacts,
-    /// Package index.
     pub package_index: IndexFacts,
 }
 
-/// Memory, in MiB.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct MemoryFacts {
     /// All of it.
@@ -54,7 +46,6 @@ pub struct MemoryFacts {
     pub available_mib: u64,
 }
 
-/// A file system.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct StorageFacts {
     /// The directory asked about.
@@ -65,7 +56,6 @@ pub struct StorageFacts {
     pub free_mib: u64,
     /// Free inodes; absent where the file system makes them as it needs them.
     pub free_inodes: Option<u64>,
-    /// Whether it is mounted read-only.
     pub read_only: bool,
 }
 
@@ -90,7 +80,6 @@ pub struct KernelFacts {
     pub release: String,
     /// `x86_64`.
     pub machine: String,
-    /// Control groups.
     pub cgroup: CgroupLayout,
     /// Whether systemd is process 1.
     pub systemd: bool,
@@ -140,15 +129,12 @@ pub enum Ability {
     IdMappedMounts,
     /// User namespaces: unprivileged containers.
     UserNamespaces,
-    /// Bridges.
     Bridge,
-    /// Pairs of virtual Ethernet devices.
     Veth,
     /// nf_tables with connection tracking and address translation.
     NfTables,
     /// nf_tables on frames of bridges: addresses of containers pinned to their interfaces.
     BridgeTables,
-    /// `/dev/net/tun`.
     Tun,
     /// Limits of memory by control group.
     MemoryLimits,
@@ -157,7 +143,6 @@ pub enum Ability {
 }
 
 impl Ability {
-    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Overlayfs,
         Self::IdMappedMounts,
@@ -171,7 +156,6 @@ impl Ability {
         Self::CpuWeights,
     ];
 
-    /// For people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Overlayfs => "overlay file system",
@@ -191,7 +175,6 @@ impl Ability {
 /// Whether the host has something, and how that is known.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Presence {
-    /// The answer.
     pub is: Answer,
     /// "tried", "a module that loads by itself", "kernel 6.12", …
     pub because: String,
@@ -205,31 +188,25 @@ pub enum Answer {
     Yes,
     /// It is known not to be there.
     No,
-    /// Nobody could tell.
     Unknown,
 }
 
 impl Presence {
-    /// There.
     pub fn yes(because: impl Into<String>) -> Self {
         Self { is: Answer::Yes, because: because.into() }
     }
 
-    /// Not there.
     pub fn no(because: impl Into<String>) -> Self {
         Self { is: Answer::No, because: because.into() }
     }
 
-    /// Nobody could tell.
     pub fn unknown(because: impl Into<String>) -> Self {
         Self { is: Answer::Unknown, because: because.into() }
     }
 }
 
-/// The host's network.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct NetworkFacts {
-    /// IPv4 addresses.
     pub addresses: Vec<HostAddress>,
     /// IPv4 routes of all tables but the kernel's own `local`.
     pub routes: Vec<HostRoute>,
@@ -239,24 +216,19 @@ pub struct NetworkFacts {
     pub listening: Vec<Listener>,
     /// Servers that resolve names for containers: those of the host that are not on loopback.
     pub resolvers: Vec<IpAddr>,
-    /// Whether names resolve.
     pub resolves_names: Option<bool>,
     /// Chains that other tools hook into forwarding (root only).
     pub forward_chains: Vec<ForwardChain>,
 }
 
-/// An address of the host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct HostAddress {
     /// `eth0`.
     pub interface: String,
-    /// The address.
     pub address: Ipv4Addr,
-    /// Length of its prefix.
     pub prefix: u8,
 }
 
-/// A route of the host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct HostRoute {
     /// Where it leads; 0.0.0.0/0 for the default.
@@ -266,16 +238,13 @@ pub struct HostRoute {
     pub kind: String,
     /// By which interface; absent for routes that lead nowhere.
     pub interface: Option<String>,
-    /// Its metric.
     pub metric: u32,
 }
 
-/// Something that listens.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Listener {
     /// On which address; 0.0.0.0 or `::` for all.
     pub address: IpAddr,
-    /// On which port.
     pub port: u16,
 }
 
@@ -299,7 +268,6 @@ pub struct ForwardChain {
     pub accepts_translated: bool,
 }
 
-/// The clock.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ClockFacts {
     /// Seconds since the epoch.
@@ -316,7 +284,6 @@ pub struct IndexFacts {
     pub uri: Option<String>,
     /// Whether it answered; absent when nobody asked.
     pub reachable: Option<bool>,
-    /// What went wrong.
     pub error: Option<String>,
 }
 
@@ -334,12 +301,11 @@ pub fn package_of(program: &str) -> &str {
 }
 
 impl HostFacts {
-    /// Whether the host has an ability.
     pub fn can(&self, ability: Ability) -> Answer {
         self.abilities.get(&ability).map_or(Answer::Unknown, |presence| presence.is)
     }
 
-    /// Why the host is known not to have an ability.
+    /// Returns why the host is known not to have an ability.
     pub fn missing(&self, ability: Ability) -> Option<&str> {
         let presence = self.abilities.get(&ability)?;
         (presence.is == Answer::No).then_some(presence.because.as_str())

@@ -11,6 +11,5 @@ pub struct ContainerFile {
     pub owner: String,
     /// Permission bits.
     pub mode: u32,
-    /// The content.
     pub content: Vec<u8>,
 }

@@ -11,12 +11,11 @@ pub enum Opening {
     Docker(&'static str),
     /// Ufw's, by this iptables.
     Ufw(&'static str),
-    /// Firewalld's.
     Firewalld,
 }
 
 impl Opening {
-    /// How to let packets through `chain`; `None` for a firewall that is not known.
+    /// Returns how to let packets through `chain`; `None` for a firewall that is not known.
     pub fn of(chain: &ForwardChain) -> Option<Self> {
         let legacy = chain.chain.starts_with("iptables-legacy");
         let iptables = if legacy { "iptables-legacy" } else { "iptables-nft" };
@@ -28,7 +27,6 @@ impl Opening {
         }
     }
 
-    /// For sentences.
     pub fn whose(self) -> &'static str {
         match self {
             Self::Docker(_) => "Docker's firewall",
@@ -38,7 +36,7 @@ impl Opening {
     }
 }
 
-/// Those of `chains` that would keep the cloud's containers from the world, from each other, or
+/// Returns those of `chains` that would keep the cloud's containers from the world, from each other, or
 /// (`exposed`) from those who may reach them.
 pub fn closed<'a>(
     networks: &[Network],

@@ -6,7 +6,6 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 use time::Date;
 
-/// How well something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
@@ -29,20 +28,15 @@ impl Health {
     }
 }
 
-/// One container as it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct ContainerHealth {
     /// Full name.
     pub name: String,
-    /// `heat_engine`.
     pub kind: String,
-    /// `heat`.
     pub service: String,
-    /// 1, 2, …
     pub member: u32,
     /// `running`, `stopped`, `absent`.
     pub state: &'static str,
-    /// How well it is.
     pub health: Health,
     /// Why it is not healthy.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,48 +44,37 @@ pub struct ContainerHealth {
     /// How many of its processes the kernel killed since its start, because they reached its memory
     /// limit.
     pub memory_kills: u64,
-    /// That limit, in MiB.
     pub memory_limit_mib: u64,
     /// Whether its root is an ordinary user on the host.
     pub unprivileged: bool,
-    /// Addresses by network role.
     pub addresses: BTreeMap<&'static str, Ipv4Addr>,
     /// Each unit with whether it runs.
     pub units: BTreeMap<String, bool>,
 }
 
-/// One cluster as it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClusterHealth {
     /// Members that see one another; `None` when they cannot be asked.
     pub size: Option<usize>,
-    /// Members that there should be.
     pub expected: usize,
 }
 
 /// A server as HAProxy sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ServerState {
-    /// The frontend's name.
     pub frontend: String,
     /// The container's full name.
     pub server: String,
     /// `UP`, `DOWN`, `MAINT`, `DRAIN`, with details: `UP 1/2`.
     pub status: String,
-    /// Sessions now.
     pub sessions: u64,
-    /// Whether it is a backup.
     pub backup: bool,
 }
 
-/// The whole cloud as it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct CloudHealth {
-    /// The cloud's name.
     pub cloud: String,
-    /// How well it is.
     pub state: Health,
-    /// Every container.
     pub containers: Vec<ContainerHealth>,
     /// Clusters by container kind.
     pub clusters: BTreeMap<String, ClusterHealth>,

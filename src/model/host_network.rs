@@ -10,7 +10,6 @@ use super::topology::{Network, Networks};
 pub struct HostNetworkSpec {
     /// The cloud's name; names of tables follow from it.
     pub cloud: String,
-    /// Bridges and ranges.
     pub networks: Vec<Network>,
     /// The internal virtual address.
     pub virtual_address: Ipv4Addr,
@@ -58,7 +57,6 @@ impl HostNetworkSpec {
 /// A port of the host that leads into a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exposed {
-    /// The host's address.
     pub address: Ipv4Addr,
     /// The port, there and behind it.
     pub port: u16,

@@ -1,13 +1,11 @@
 //! What a container's unit said, as a value.
 
-/// One entry of a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Microseconds since the epoch.
     pub time_us: u64,
     /// The machine id of the container.
     pub machine_id: String,
-    /// Its host name.
     pub hostname: String,
     /// The unit, or what the writer calls itself.
     pub unit: String,

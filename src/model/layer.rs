@@ -36,23 +36,19 @@ pub struct LayerSpec {
     pub drop: Vec<String>,
 }
 
-/// A file of a layer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct LayerFile {
     /// Absolute path.
     pub path: String,
     /// Octal mode, or `link` for a symbolic link to `text`.
     pub mode: String,
-    /// The content.
     pub text: String,
 }
 
 /// A layer that exists.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct LayerInfo {
-    /// Its id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// Id of the layer below.
     pub parent: Option<String>,

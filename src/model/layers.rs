@@ -12,7 +12,6 @@ use crate::config::profile::ContainerKind;
 use crate::config::release::{LayerDefinition, Release};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The layers of a cloud.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
     /// Every layer once, a parent before its children. Names are unique.
@@ -23,9 +22,6 @@ pub struct Stack {
 
 /// The layers of these kinds. `sources` says where the host gets packages from: it is part of every
 /// id. `extra` are packages by kind that the user wants besides.
-///
-/// # Errors
-/// When a kind names a layer that the release does not define.
 pub fn stack<'a>(
     release: &Release,
     kinds: impl IntoIterator<Item = (&'a str, &'a ContainerKind)>,
@@ -56,10 +52,7 @@ fn unknown(release: &Release, kind: &str, name: &str) -> Error {
     let error =
         Error::new(ErrorKind::Config, format!("find the layers of container kind `{kind}`"))
             .because(format!("release {} has no layer `{name}`", release.release));
-    match suggestion(name, names) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hints(suggestion(name, names))
 }
 
 struct Builder<'a> {

@@ -21,11 +21,11 @@
 //!       steps.jsonl           what runs did, step by step
 //!       lock
 //!       swaps/CONTAINER/      what runs from a checkout: a record for each unit
-//!       kept/CONTAINER/       what of it is published again when the container starts
+//!       kept/CONTAINER/       what is published again when the container starts
 //!       dumps/                databases as they were before a checkout changed their schema
 //!   roots/CONTAINER/root      merged roots (mount points), each in a directory that only root and the
 //!                             container's root may enter
-//!   shared/CONTAINER/         what of the host appears in a running container
+//!   shared/CONTAINER/         directories of the host that appear in a running container
 //!   clones/NAME/              repositories cloned for `aio dev`
 //!   known_hosts/NAME          the gateway's public host key, for everybody's ssh
 //! ```
@@ -55,14 +55,13 @@ pub struct Paths {
     pub config_dir: PathBuf,
     /// `/var/lib/aio`.
     pub state_dir: PathBuf,
-    /// The cloud's name.
     pub cloud: String,
 }
 
 impl Paths {
     /// Of a cloud `aio1` that has all below one directory, as tests have it.
     #[cfg(test)]
-    pub fn below(directory: &std::path::Path) -> Self {
+    pub fn below(directory: &Path) -> Self {
         let (config_dir, state_dir) = (directory.join("etc"), directory.join("state"));
         Self { config_dir, state_dir, cloud: "aio1".to_owned() }
     }
@@ -82,27 +81,22 @@ impl Paths {
         std::iter::once(self.config_dir.as_path()).chain(own).map(Path::to_owned)
     }
 
-    /// The user's `cloud.yml`.
     pub fn cloud_file(&self) -> PathBuf {
         self.config_dir.join("cloud.yml")
     }
 
-    /// The user's `user_secrets.yml`.
     pub fn secrets_file(&self) -> PathBuf {
         self.config_dir.join("user_secrets.yml")
     }
 
-    /// Certificates and their keys.
     pub fn tls_dir(&self) -> PathBuf {
         self.config_dir.join("tls")
     }
 
-    /// The user's `user_variables.yml`.
     pub fn variables_file(&self) -> PathBuf {
         self.config_dir.join("user_variables.yml")
     }
 
-    /// The user's `overrides/`.
     pub fn overrides_dir(&self) -> PathBuf {
         self.config_dir.join("overrides")
     }
@@ -132,7 +126,6 @@ impl Paths {
         self.downloads_dir().join("pool")
     }
 
-    /// The cloud's own directory.
     pub fn cloud_dir(&self) -> PathBuf {
         self.private_dir().join("clouds").join(&self.cloud)
     }
@@ -142,7 +135,6 @@ impl Paths {
         self.cloud_dir().join("containers").join(container)
     }
 
-    /// A data directory of one container.
     pub fn data_dir(&self, container: &str, path: &str) -> PathBuf {
         let slug = path.trim_matches('/').replace('/', "-");
         self.cloud_dir().join("data").join(container).join(slug)
@@ -168,7 +160,6 @@ impl Paths {
         self.cloud_dir().join("cloud.json")
     }
 
-    /// Small records.
     pub fn records_dir(&self) -> PathBuf {
         self.cloud_dir().join("records")
     }
@@ -183,7 +174,6 @@ impl Paths {
         self.state_dir.join("known_hosts").join(&self.cloud)
     }
 
-    /// Logs of runs.
     pub fn log_dir(&self) -> PathBuf {
         self.cloud_dir().join("log")
     }
@@ -193,17 +183,15 @@ impl Paths {
         self.cloud_dir().join("steps.jsonl")
     }
 
-    /// How long steps took, on this host.
+    /// The durations of steps, on this host.
     pub fn durations_file(&self) -> PathBuf {
         self.private_dir().join("durations.json")
     }
 
-    /// How long checks took.
     pub fn check_durations_file(&self) -> PathBuf {
         self.cloud_dir().join("check-durations.json")
     }
 
-    /// The lock.
     pub fn lock_file(&self) -> PathBuf {
         self.cloud_dir().join("lock")
     }
@@ -213,7 +201,7 @@ impl Paths {
         self.state_dir.join("roots").join(container).join(ROOT_NAME)
     }
 
-    /// Where directories of the host are made to appear in a running container.
+    /// Returns where directories of the host are made to appear in a running container.
     pub fn shared_dir(&self, container: &str) -> PathBuf {
         self.state_dir.join("shared").join(container)
     }

@@ -16,7 +16,6 @@ pub struct Publication {
     pub unit: String,
     /// The drop-in of that unit.
     pub drop_in: String,
-    /// Directories of the host, by name.
     pub directories: BTreeMap<String, Directory>,
     /// Files by their path below the publication's directory, readable for all.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -49,7 +48,6 @@ pub enum Access {
 }
 
 impl Publication {
-    /// Its directory as it appears in the container.
     pub fn path_in_container(unit: &str) -> String {
         format!("{IN_CONTAINER}/{unit}")
     }

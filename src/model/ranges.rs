@@ -28,10 +28,8 @@ const VIRTUAL_NUMBER: u32 = 101;
 /// Containers' addresses follow after this host number, except on the NAT network.
 const LAST_RESERVED_NUMBER: u32 = 110;
 
-/// What was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The networks.
     pub networks: Networks,
     /// Why a network has another range than its default: comments for `cloud.yml`.
     pub reasons: BTreeMap<NetworkRole, String>,
@@ -145,7 +143,7 @@ struct Occupied {
     by: String,
 }
 
-/// What of the host's network is in the way: all but what this cloud itself has put there.
+/// Returns the parts of the host's network that are in the way: all but what this cloud itself has put there.
 fn occupied(cloud: &str, host: &NetworkFacts) -> Vec<Occupied> {
     let ours: Vec<String> = NetworkRole::ALL.iter().map(|role| bridge_name(cloud, *role)).collect();
     let metric = guard_metric(cloud);
@@ -193,7 +191,7 @@ fn covering(address: Ipv4Addr, prefix: u8) -> Range {
     Range { base: Ipv4Addr::from(u32::from(address) & mask), prefix }
 }
 
-/// Who holds a part of `range`, if anybody.
+/// Returns who holds a part of `range`, if anybody.
 fn conflict(
     range: Range,
     chosen: &BTreeMap<NetworkRole, Range>,
@@ -300,7 +298,6 @@ fn no_room(role: NetworkRole) -> Error {
         .hint(format!("Name a free range as networks.{} in cloud.yml.", role.name()))
 }
 
-/// The networks over the chosen ranges.
 fn networks(cloud: &str, ranges: &BTreeMap<NetworkRole, Range>) -> Networks {
     let range_of = |role| ranges.get(&role).copied().unwrap_or_else(|| default_range(role));
     let networks = NetworkRole::ALL

@@ -21,13 +21,10 @@ mod name {
 pub struct Swap {
     /// Tells it from every other swap of the same unit.
     pub id: String,
-    /// The service: `heat`.
     pub service: String,
     /// The container's full name.
     pub container: String,
-    /// `heat_engine`.
     pub kind: String,
-    /// 1, 2, …
     pub member: u32,
     /// With its suffix: `heat-engine.service`.
     pub unit: String,
@@ -50,18 +47,15 @@ pub struct Swap {
     /// Whether its process runs in a terminal, and the unit only keeps its place.
     #[serde(default)]
     pub in_terminal: bool,
-    /// How far it came.
     pub stage: Stage,
 }
 
 /// A checkout as it was when the swap began.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Checkout {
-    /// Its work tree on the host.
     pub path: PathBuf,
     /// The distribution's name, normalised: `openstack-heat`.
     pub project: String,
-    /// The distribution's version.
     pub version: String,
     /// Directories below the work tree from which Python imports: "" or `src`.
     pub import_roots: Vec<String>,
@@ -76,7 +70,6 @@ pub struct Checkout {
 /// A process, told from a later one with the same number.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Holder {
-    /// Its number.
     pub pid: u32,
     /// When it started, in clock ticks since the host's boot.
     pub started: u64,
@@ -110,12 +103,12 @@ impl Swap {
         self.checkouts.first()
     }
 
-    /// Where a directory of its publication appears in the container.
+    /// Returns where a directory of its publication appears in the container.
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", Publication::path_in_container(&self.unit))
     }
 
-    /// Where a checkout appears in the container.
+    /// Returns where a checkout appears in the container.
     pub fn checkout_path(&self, checkout: &Checkout) -> String {
         self.path(&checkout.project)
     }
@@ -145,7 +138,7 @@ impl Swap {
         all.join(":")
     }
 
-    /// With which environment Python runs the checkout's code.
+    /// Returns the environment in which Python runs the checkout's code.
     pub fn python_environment(&self) -> BTreeMap<String, String> {
         let mut roots: Vec<String> =
             self.checkouts.iter().map(|it| format!("{}/", self.checkout_path(it))).collect();

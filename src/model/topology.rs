@@ -19,11 +19,9 @@ const INTERFACE_NAME_BYTES: usize = 15;
 pub struct Container {
     /// `aio1_heat_engine_container-36e270c9`.
     pub name: String,
-    /// `heat_engine`.
     pub kind: String,
     /// The service that owns the kind: `heat`.
     pub service: String,
-    /// 1, 2, …
     pub member: u32,
     /// Host name inside: the name with `_` as `-` (RFC 1123 has no underscore).
     pub hostname: String,
@@ -45,7 +43,6 @@ pub struct Container {
     /// Whether it may make network namespaces and mount file systems of the kernel's.
     #[serde(default)]
     pub nesting: bool,
-    /// Memory limit in MiB.
     pub memory_limit_mib: u64,
     /// Its share of the processors beside the 100 of any other; absent for an ordinary one, and where
     /// the host has no such shares.
@@ -55,7 +52,7 @@ pub struct Container {
     pub data: Vec<Data>,
     /// Directories of the host that it may read.
     #[serde(default)]
-    pub shared: Vec<Shared>,
+    pub shared: Vec<SharedDirectory>,
     /// Environment of commands run in it.
     pub environment: BTreeMap<String, String>,
     /// Units that may run; every other unit that packages bring is masked in the layers.
@@ -65,12 +62,10 @@ pub struct Container {
     pub identity_files: BTreeMap<String, String>,
 }
 
-/// A network interface of a container.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Interface {
     /// The network's role; its `interface()` is the name inside.
     pub role: NetworkRole,
-    /// The bridge on the host.
     pub bridge: String,
     /// The name of the host's end of the veth pair, at most 15 bytes, stable.
     pub host_name: String,
@@ -93,11 +88,8 @@ fn yes() -> bool {
 /// A directory bind-mounted into a container.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Data {
-    /// Absolute path in the container.
     pub path: String,
-    /// `user:group` in the container.
     pub owner: String,
-    /// Octal.
     pub mode: String,
     /// Whether it starts as a copy of what the layers have at that path.
     pub from_image: bool,
@@ -111,10 +103,8 @@ pub struct Data {
 
 /// A directory of the host that a container sees, read-only.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Shared {
-    /// Absolute path in the container.
+pub struct SharedDirectory {
     pub path: String,
-    /// The directory on the host, absolute.
     pub source: String,
 }
 
@@ -141,9 +131,6 @@ impl Container {
     }
 
     /// The same, where it must have one.
-    ///
-    /// # Errors
-    /// When it has none.
     pub fn daemon_address(&self) -> Result<Ipv4Addr> {
         self.management_address().ok_or_else(|| {
             Error::failed(format!("find the address of `{}`", self.name)).because("it has none")
@@ -156,7 +143,6 @@ impl Container {
 pub struct Network {
     /// What it is for.
     pub role: NetworkRole,
-    /// The range.
     pub range: Range,
     /// The bridge's name on the host, at most 15 bytes.
     pub bridge: String,
@@ -176,7 +162,6 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// The network of that role.
     pub fn get(&self, role: NetworkRole) -> Option<&Network> {
         self.networks.iter().find(|network| network.role == role)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::config::profile::{Ask, Done, ForgetCommand, Refusal, ServiceProfile};
+use crate::config::profile::{Ask, ForgetCommand, Refusal, ServiceProfile};
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::step::Step;
@@ -13,7 +13,7 @@ use crate::model::cloud::Cloud;
 use crate::model::command::Command;
 use crate::model::departed::{Departed, labels};
 use crate::model::topology::Container;
-use crate::plan::bootstrap::{catalog_key, ready_key};
+use crate::plan::bootstrap::{catalog_key, ready_key, rendered_done};
 use crate::render::Renderer;
 use crate::steps::departed::Forgotten;
 use crate::steps::setup::Setup;
@@ -22,26 +22,20 @@ use crate::steps::site::{ATTEMPTS, Site};
 /// One question whose answer may keep members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Who is to go.
     pub departing: Vec<Departed>,
     /// Why they may not.
     pub because: String,
-    /// What to do about it.
     pub hint: String,
-    /// How it is asked.
     pub ask: Ask,
 }
 
-/// Those whose kind is among `kinds`; all where none is named.
+/// Returns those whose kind is among `kinds`; all where none is named.
 fn concerned(kinds: &[String], departed: &[Departed]) -> Vec<Departed> {
     let of = |it: &&Departed| kinds.is_empty() || kinds.contains(&it.kind);
     departed.iter().filter(of).cloned().collect()
 }
 
 /// What is asked of a cloud before some of its members go.
-///
-/// # Errors
-/// When a profile's text cannot be rendered.
 pub fn questions(
     cloud: &Cloud,
     renderer: &Renderer,
@@ -67,9 +61,6 @@ pub fn questions(
 }
 
 /// The steps that clear the records of members that went; none when nobody did.
-///
-/// # Errors
-/// When a profile's text cannot be rendered.
 pub fn steps(site: &Arc<Site>, renderer: &Renderer, departed: &[Departed]) -> Result<Vec<Step>> {
     if departed.is_empty() {
         return Ok(Vec::new());
@@ -104,8 +95,7 @@ pub fn steps(site: &Arc<Site>, renderer: &Renderer, departed: &[Departed]) -> Re
 fn whole_cloud(site: &Site) -> Vec<StepKey> {
     let services = &site.cloud.services;
     let ready = services.iter().map(|service| ready_key(&service.service));
-    let catalog = services.iter().any(|service| service.identity_server.is_some());
-    ready.chain(catalog.then(catalog_key)).collect()
+    ready.chain(site.cloud.identity_server().map(|_| catalog_key())).collect()
 }
 
 fn forget(
@@ -117,11 +107,6 @@ fn forget(
 ) -> Result<Step> {
     let extra = json!({ "departed": departed });
     let text = |text: &str| renderer.render_text_with(place, text, &extra);
-    let done = match &command.done {
-        Done::Run { script } => Done::Run { script: text(script)? },
-        Done::Sql { query } => Done::Sql { query: text(query)? },
-        Done::AdminToken => Done::AdminToken,
-    };
     let action = Setup {
         title: command.title.clone(),
         record: format!("leave/{}/{}", service.service, command.name),
@@ -130,7 +115,7 @@ fn forget(
             environment: renderer.render_environment(place, &command.environment)?,
             ..Command::shell(text(&command.script)?)
         },
-        done,
+        done: rendered_done(&command.done, text)?,
         fills: Vec::new(),
         keepsake: None,
         upgrades: false,

@@ -24,9 +24,6 @@ use crate::steps::service::Ready;
 use crate::steps::site::Site;
 
 /// Puts the steps of members that serve and are to be defined anew in a row, for each kind.
-///
-/// # Errors
-/// When a profile's cluster names a unit that it does not have.
 pub fn one_at_a_time(
     mut steps: Vec<Step>,
     site: &Arc<Site>,
@@ -131,9 +128,7 @@ fn stop_late(steps: &mut [Step], site: &Site, member: &Container) {
 }
 
 fn balancer_units(site: &Site) -> impl Iterator<Item = StepKey> {
-    let balancers = site.cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
-    let members = balancers.flat_map(|definition| site.cloud.members(&definition.kind));
-    members.map(|member| container_key(member, ContainerStep::Units))
+    site.cloud.balancers().map(|member| container_key(member, ContainerStep::Units))
 }
 
 fn add_needs(steps: &mut [Step], key: &StepKey, needs: Vec<StepKey>) {

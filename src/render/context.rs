@@ -41,7 +41,6 @@ pub struct Context {
     shared: BTreeMap<&'static str, Value>,
     /// Members by kind; kinds that are not deployed have none.
     pub(super) members: BTreeMap<String, Value>,
-    /// All containers.
     pub(super) containers: Value,
     /// All services that profiles define, and whether this cloud has them.
     pub(super) deployed: BTreeMap<String, bool>,
@@ -49,9 +48,7 @@ pub struct Context {
     pub(super) frontends: BTreeMap<String, Option<Value>>,
     /// Databases of the deployed services: their addresses, up to the options.
     pub(super) databases: BTreeMap<String, Database>,
-    /// Whether everything speaks TLS.
     pub(super) tls: bool,
-    /// The cloud's name.
     pub(super) cloud: String,
 }
 
@@ -305,11 +302,9 @@ fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
     services
 }
 
-/// Those whose secret is known, at the frontend of the server that holds them.
+/// Returns the databases whose secret is known, at the frontend of the server that holds them.
 fn databases(cloud: &Cloud, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, Database> {
-    let Some(server) = cloud.services.iter().find_map(|service| service.sql_server.as_ref()) else {
-        return BTreeMap::new();
-    };
+    let Some(server) = cloud.sql_server() else { return BTreeMap::new() };
     let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.backend == server.kind) else {
         return BTreeMap::new();
     };

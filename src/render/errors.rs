@@ -38,11 +38,7 @@ impl Failed<'_> {
             (kind, _) => (format!("{kind}{}", detail(cause)), None),
         };
         let message = self.without_secrets(&format!("{shown}{line}: {reason}"));
-        let result = Error::new(ErrorKind::Config, message);
-        match hint {
-            Some(hint) => result.hint(hint),
-            None => result,
-        }
+        Error::new(ErrorKind::Config, message).hints(hint)
     }
 
     /// The nearest known name for the first part of `secrets.heat_pasword` that is not defined.

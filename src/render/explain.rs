@@ -15,7 +15,6 @@ use super::functions::is_function;
 use super::renderer::{Renderer, environment};
 use super::trace::{self, Names, Traced, Written};
 
-/// One line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedLine {
     /// The line; `<secret NAME>` stands for a secret's value.
@@ -29,7 +28,6 @@ pub struct ExplainedLine {
 pub struct Reason {
     /// The name by which a template used it: `variables.debug`.
     pub name: Option<String>,
-    /// Where its value came from.
     #[serde(flatten)]
     pub origin: Origin,
 }
@@ -123,7 +121,7 @@ impl Renderer {
         serde_json::json!({ "services": services })
     }
 
-    /// Where the frontends are defined whose marks follow on those of templates.
+    /// Returns where the frontends are defined whose marks follow on those of templates.
     fn profile_places(&self) -> Vec<&str> {
         let frontends = self.services.iter().flat_map(|service| &service.frontends);
         let places = frontends.map(|frontend| self.frontends.get(&frontend.name));
@@ -179,7 +177,7 @@ impl Renderer {
         reasons
     }
 
-    /// Where the value of a name came from; nothing for names of loops and the like.
+    /// Returns where the value of a name came from; nothing for names of loops and the like.
     fn reason(&self, name: &str) -> Option<Reason> {
         let (root, rest) = name.split_once('.').unwrap_or((name, ""));
         let function = name.split('(').next().unwrap_or_default();

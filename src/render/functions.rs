@@ -42,7 +42,6 @@ pub fn is_function(name: &str) -> bool {
     FUNCTIONS.iter().any(|(form, _)| form.split('(').next() == Some(name))
 }
 
-/// A filter of texts.
 type TextFilter = fn(&str) -> String;
 
 /// The filters beside those of Jinja, and what each makes.

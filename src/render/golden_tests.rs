@@ -142,11 +142,7 @@ fn about(file: &File) -> String {
 fn anonymous(cloud: &Cloud, own: &Container, text: &str) -> String {
     let mut names: Vec<(String, String)> = Vec::new();
     for container in &cloud.containers {
-        let who = if container.name == own.name {
-            "own".to_owned()
-        } else {
-            format!("{}/{}", container.kind, container.member)
-        };
+        let who = if container.name == own.name { "own".to_owned() } else { container.label() };
         names.push((container.name.clone(), format!("<{who} name>")));
         names.push((container.hostname.clone(), format!("<{who} hostname>")));
         names.push((container.machine_id.clone(), format!("<{who} machine>")));

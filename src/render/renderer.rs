@@ -33,7 +33,6 @@ pub struct Renderer {
     pub(super) masked: Context,
     pub(super) templates: BTreeMap<String, Template>,
     overrides: Overrides,
-    /// Where values of variables came from.
     pub(super) origins: BTreeMap<String, Origin>,
     /// Where frontends are defined.
     pub(super) frontends: BTreeMap<String, String>,

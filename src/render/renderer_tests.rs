@@ -1,4 +1,4 @@
-use super::super::testing::{cloud, profiles, secrets};
+use super::super::testing::{cloud, profiles, renderer, secrets};
 use super::*;
 
 /// What a template renders to in the heat engine's container.
@@ -60,7 +60,7 @@ fn a_text_of_a_profile_is_rendered_inside_a_template() {
 fn extra_names_are_seen() {
     let profiles = profiles(&[]);
     let cloud = cloud(&profiles);
-    let renderer = Renderer::new(&cloud, &secrets(), &profiles, &Overrides::default()).unwrap();
+    let renderer = renderer(&cloud, &profiles);
     let extra = serde_json::json!({"departing": {"hostname": "gone"}});
     let text = renderer.render_text_with(&cloud.containers[0], "{{ departing.hostname }}", &extra);
     assert_eq!(text.unwrap(), "gone");
@@ -128,7 +128,7 @@ fn an_error_in_an_included_template_names_that_template() {
     ];
     let profiles = profiles(&templates);
     let cloud = cloud(&profiles);
-    let renderer = Renderer::new(&cloud, &secrets(), &profiles, &Overrides::default()).unwrap();
+    let renderer = renderer(&cloud, &profiles);
     let file = &cloud.services[1].containers["heat_engine"].files[0];
     let error = renderer.render_file(&cloud.containers[3], file).unwrap_err();
     assert_eq!(

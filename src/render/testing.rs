@@ -7,13 +7,15 @@ use secrecy::SecretString;
 
 use crate::config::load::Profiles;
 use crate::config::network::NetworkRole;
+use crate::config::overrides::Overrides;
 use crate::config::scenario::Scenario;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::model::cloud::Cloud;
 use crate::model::facts::NetworkFacts;
 use crate::model::ranges;
 use crate::model::sizing::Sizing;
-use crate::model::topology::{Container, Interface, Network, Networks};
+use crate::model::topology::{self, Container, Interface, Network, Networks};
+use crate::render::Renderer;
 
 const GALERA: &str = r#"
 service: galera
@@ -116,14 +118,9 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
     let address = Ipv4Addr::new(172, 29, 236, 200 + u8::try_from(number).unwrap());
     Container {
         name: format!("aio1_{kind}_container-{number:08x}"),
-        kind: kind.to_owned(),
         service: service.to_owned(),
-        member,
         hostname: format!("aio1-{}-container-{number:08x}", kind.replace('_', "-")),
         machine_id: format!("{number:032x}"),
-        layers: Vec::new(),
-        privileged: None,
-        id_slot: 0,
         interfaces: vec![Interface {
             role: NetworkRole::Management,
             bridge: "aio1-mgmt".to_owned(),
@@ -133,19 +130,11 @@ pub fn container_of(service: &str, kind: &str, member: u32, number: usize) -> Co
             configured: true,
             gateway: None,
         }],
-        devices: Vec::new(),
-        nesting: false,
         memory_limit_mib: 512,
-        cpu_weight: None,
-        data: Vec::new(),
-        shared: Vec::new(),
-        environment: BTreeMap::new(),
-        units: Vec::new(),
-        identity_files: BTreeMap::new(),
+        ..topology::tests::container(&format!("{kind}/{member}"))
     }
 }
 
-/// Some decisions.
 pub fn sizing() -> Sizing {
     Sizing {
         api_workers: 2,
@@ -164,12 +153,23 @@ pub fn sizing() -> Sizing {
     }
 }
 
-/// One secret.
+/// The services of [`profiles`], with this profile in place of that of heat.
+pub fn profiles_with_heat(text: &str) -> Profiles {
+    let mut profiles = profiles(&[]);
+    let own = Profiles::from_texts([("services/heat.yml", text)]).unwrap();
+    profiles.services.extend(own.services);
+    profiles
+}
+
+/// A renderer of that cloud with [`secrets`] and no overrides.
+pub fn renderer(cloud: &Cloud, profiles: &Profiles) -> Renderer {
+    Renderer::new(cloud, &secrets(), profiles, &Overrides::default()).unwrap()
+}
+
 pub fn secrets() -> BTreeMap<String, SecretString> {
     BTreeMap::from([("heat_service_password".to_owned(), SecretString::from("hunter2/x"))])
 }
 
-/// An interface beside that of the management network.
 /// An interface on a network, with the address of that number.
 pub fn interface(network: &str, number: usize) -> Interface {
     let role = NetworkRole::ALL.into_iter().find(|role| role.name() == network).unwrap();

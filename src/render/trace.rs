@@ -110,7 +110,7 @@ fn next_open(text: &str, from: usize) -> Option<usize> {
     Some(from + found)
 }
 
-/// Where a tag ends. Its strings may hold what looks like an end, its maps too.
+/// Returns where a tag ends. Its strings may hold what looks like an end, its maps too.
 fn end_of_tag(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     if bytes[start + 1] == b'#' {

@@ -41,7 +41,6 @@ impl AppliedSecrets {
         serde_json::from_str(text).doing(|| "read the record of applied secrets".to_owned())
     }
 
-    /// The text of the record.
     pub fn to_record(&self) -> Result<String> {
         serde_json::to_string(self).doing(|| "write the record of applied secrets".to_owned())
     }

@@ -40,11 +40,9 @@ struct Entry {
     value: Value,
 }
 
-/// What an entry holds.
 enum Value {
     /// Nothing: to be filled.
     Empty,
-    /// A scalar.
     Text(SecretString),
     /// Something that is not usable as a secret, and why.
     Unusable(&'static str),
@@ -89,7 +87,6 @@ impl SecretsFile {
         &self.text
     }
 
-    /// Whether [`Self::complete`] changed the text.
     pub fn changed(&self) -> bool {
         self.changed
     }

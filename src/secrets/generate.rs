@@ -12,7 +12,6 @@ use super::spec::{Kind, Secret};
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const HEXADECIMAL: &[u8] = b"0123456789abcdef";
 
-/// A new value of the secret's kind.
 pub fn generate(secret: &Secret, random: &mut impl CryptoRng) -> SecretString {
     let length = secret.length.unwrap_or_default();
     match secret.kind {

@@ -142,7 +142,6 @@ impl SecretSpec {
         Ok(())
     }
 
-    /// The secret of that name.
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.secrets.get(name)
     }

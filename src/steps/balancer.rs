@@ -3,6 +3,7 @@
 //! A server is named by its container, so no table maps one to the other. Changes at run time need
 //! no reload: a reload ends everybody's long-lived sessions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::profile::Drain;
@@ -19,7 +20,6 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server that was made again may take to pass its checks.
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
-/// How often the state of a server is looked at.
 const POLL: Duration = Duration::from_millis(50);
 
 /// One frontend of one container kind.
@@ -30,7 +30,6 @@ struct Backend {
     drain: Drain,
     /// Port on the members.
     port: u16,
-    /// Options of a server's line.
     options: String,
 }
 
@@ -41,18 +40,12 @@ pub struct Balancer {
     containers: Vec<String>,
     socket: String,
     backends: Vec<Backend>,
-    /// Number of members by kind.
-    members: std::collections::BTreeMap<String, usize>,
+    members: BTreeMap<String, u32>,
 }
 
 impl Balancer {
-    /// The balancer of a cloud.
     pub fn new(cloud: &Cloud) -> Self {
-        let Some(definition) =
-            cloud.services.iter().find_map(|service| service.load_balancer.as_ref())
-        else {
-            return Self::default();
-        };
+        let Some(definition) = cloud.load_balancer() else { return Self::default() };
         let backends = cloud
             .frontends()
             .map(|(_, frontend)| Backend {
@@ -68,18 +61,11 @@ impl Balancer {
                 ),
             })
             .collect();
-        let mut members = std::collections::BTreeMap::new();
-        for container in &cloud.containers {
-            *members.entry(container.kind.clone()).or_default() += 1;
-        }
         Self {
-            containers: cloud
-                .members(&definition.kind)
-                .map(|container| container.name.clone())
-                .collect(),
+            containers: cloud.balancers().map(|container| container.name.clone()).collect(),
             socket: definition.socket.clone(),
             backends,
-            members,
+            members: cloud.count_members(),
         }
     }
 
@@ -108,24 +94,38 @@ impl Balancer {
         Ok(())
     }
 
+    /// Sets the state of a member behind each of its frontends. Returns whether there was anything to
+    /// tell: a kind with one member is left alone, for nobody could take over.
+    async fn set_state(
+        &self,
+        context: &StepContext,
+        container: &Container,
+        state: impl Fn(&Backend) -> &'static str + Send,
+    ) -> Result<bool> {
+        if self.members.get(&container.kind).copied().unwrap_or(0) < 2 {
+            return Ok(false);
+        }
+        let command = |backend: &Backend| {
+            format!("set server {}/{} state {}", backend.frontend, container.name, state(backend))
+        };
+        let commands: Vec<String> = self.backends_of(container).map(command).collect();
+        if commands.is_empty() {
+            return Ok(false);
+        }
+        self.tell(context, &commands.join(";")).await?;
+        Ok(true)
+    }
+
     /// Takes a member out of service and waits until its sessions have ended. A kind with one
     /// member is left alone: nobody could take over.
     pub async fn take_out(&self, context: &StepContext, container: &Container) -> Result<()> {
-        if self.members.get(&container.kind).copied().unwrap_or(0) < 2 {
+        let state = |backend: &Backend| match backend.drain {
+            Drain::Drain => "drain",
+            Drain::Maintenance => "maint",
+        };
+        if !self.set_state(context, container, state).await? {
             return Ok(());
         }
-        let mut commands = Vec::new();
-        for backend in self.backends_of(container) {
-            let server = format!("{}/{}", backend.frontend, container.name);
-            commands.push(match backend.drain {
-                Drain::Drain => format!("set server {server} state drain"),
-                Drain::Maintenance => format!("set server {server} state maint"),
-            });
-        }
-        if commands.is_empty() {
-            return Ok(());
-        }
-        self.tell(context, &commands.join(";")).await?;
         let limit = context.host.patiently(DRAIN_LIMIT);
         // Whoever has not ended by then is cut off.
         until_well(context, limit, POLL, || async {
@@ -137,18 +137,8 @@ impl Balancer {
         .map(drop)
     }
 
-    /// Puts a member back into service.
     pub async fn put_back(&self, context: &StepContext, container: &Container) -> Result<()> {
-        if self.members.get(&container.kind).copied().unwrap_or(0) < 2 {
-            return Ok(());
-        }
-        let commands: Vec<String> = self
-            .backends_of(container)
-            .map(|backend| {
-                format!("set server {}/{} state ready", backend.frontend, container.name)
-            })
-            .collect();
-        if commands.is_empty() { Ok(()) } else { self.tell(context, &commands.join(";")).await }
+        self.set_state(context, container, |_| "ready").await.map(drop)
     }
 
     /// Makes a member a backup of its siblings (`standby`), or one that serves like them again. A

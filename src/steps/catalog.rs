@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::identity::{Session, find_id};
+use super::records;
 use super::site::{ATTEMPTS, Site};
 use crate::config::profile::{Identity, User};
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 use crate::model::hash::sha256_hex;
 
 /// Domains, projects, roles, users, assignments, services and endpoints of all deployed profiles.
 pub struct Catalog {
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -24,10 +24,7 @@ const CATALOG_RECORD: &str = "identity/services";
 
 /// Names of services that are in the catalog by an earlier run; `None` where it was not recorded.
 async fn recorded(context: &StepContext) -> Result<Option<BTreeSet<String>>> {
-    let text = context.host.records.get(CATALOG_RECORD).await?;
-    text.map(|text| serde_json::from_str(&text))
-        .transpose()
-        .doing(|| "read what is in the catalog".to_owned())
+    records::load(&*context.host.records, CATALOG_RECORD).await
 }
 
 /// What the service holds now.
@@ -83,7 +80,6 @@ impl Found {
     }
 }
 
-/// One endpoint as it should be.
 struct Endpoint {
     service: String,
     interface: &'static str,
@@ -107,13 +103,7 @@ impl Catalog {
         let cloud = &self.site.cloud;
         let mut endpoints = Vec::new();
         for service in self.identities().flat_map(|identity| &identity.services) {
-            let frontend = cloud
-                .frontends()
-                .map(|(_, frontend)| frontend)
-                .find(|frontend| frontend.name == service.frontend)
-                .ok_or_else(|| {
-                    Error::failed(format!("find the frontend `{}`", service.frontend))
-                })?;
+            let frontend = cloud.frontend(&service.frontend)?;
             let (public, internal) = (cloud.outside_url(frontend), cloud.url(frontend));
             for (interface, place) in
                 [("public", &public), ("internal", &internal), ("admin", &internal)]
@@ -297,8 +287,7 @@ impl Catalog {
                 session.send("DELETE", &format!("/services/{id}"), None).await?;
             }
         }
-        let text = serde_json::to_string(&wanted).doing(|| "record the catalog".to_owned())?;
-        context.host.records.set(CATALOG_RECORD, &text).await
+        records::save(&*context.host.records, CATALOG_RECORD, &wanted).await
     }
 
     async fn make_catalog(&self, session: &Session<'_>, found: &mut Found) -> Result<()> {
@@ -344,11 +333,8 @@ impl Action for Catalog {
             Ok(found) => found,
             Err(error) => return Ok(Observation::Wrong(error.to_string())),
         };
-        Ok(match self.difference(context, &found).await {
-            Ok(Some(reason)) => Observation::Wrong(reason),
-            Ok(None) => Observation::Right,
-            Err(error) => Observation::Wrong(error.to_string()),
-        })
+        let wrong = self.difference(context, &found).await;
+        Ok(wrong.unwrap_or_else(|error| Some(error.to_string())).into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {

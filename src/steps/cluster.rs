@@ -1,5 +1,5 @@
 //! Kinds whose members form one cluster: first start, recovery, return of a lost member. What becomes
-//! of one whose data was dropped stands in [`super::dropped`].
+//! of one whose data was dropped stands in [`super::dropped_data`].
 //!
 //! What the field does by hand after a power cut happens here in general words: start all members
 //! together and give them time to find one another; only if that fails, ask each stopped member how
@@ -63,21 +63,14 @@ impl Action for Seed {
 /// The cluster with all its members.
 #[derive(Clone)]
 pub struct Form {
-    /// The members.
     pub members: Vec<Container>,
-    /// How they form it.
     pub cluster: Cluster,
-    /// The unit.
     pub unit: Unit,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
 impl Form {
-    /// How the members of a deployed kind form their cluster; `None` when they form none.
-    ///
-    /// # Errors
-    /// When the profile's cluster names a unit that the kind does not have.
+    /// Returns how the members of a deployed kind form their cluster; `None` when they form none.
     pub fn of(site: &Arc<Site>, kind: &str) -> Result<Option<Self>> {
         let definition = site.cloud.kind(kind).map(|(_, definition)| definition);
         let Some((definition, cluster)) =
@@ -147,7 +140,7 @@ impl Form {
         self.expect_complete(context).await
     }
 
-    /// Why the cluster is not whole; `None` when every member is healthy and sees all others.
+    /// Returns why the cluster is not whole; `None` when every member is healthy and sees all others.
     async fn incomplete(&self, context: &StepContext) -> Result<Option<String>> {
         for member in &self.members {
             let probes = self.site.cloud.probes(member);
@@ -342,7 +335,7 @@ impl Action for Form {
         if self.must_speak_otherwise(context).await? {
             return Ok(Observation::Wrong("its members are to speak otherwise".to_owned()));
         }
-        Ok(self.incomplete(context).await?.map_or(Observation::Right, Observation::Wrong))
+        Ok(self.incomplete(context).await?.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::balancer::Balancer;
-use super::dropped::Stage;
+use super::dropped_data::DroppedData;
 use super::pending::Pending;
 use super::swapped_files::SwappedFiles;
 use super::unfinished;
@@ -18,12 +18,15 @@ use crate::model::file::ContainerFile;
 use crate::model::topology::Container;
 use crate::steps::pending::DesiredFile;
 
-/// How long a container's init may take to shut down, in seconds.
-const SHUTDOWN_SECS: u64 = 30;
+/// How long a container's init may take to shut down.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+async fn stop(context: &StepContext, container: &str) -> Result<()> {
+    context.host.containers.stop(container, Stop::Orderly(SHUTDOWN)).await
+}
 
 /// LXC's definition, the upper directory and the data directories.
 pub struct Define {
-    /// What it should be.
     pub container: Container,
     /// Takes the member out of service first, when it runs.
     pub balancer: Arc<Balancer>,
@@ -40,8 +43,7 @@ impl Action for Define {
         match context.host.containers.state(name).await? {
             ContainerState::Running { .. } => {
                 self.balancer.take_out(context, &self.container).await?;
-                let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-                context.host.containers.stop(name, how).await?;
+                stop(context, name).await?;
             }
             ContainerState::Absent => unfinished::mark(context, name).await?,
             ContainerState::Stopped => {}
@@ -51,11 +53,9 @@ impl Action for Define {
     }
 }
 
-/// Every rendered file of one container.
 pub struct Files {
     /// The container's full name.
     pub container: String,
-    /// What it should hold.
     pub files: Vec<DesiredFile>,
 }
 
@@ -133,7 +133,6 @@ impl Action for Files {
     }
 }
 
-/// Starts a container.
 pub struct Start {
     /// Its full name.
     pub container: String,
@@ -156,7 +155,6 @@ impl Action for Start {
 
 /// Stops a container in an orderly way.
 pub struct StopContainer {
-    /// Which.
     pub container: Container,
     /// Takes the member out of service first; absent when the whole cloud stops.
     pub balancer: Option<Arc<Balancer>>,
@@ -175,16 +173,13 @@ impl Action for StopContainer {
         if let Some(balancer) = &self.balancer {
             balancer.take_out(context, &self.container).await?;
         }
-        let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-        context.host.containers.stop(&self.container.name, how).await
+        stop(context, &self.container.name).await
     }
 }
 
 /// Throws a container's root away, and its data if told so.
 pub struct Discard {
-    /// Which.
     pub container: Container,
-    /// Whether its data goes as well.
     pub data: bool,
     /// Whether its cluster must be told of that.
     pub told: bool,
@@ -207,13 +202,12 @@ impl Action for Discard {
         if let ContainerState::Running { .. } = containers.state(name).await? {
             self.balancer.take_out(context, &self.container).await?;
             // What the container's root holds is thrown away, but data must be left consistent.
-            let how = Stop::Orderly(Duration::from_secs(SHUTDOWN_SECS));
-            containers.stop(name, how).await?;
+            stop(context, name).await?;
         }
         containers.discard(name).await?;
         if self.data {
             if self.told {
-                Stage::Dropped.save(context, name).await?;
+                DroppedData::Dropped.save(context, name).await?;
             }
             containers.discard_data(&self.container).await?;
         }

@@ -20,7 +20,6 @@ pub struct Access {
     pub members: Vec<Container>,
     /// The rendered SQL.
     pub sql: String,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -60,13 +59,10 @@ impl Action for Access {
     }
 }
 
-/// One database with its user.
 pub struct Database {
-    /// What the profile says.
     pub definition: Definition,
     /// Addresses from which the user may log in.
     pub hosts: BTreeSet<String>,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -81,7 +77,6 @@ impl Database {
         Ok(native_password(password))
     }
 
-    /// The user's rows.
     async fn rows(&self, context: &StepContext) -> Result<Vec<Account>> {
         let Definition { name, user, .. } = &self.definition;
         let query = format!(
@@ -109,9 +104,7 @@ impl Database {
 struct Account {
     host: String,
     hash: String,
-    /// Whether it owns the database.
     owns: bool,
-    /// Whether it must speak TLS.
     needs_tls: bool,
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::site::{Site, run_script};
 use crate::config::profile::Ask;
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::Records;
 use crate::model::cloud::Cloud;
 use crate::model::command::Command;
@@ -16,34 +16,25 @@ use crate::model::departed::{Departed, labels};
 
 const RECORD: &str = "departed";
 
-/// Those that are not forgotten yet.
+/// Returns the members that are not forgotten yet.
 pub async fn load(records: &dyn Records) -> Result<Vec<Departed>> {
-    match records.get(RECORD).await? {
-        None => Ok(Vec::new()),
-        Some(text) => serde_json::from_str(&text)
-            .doing(|| "read which containers went and are not forgotten".to_owned()),
-    }
+    Ok(super::records::load(records, RECORD).await?.unwrap_or_default())
 }
 
-/// Adds some.
 pub async fn add(records: &dyn Records, departing: Vec<Departed>) -> Result<()> {
     let mut all = load(records).await?;
     all.extend(departing);
     all.sort();
     all.dedup();
-    let text = serde_json::to_string(&all).doing(|| "write down which containers go".to_owned())?;
-    records.set(RECORD, &text).await
+    super::records::save(records, RECORD, &all).await
 }
 
-/// Without those that the cloud has again: what is recorded of them is theirs.
+/// Leaves out those that the cloud has again: what is recorded of them is theirs.
 pub fn still_gone(departed: Vec<Departed>, cloud: &Cloud) -> Vec<Departed> {
     departed.into_iter().filter(|it| cloud.container(&it.name).is_none()).collect()
 }
 
 /// What stands in the way of members that are to go.
-///
-/// # Errors
-/// When it cannot be asked.
 pub async fn needed(
     context: &StepContext,
     site: &Site,
@@ -69,7 +60,6 @@ pub async fn needed(
 
 /// The end: everything that was recorded of them is cleared.
 pub struct Forgotten {
-    /// Who went.
     pub departed: Vec<Departed>,
 }
 

@@ -53,7 +53,6 @@ pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHea
     })
 }
 
-/// Looks at one container.
 pub async fn look(
     context: &StepContext,
     site: &Site,

@@ -27,7 +27,6 @@ impl Action for KernelSettings {
 
 /// Guard routes, bridges, addresses and the cloud's own firewall table.
 pub struct Network {
-    /// What it should be.
     pub spec: HostNetworkSpec,
 }
 
@@ -44,7 +43,7 @@ impl Action for Network {
         context.host.network.apply(&self.spec).await
     }
 
-    /// Without telling what is in the way once more.
+    /// Looks without telling once more what is in the way.
     async fn verify(&self, context: &StepContext) -> Result<Observation> {
         Ok(context.host.network.differs(&self.spec).await?.into())
     }

@@ -27,22 +27,11 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Logs in as the administrator with the present secret, once in a run.
     pub async fn open(context: &'a StepContext, site: &Site) -> Result<Self> {
-        let definition = site
-            .cloud
-            .services
-            .iter()
-            .find_map(|service| service.identity_server.as_ref())
-            .ok_or_else(|| {
-                Error::failed("find the identity service")
-                    .because("no deployed profile has `identity_server`")
-            })?;
-        let frontend = site
-            .cloud
-            .frontends()
-            .find(|(_, frontend)| frontend.name == definition.frontend)
-            .map(|(_, frontend)| frontend)
-            .ok_or_else(|| Error::failed(format!("find the frontend `{}`", definition.frontend)))?;
-        let url = format!("{}/v3", site.cloud.url(frontend));
+        let definition = site.cloud.identity_server().ok_or_else(|| {
+            Error::failed("find the identity service")
+                .because("no deployed profile has `identity_server`")
+        })?;
+        let url = format!("{}/v3", site.cloud.url(site.cloud.frontend(&definition.frontend)?));
         let mut known = site.admin_token.lock().await;
         let token = match known.as_ref() {
             Some(token) => token.clone(),

@@ -65,9 +65,7 @@ impl Action for DownloadPackages {
 
 /// Builds one layer whose parent is there.
 pub struct BuildLayer {
-    /// Its id.
     pub id: String,
-    /// What it is made of.
     pub spec: LayerSpec,
 }
 

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::records;
 use crate::engine::step::StepContext;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::model::file::ContainerFile;
 
 /// A rendered file and what its change means.
@@ -25,7 +26,7 @@ pub struct DesiredFile {
 }
 
 impl DesiredFile {
-    /// With what the container's image has of it.
+    /// Returns it with what the container's image has of it.
     pub(super) async fn whole(
         &self,
         context: &StepContext,
@@ -45,9 +46,7 @@ impl DesiredFile {
 /// The record of one container.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Pending {
-    /// Units to restart.
     pub restarts: Vec<String>,
-    /// Scripts to run.
     pub scripts: Vec<String>,
 }
 
@@ -58,11 +57,8 @@ impl Pending {
 
     /// Reads it; empty when there is none.
     pub async fn load(context: &StepContext, container: &str) -> Result<Self> {
-        match context.host.records.get(&Self::key(container)).await? {
-            None => Ok(Self::default()),
-            Some(text) => serde_json::from_str(&text)
-                .doing(|| format!("read what is pending in container `{container}`")),
-        }
+        let known = records::load(&*context.host.records, &Self::key(container)).await?;
+        Ok(known.unwrap_or_default())
     }
 
     /// Writes it; an empty one is removed.
@@ -71,12 +67,9 @@ impl Pending {
         if self.is_empty() {
             return context.host.records.remove(&key).await;
         }
-        let text = serde_json::to_string(self)
-            .doing(|| format!("write what is pending in container `{container}`"))?;
-        context.host.records.set(&key, &text).await
+        records::save(&*context.host.records, &key, self).await
     }
 
-    /// Whether nothing is left to do.
     pub fn is_empty(&self) -> bool {
         self.restarts.is_empty() && self.scripts.is_empty()
     }

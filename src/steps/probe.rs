@@ -16,7 +16,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a member that is not healthy yet is asked.
 pub(super) const POLL: Duration = Duration::from_millis(150);
 
-/// Why a member is not healthy; `None` when every probe is content.
+/// Returns why a member is not healthy; `None` when every probe is content.
 pub async fn unhealthy(
     context: &StepContext,
     site: &Site,

@@ -10,7 +10,6 @@ use crate::model::topology::Container;
 
 /// In its cluster, with every other member there, and up for the load balancer.
 pub struct Rejoin {
-    /// Which.
     pub member: Container,
     /// Its cluster, if its kind is one.
     pub form: Option<Form>,

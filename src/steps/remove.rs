@@ -40,7 +40,6 @@ impl Action for RemoveContainer {
 
 /// Removes bridges, routes and the firewall table.
 pub struct RemoveNetwork {
-    /// What was made.
     pub spec: HostNetworkSpec,
 }
 
@@ -90,10 +89,7 @@ pub struct RemoveFiles {
 impl Action for RemoveFiles {
     async fn observe(&self, _context: &StepContext) -> Result<Observation> {
         let left = self.trees.iter().find(|path| path.symlink_metadata().is_ok());
-        Ok(match left {
-            Some(path) => Observation::Wrong(format!("{} is there", path.display())),
-            None => Observation::Right,
-        })
+        Ok(left.map(|path| format!("{} is there", path.display())).into())
     }
 
     async fn act(&self, _context: &StepContext) -> Result<()> {

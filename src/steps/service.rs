@@ -16,7 +16,6 @@ use crate::model::topology::Container;
 pub struct Ready {
     /// Each member with a frontend that it answers.
     pub servers: Vec<(Container, String)>,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -46,7 +45,7 @@ impl Ready {
         Ok(down)
     }
 
-    /// Why the first member that is not up is not; `None` when all are.
+    /// Returns why the first member that is not up is not; `None` when all are.
     async fn wrong(&self, context: &StepContext) -> Result<Option<Error>> {
         let down = self.down(context).await?;
         Ok(down.first().map(|(member, reason)| {
@@ -62,7 +61,7 @@ impl Action for Ready {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         let down = self.down(context).await?;
         let first = down.first().map(|(member, reason)| format!("{} is {reason}", member.name));
-        Ok(first.map_or(Observation::Right, Observation::Wrong))
+        Ok(first.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
@@ -80,7 +79,6 @@ impl Action for Ready {
 
 /// A token is issued through the load balancer, and everything in the catalog answers.
 pub struct Verify {
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -91,11 +89,7 @@ impl Verify {
         }
         let cloud = &self.site.cloud;
         for service in cloud.services.iter().flat_map(|service| &service.identity.services) {
-            let Some((_, frontend)) =
-                cloud.frontends().find(|(_, frontend)| frontend.name == service.frontend)
-            else {
-                continue;
-            };
+            let Ok(frontend) = cloud.frontend(&service.frontend) else { continue };
             let url = format!("{}/", cloud.url(frontend));
             let request = Request { method: "GET".to_owned(), url, ..Request::default() };
             match context.host.http.send(request).await {
@@ -113,7 +107,7 @@ impl Verify {
 #[async_trait]
 impl Action for Verify {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(self.wrong(context).await?.map_or(Observation::Right, Observation::Wrong))
+        Ok(self.wrong(context).await?.into())
     }
 
     /// There is nothing to be done but to wait.

@@ -33,11 +33,9 @@ pub struct Keepsake {
 
 /// One command.
 pub struct Setup {
-    /// For people.
     pub title: String,
     /// The record's name: `setup/heat/schema`.
     pub record: String,
-    /// Where it runs.
     pub container: Container,
     /// The script with its rendered environment.
     pub command: Command,
@@ -51,7 +49,6 @@ pub struct Setup {
     pub upgrades: bool,
     /// See [`Action::attempts`].
     pub attempts: u32,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
@@ -164,8 +161,8 @@ impl Action for Setup {
             Done::Run { .. } if !known => false,
             Done::Sql { query } => match self.site.sql(context, query).await {
                 Ok(rows) => {
-                    let first = rows.into_iter().next().and_then(|row| row.into_iter().next());
-                    matches!(first.flatten().as_deref(), None | Some("0"))
+                    let first = rows.into_iter().flatten().next().flatten();
+                    matches!(first.as_deref(), None | Some("0"))
                 }
                 Err(_) => true,
             },

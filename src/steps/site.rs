@@ -20,27 +20,23 @@ pub const ATTEMPTS: u32 = 3;
 
 /// A cloud, desired or there, with what is needed to work on it.
 pub struct Site {
-    /// The cloud.
     pub cloud: Cloud,
     /// Every secret of the deployed services by name.
     pub secrets: BTreeMap<String, SecretString>,
     /// Names of secrets that the user edited and that the cloud does not use yet: what logs in with
     /// them is refused. Empty where this run applies them.
     pub unapplied: BTreeSet<String>,
-    /// The load balancer.
     pub balancer: Arc<Balancer>,
     /// The administrator's token, once one was issued in this run.
     pub admin_token: Mutex<Option<String>>,
 }
 
 impl Site {
-    /// A cloud with its secrets.
     pub fn new(cloud: Cloud, secrets: BTreeMap<String, SecretString>) -> Self {
         let balancer = Arc::new(Balancer::new(&cloud));
         Self { cloud, secrets, unapplied: BTreeSet::new(), balancer, admin_token: Mutex::new(None) }
     }
 
-    /// A secret by its name.
     pub fn secret(&self, name: &str) -> Result<&SecretString> {
         self.secrets.get(name).ok_or_else(|| {
             Error::failed(format!("find the secret `{name}`")).because("it is unset")
@@ -49,12 +45,10 @@ impl Site {
 
     /// The definition of the service that holds the databases.
     pub fn sql_definition(&self) -> Result<&SqlServerDefinition> {
-        self.cloud.services.iter().find_map(|service| service.sql_server.as_ref()).ok_or_else(
-            || {
-                Error::failed("find the service that holds the databases")
-                    .because("no deployed profile has `sql_server`")
-            },
-        )
+        self.cloud.sql_server().ok_or_else(|| {
+            Error::failed("find the service that holds the databases")
+                .because("no deployed profile has `sql_server`")
+        })
     }
 
     /// The engine's account on one member.
@@ -108,7 +102,7 @@ impl Site {
         statement: &str,
     ) -> Result<Option<String>> {
         if let Ok(rows) = context.host.sql.query(&self.sql_account(member)?, statement).await {
-            return Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten());
+            return Ok(rows.into_iter().flatten().next().flatten());
         }
         let command = Command {
             stdin: format!("{statement};\n").into_bytes(),
@@ -149,7 +143,6 @@ pub async fn run_script(
         .output(output.tail(20)))
 }
 
-/// Parses a JSON body.
 pub fn json(body: &str, doing: impl FnOnce() -> String) -> Result<serde_json::Value> {
     serde_json::from_str(body).doing(doing)
 }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::records;
 use crate::engine::step::StepContext;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::model::file::ContainerFile;
 use crate::model::hash::sha256_hex;
 
@@ -25,14 +26,10 @@ fn hash(file: &ContainerFile) -> String {
 }
 
 impl SwappedFiles {
-    /// Those of a container; none when nothing of it is swapped.
+    /// Loads those of a container; there are none when nothing of it is swapped.
     pub async fn load(context: &StepContext, container: &str) -> Result<Self> {
-        let units = match context.host.records.get(&key(container)).await? {
-            None => BTreeMap::new(),
-            Some(text) => serde_json::from_str(&text)
-                .doing(|| format!("read which files of `{container}` are in use by a checkout"))?,
-        };
-        Ok(Self { container: container.to_owned(), units })
+        let units = records::load(&*context.host.records, &key(container)).await?;
+        Ok(Self { container: container.to_owned(), units: units.unwrap_or_default() })
     }
 
     async fn save(&self, context: &StepContext) -> Result<()> {
@@ -40,9 +37,7 @@ impl SwappedFiles {
         if self.units.is_empty() {
             return context.host.records.remove(&key).await;
         }
-        let text = serde_json::to_string(&self.units)
-            .doing(|| "write down the files that a checkout uses".to_owned())?;
-        context.host.records.set(&key, &text).await
+        records::save(&*context.host.records, &key, &self.units).await
     }
 
     /// Remembers a unit's files as they are now.

@@ -11,17 +11,14 @@ fn key(container: &str) -> String {
     format!("unfinished/{container}")
 }
 
-/// Marks a container.
 pub async fn mark(context: &StepContext, container: &str) -> Result<()> {
     context.host.records.set(&key(container), "").await
 }
 
-/// Whether it is marked.
 pub async fn is_marked(context: &StepContext, container: &str) -> Result<bool> {
     Ok(context.host.records.get(&key(container)).await?.is_some())
 }
 
-/// Ends it.
 pub async fn clear(context: &StepContext, container: &str) -> Result<()> {
     context.host.records.remove(&key(container)).await
 }

@@ -83,13 +83,10 @@ pub async fn last_words(context: &StepContext, container: &str, units: &[String]
 
 /// All units of a container but the one that forms a cluster.
 pub struct Units {
-    /// Which container.
     pub container: Container,
-    /// Which units.
     pub units: Vec<Unit>,
     /// When it is healthy; empty where the cluster's step asks.
     pub probes: Vec<Probe>,
-    /// What several steps share.
     pub site: Arc<Site>,
     /// Held while a member is out of service: one member of a kind at a time.
     pub rolling: Arc<Mutex<()>>,
@@ -100,7 +97,7 @@ impl Units {
         self.units.iter().map(|unit| unit.name.clone()).collect()
     }
 
-    /// Those that do not run.
+    /// Returns the units that do not run.
     async fn inactive(&self, context: &StepContext) -> Result<Vec<String>> {
         let names = self.names();
         let active = context.host.containers.active_units(&self.container.name, &names).await?;
@@ -108,7 +105,7 @@ impl Units {
         Ok(pairs.filter(|(_, active)| !active).map(|(name, _)| name).collect())
     }
 
-    /// Those that systemd would not start with the container.
+    /// Returns the units that systemd would not start with the container.
     async fn disabled(&self, context: &StepContext) -> Result<Vec<String>> {
         let mut disabled = Vec::new();
         for name in self.names() {
@@ -220,7 +217,7 @@ impl Action for Units {
             return Ok(Observation::Wrong("they were never all healthy".to_owned()));
         }
         let reason = unhealthy(context, &self.site, &self.container, &self.probes).await?;
-        Ok(reason.map_or(Observation::Right, Observation::Wrong))
+        Ok(reason.into())
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {

@@ -18,8 +18,7 @@ use crate::engine::listen::Listener;
 /// Nothing is drawn before: most runs find everything right.
 const DELAY: Duration = Duration::from_millis(250);
 
-/// The listener.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bars {
     board: Board,
     drawn: Option<Drawn>,
@@ -35,18 +34,7 @@ struct Drawn {
     end_ms: Arc<AtomicU64>,
 }
 
-impl Default for Bars {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Bars {
-    /// Bars on standard error.
-    pub fn new() -> Self {
-        Self { board: Board::default(), drawn: None }
-    }
-
     /// A line above the bars.
     fn say(&self, text: &str) {
         let text = below_first(text);

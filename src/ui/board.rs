@@ -33,14 +33,10 @@ impl Running {
     }
 }
 
-/// A line of the display.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PhaseLine {
-    /// Steps that have ended.
     pub(super) ended: u64,
-    /// All steps.
     pub(super) steps: u64,
-    /// What runs.
     pub(super) running: String,
 }
 
@@ -49,12 +45,10 @@ pub(super) struct PhaseLine {
 pub(super) struct Board {
     phases: Vec<(Phase, u64, u64)>,
     running: Vec<Running>,
-    /// When the run may end.
     end: Option<Duration>,
 }
 
 impl Board {
-    /// Takes an event in.
     pub(super) fn hear(&mut self, event: &Event, at: Duration) {
         match event {
             Event::RunStarted { steps, estimate, .. } => {
@@ -106,13 +100,11 @@ impl Board {
         self.phases.iter().map(|(phase, ..)| *phase)
     }
 
-    /// The title of a step that runs.
     pub(super) fn title(&self, key: &StepKey) -> String {
         let running = self.running.iter().find(|running| running.key == *key);
         running.map_or_else(|| key.to_string(), |running| running.title.clone())
     }
 
-    /// What is shown of a phase.
     pub(super) fn line(&self, phase: Phase) -> Option<PhaseLine> {
         let (_, ended, steps) = *self.phases.iter().find(|(other, ..)| *other == phase)?;
         let acting: Vec<&Running> =
@@ -124,7 +116,6 @@ impl Board {
         Some(PhaseLine { ended, steps, running: named.join(", ") })
     }
 
-    /// When the run may end.
     pub(super) fn end(&self) -> Option<Duration> {
         self.end
     }

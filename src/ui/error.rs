@@ -12,7 +12,6 @@ use crate::error::Error;
 /// How many of the last lines of a command's output are shown; the log file has all.
 pub const OUTPUT_LINES: usize = 20;
 
-/// Writes the error to standard error.
 pub fn report(error: &Error) {
     out::note(render(error, super::logfile::current()).trim_end());
 }

@@ -42,7 +42,17 @@ pub fn timestamp(time: SystemTime) -> String {
     OffsetDateTime::from(time).format(FORMAT).unwrap_or_default()
 }
 
-/// How a step ended, in one line.
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Host => "host",
+        Phase::Images => "images",
+        Phase::Containers => "containers",
+        Phase::Services => "services",
+        Phase::Verify => "verify",
+    }
+}
+
+/// Returns how a step ended, and why.
 pub fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Changed => "changed".to_owned(),
@@ -52,17 +62,6 @@ pub fn outcome(outcome: &Outcome) -> String {
         Outcome::Cancelled => "interrupted".to_owned(),
         Outcome::NotRun { reason } => format!("not run: {reason}"),
         Outcome::Pending { reason } => format!("to do: {reason}"),
-    }
-}
-
-/// What a phase is called.
-pub fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Host => "host",
-        Phase::Images => "images",
-        Phase::Containers => "containers",
-        Phase::Services => "services",
-        Phase::Verify => "verify",
     }
 }
 

@@ -17,7 +17,6 @@ const COLOURS: [Color; 6] =
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[month repr:short] [day] [hour]:[minute]:[second].[subsecond digits:3]");
 
-/// Writes entries for people or programs.
 #[derive(Clone, Debug)]
 pub struct Writer<'a> {
     containers: &'a [Container],
@@ -77,7 +76,6 @@ impl<'a> Writer<'a> {
             .unwrap_or_default()
     }
 
-    /// For programs.
     pub fn json(&self, entry: &Entry) -> String {
         let container = self.container(entry);
         #[expect(clippy::cast_precision_loss, reason = "microseconds of this epoch fit")]

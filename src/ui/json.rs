@@ -10,7 +10,6 @@ use crate::engine::event::Event;
 use crate::engine::listen::Listener;
 use crate::model::duration::seconds;
 
-/// The listener.
 #[derive(Debug)]
 pub struct Json;
 

@@ -7,7 +7,6 @@ use crate::engine::listen::Listener;
 /// How much a user wants to see of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
-    /// Events as JSON lines.
     pub json: bool,
     /// Nothing but errors and data.
     pub quiet: bool,
@@ -29,7 +28,7 @@ pub fn listeners(wish: Wish, log: Option<&super::logfile::LogFile>) -> Vec<Box<d
         }
     } else if !wish.quiet {
         if wish.verbose == 0 && can_redraw() {
-            listeners.push(Box::new(super::bars::Bars::new()));
+            listeners.push(Box::new(super::bars::Bars::default()));
         } else {
             let verbose = if wish.lines { 2 } else { wish.verbose };
             listeners.push(Box::new(super::plain::Plain::new(verbose)));

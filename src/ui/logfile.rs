@@ -18,7 +18,6 @@ use crate::error::{Result, ResultExt};
 use crate::model::paths::Paths;
 use crate::state::files;
 
-/// How many logs are kept.
 const KEPT: usize = 20;
 
 /// Where this process writes its log: the report of an error names it.
@@ -37,9 +36,6 @@ pub struct LogFile {
 
 impl LogFile {
     /// Creates `TIME-COMMAND.log` and removes the oldest beyond [`KEPT`].
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn create(paths: &Paths, command: &str) -> Result<Self> {
         let directory = paths.log_dir();
         files::prepare(paths)?;

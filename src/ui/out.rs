@@ -1,6 +1,7 @@
-//! The only way to standard output, and for lines to standard error. Text is made fit for a terminal
-//! ([`harmless`]), whoever wrote it; JSON and other data for programs go as they are. A reader that goes away (`aio ls | head -1`) is no error: what
-//! follows is dropped, and [`closed`] tells commands that never end by themselves to stop.
+//! The only way to standard output, and for lines to standard error. Text is made fit for a
+//! terminal ([`harmless`]), whoever wrote it; JSON and other data for programs go as they are. A
+//! reader that goes away (`aio ls | head -1`) is no error: what follows is dropped, and [`closed`]
+//! tells commands that never end by themselves to stop.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::harmless::{escaped, harmless};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -21,9 +22,6 @@ pub fn text(text: &str) -> Result<()> {
 }
 
 /// Writes text for programs, as it is.
-///
-/// # Errors
-/// As [`text`].
 pub fn data(text: &str) -> Result<()> {
     if closed() {
         return Ok(());
@@ -40,28 +38,17 @@ pub fn data(text: &str) -> Result<()> {
     }
 }
 
-/// Writes a line.
-///
-/// # Errors
-/// As [`text`].
 pub fn line(line: &str) -> Result<()> {
     text(&format!("{line}\n"))
 }
 
 /// Writes a value as indented JSON with a newline.
-///
-/// # Errors
-/// As [`text`], and when the value has no JSON form.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::failed("write the result as JSON").because(error))?;
+    let text =
+        serde_json::to_string_pretty(value).doing(|| "write the result as JSON".to_owned())?;
     json_line(&text)
 }
 
-/// Writes a line of JSON.
-///
-/// # Errors
-/// As [`text`].
 pub fn json_line(line: &str) -> Result<()> {
     data(&format!("{}\n", escaped(line)))
 }

@@ -12,7 +12,6 @@ use crate::engine::event::{Event, Outcome};
 use crate::engine::key::StepKey;
 use crate::engine::listen::Listener;
 
-/// The listener.
 pub struct Plain<W = std::io::Stderr> {
     verbose: u8,
     titles: HashMap<StepKey, String>,

@@ -7,7 +7,6 @@ use super::harmless::one_line;
 /// What ends all colours.
 const PLAIN: &str = "\u{1b}[0m";
 
-/// A table under construction.
 #[derive(Clone, Debug)]
 pub struct Table {
     headers: Vec<String>,
@@ -16,7 +15,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these column heads.
     pub fn new<const COLUMNS: usize>(headers: [&str; COLUMNS]) -> Self {
         Self {
             headers: headers.map(str::to_uppercase).to_vec(),
@@ -25,7 +23,6 @@ impl Table {
         }
     }
 
-    /// Aligns a column to the right.
     #[must_use]
     pub fn right(mut self, column: usize) -> Self {
         self.numeric.push(column);

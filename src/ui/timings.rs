@@ -21,15 +21,10 @@ const LISTED: usize = 25;
 
 const STYLE: &str = include_str!("timings.css");
 
-/// Writes the page.
-///
-/// # Errors
-/// When the file cannot be written.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
     files::write(path, html(report))
 }
 
-/// The page.
 pub fn html(report: &Report) -> String {
     let critical = critical_path(&report.steps);
     let title = escape(&format::summary(&report.summary));
@@ -58,7 +53,7 @@ pub fn html(report: &Report) -> String {
     page
 }
 
-/// When a step was looked at first and when it ended; none for one that was not begun.
+/// Returns when a step was looked at first and when it ended; none for one that was not begun.
 fn extent(step: &StepReport) -> Option<Span> {
     let from = step.observed?.from;
     let to = step.acted.or(step.observed)?.to;

@@ -1,7 +1,6 @@
 //! Containers for real: LXC, mounts and namespaces of this machine. Needs root, LXC and, the first
 //! time, Debian's packages.
 
-#![allow(missing_docs, reason = "a test is described by its name")]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -1,7 +1,6 @@
 //! The gateway for real: a container, OpenSSH's clients, and paramiko. Needs what the tests of
 //! containers need, and those clients.
 
-#![allow(missing_docs, reason = "a test is described by its name")]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -1,7 +1,6 @@
 //! Image layers for real: mmdebstrap, APT, overlays of this machine. Needs root and Debian's
 //! packages.
 
-#![allow(missing_docs, reason = "a test is described by its name")]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

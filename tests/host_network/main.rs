@@ -1,7 +1,6 @@
 //! The host's network for real: bridges, routes and nftables of this kernel, in a network namespace
 //! that plays the host. Needs root.
 
-#![allow(missing_docs, reason = "a test is described by its name")]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -58,10 +58,6 @@ pub struct PlanArgs {
     pub choices: Choices,
 }
 
-/// Runs `aio bootstrap`.
-///
-/// # Errors
-/// When the host or a file is not fit, or a step failed.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let choices = args.choices.options(&global.name);
     let Args { prepare_only, timings, yes, force, .. } = args;
@@ -74,17 +70,11 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs `aio plan`.
-///
 /// # Errors
 /// When the host or a file is not fit, or a step could not be looked at: what could is printed.
 pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
     let choices = args.choices.options(&global.name);
     let report = block_on(work::plan(&options(global), &choices))?;
-    if global.json() {
-        ui::out::json(&report)?;
-    } else {
-        ui::out::text(&words::render(&report))?;
-    }
+    global.print(&report, words::render)?;
     report.unseen().map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -27,10 +27,8 @@ use crate::steps::health::{self};
 use crate::steps::site::Site;
 use crate::ui;
 
-/// What the user asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Scenario, members, variables, exposure.
     pub choices: &'a CloudOptions,
     /// Stop after the files in the configuration directory are written.
     pub prepare_only: bool,

@@ -27,10 +27,6 @@ pub struct Args {
     pub yes: bool,
 }
 
-/// Runs `aio destroy`.
-///
-/// # Errors
-/// When there is no cloud, the user says no, or a step failed.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let keep = Keep { images: args.keep_images, config: args.keep_config };
     block_on(destroy(&options(global), keep, args.yes)).map(|()| ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use crate::cloud::run;
 use crate::cloud::run::{Options, Run};
 use crate::cloud::{Session, recorded, require_root};
 use crate::commands::dev::source::clone;
-use crate::commands::dev::source::reader::Ground;
+use crate::commands::dev::source::reader::CheckoutReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::paths::Paths;
 use crate::plan::change;
@@ -26,8 +26,6 @@ pub struct Keep {
     pub config: bool,
 }
 
-/// Removes the cloud.
-///
 /// # Errors
 /// When there is no cloud, the user says no, or something could not be removed: running it again
 /// goes on.
@@ -65,7 +63,7 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
 /// A clone that `aio` made goes with the cloud, and what only stands there would be lost.
 fn refuse_unsaved_work(paths: &Paths) -> Result<()> {
     for clone in clone::all(&paths.clones_dir())? {
-        let unsaved = Ground::find(&clone)?.unsaved()?;
+        let unsaved = CheckoutReader::find(&clone)?.unsaved()?;
         if !unsaved.is_empty() {
             return Err(Error::new(ErrorKind::Refused, format!("destroy `{}`", paths.cloud))
                 .because(format!("the clone {} has work that is nowhere else", clone.display()))

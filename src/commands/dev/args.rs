@@ -96,8 +96,6 @@ pub struct Args {
     pub list: bool,
 }
 
-/// Runs `aio dev`.
-///
 /// # Errors
 /// When the checkout is not fit or does not serve (the package does again), or there is no such
 /// unit.

@@ -7,7 +7,6 @@ use super::source::change::Change;
 /// A unit to be swapped, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// The unit: `heat-engine`.
     pub unit: String,
     /// Which member of its kind; the first without one.
     pub member: Option<u32>,
@@ -23,9 +22,8 @@ pub struct Asked {
     pub keep: bool,
     /// How long it stays, and what happens meanwhile.
     pub mode: Mode,
-    /// A debugger, if one is wanted.
     pub debug: Option<Debug>,
-    /// Whether packages that the checkout needs besides may be added.
+    /// Whether packages that the checkout needs and the container lacks may be added.
     pub packages: bool,
     /// Whether the database's schema is brought up to the checkout's.
     pub schema: bool,

@@ -33,25 +33,17 @@ const LONGEST_OUTPUT: u64 = 1 << 20;
 /// What is to be done, and where.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Order {
-    /// Where.
     pub sandbox: Sandbox,
-    /// What.
     pub job: Job,
 }
 
-/// What is to be done.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Job {
     /// A program is run.
     Run(Program),
     /// A question about a checkout is answered.
-    Look {
-        /// The checkout.
-        path: PathBuf,
-        /// What is asked.
-        question: Question,
-    },
+    Look { path: PathBuf, question: Question },
 }
 
 /// How a program ended, and what it printed, at most the first megabyte of each.
@@ -59,7 +51,6 @@ pub enum Job {
 pub struct Finished {
     /// The exit status; none when a signal or the time limit ended it.
     pub status: Option<i32>,
-    /// Standard error.
     pub stderr: String,
 }
 
@@ -132,9 +123,6 @@ fn command(home: Option<&std::path::Path>) -> Command {
 }
 
 /// Asks a question about a checkout. Blocks.
-///
-/// # Errors
-/// What the look found wrong; and when there is no answer in time, or an endless one.
 pub fn look(sandbox: Sandbox, path: PathBuf, question: Question, home: PathBuf) -> Result<Value> {
     let doing = || format!("look at {}", path.display());
     let order = Order { sandbox, job: Job::Look { path: path.clone(), question } };
@@ -174,9 +162,6 @@ fn read_answer(output: ChildStdout) -> std::io::Result<Vec<u8>> {
 }
 
 /// Runs a program. Dropping the future ends it.
-///
-/// # Errors
-/// When the place cannot be made.
 pub async fn run(sandbox: Sandbox, program: Program, limit: Duration) -> Result<Finished> {
     let name = program.argv.first().cloned().unwrap_or_default();
     let doing = || format!("run `{name}` without rights");

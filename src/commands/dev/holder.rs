@@ -5,9 +5,6 @@ use crate::lxc::process::started_ticks;
 use crate::model::swap::Holder;
 
 /// This process.
-///
-/// # Errors
-/// When `/proc` is not there.
 pub fn own() -> Result<Holder> {
     let pid = std::process::id();
     let started = started_ticks(pid)

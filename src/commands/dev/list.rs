@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::holder;
-use super::source::reader::Ground;
+use super::source::reader::CheckoutReader;
 use super::steps::{Observed, observe};
 use crate::cloud::Session;
 use crate::cloud::open::Access;
@@ -15,13 +15,9 @@ use crate::state::swaps;
 /// One swap as it is seen now.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    /// The unit: `heat-engine`.
     pub unit: String,
-    /// The container's full name.
     pub container: String,
-    /// `heat_engine`.
     pub kind: String,
-    /// 1, 2, …
     pub member: u32,
     /// What its process runs.
     pub observed: Observed,
@@ -33,7 +29,6 @@ pub struct Listed {
     pub keep: bool,
     /// The process that undoes it when it ends, while it lives.
     pub held_by: Option<u32>,
-    /// Members that stand by.
     pub standby: Vec<String>,
     /// The dump of the database, if its schema was changed.
     pub dump: Option<std::path::PathBuf>,
@@ -44,20 +39,15 @@ pub struct Listed {
 /// A checkout as it is now.
 #[derive(Debug, Serialize)]
 pub struct ListedCheckout {
-    /// Its work tree.
     pub path: std::path::PathBuf,
     /// The branch; none when detached.
     pub branch: Option<String>,
-    /// The commit.
     pub commit: Option<String>,
     /// Whether it has uncommitted changes; none when it cannot be read any more.
     pub dirty: Option<bool>,
 }
 
 /// Every swap of the cloud.
-///
-/// # Errors
-/// When there is no such cloud, or a record cannot be read.
 pub async fn list(options: &Options) -> Result<Vec<Listed>> {
     let session = Session::recorded(&options.paths, Access::Look).await?;
     let mut listed = Vec::new();
@@ -93,7 +83,7 @@ fn row(swap: Swap, observed: Observed, dump: Option<std::path::PathBuf>) -> List
 }
 
 fn checkout(checkout: &crate::model::swap::Checkout) -> ListedCheckout {
-    let now = Ground::find(&checkout.path).and_then(|ground| ground.state()).ok();
+    let now = CheckoutReader::find(&checkout.path).and_then(|reader| reader.state()).ok();
     ListedCheckout {
         path: checkout.path.clone(),
         branch: now.as_ref().and_then(|tree| tree.branch.clone()),

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::steps::{Deed, Done, Into, Work};
+use super::steps::{Deed, DeedFuture, SwapIn, Work};
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Step, StepContext};
 
 /// A deed and what it is called.
-type Named<T> = (&'static str, String, u64, for<'a> fn(&'a T, &'a StepContext) -> Done<'a>);
+type Named<T> = (&'static str, String, u64, for<'a> fn(&'a T, &'a StepContext) -> DeedFuture<'a>);
 
-/// Steps one after another.
 fn chain<T: Send + Sync + 'static>(
     prefix: &str,
     subject: &Arc<T>,
@@ -33,20 +32,20 @@ fn chain<T: Send + Sync + 'static>(
 }
 
 /// From the package to the checkout.
-pub fn into(label: &str, swap: &Arc<Into>) -> Vec<Step> {
-    let mut deeds: Vec<Named<Into>> = vec![
-        ("check", format!("ask {label}'s Python about the checkout"), 300, Into::check),
-        ("packages", "packages that it needs besides".to_owned(), 50, Into::packages),
-        ("record", "write down what is going to change".to_owned(), 20, Into::record),
-        ("publish", "let the checkout appear in the container".to_owned(), 30, Into::publish),
+pub fn into(label: &str, swap: &Arc<SwapIn>) -> Vec<Step> {
+    let mut deeds: Vec<Named<SwapIn>> = vec![
+        ("check", format!("ask {label}'s Python about the checkout"), 300, SwapIn::check),
+        ("packages", "packages that it needs besides".to_owned(), 50, SwapIn::packages),
+        ("record", "write down what is going to change".to_owned(), 20, SwapIn::record),
+        ("publish", "let the checkout appear in the container".to_owned(), 30, SwapIn::publish),
     ];
     if let Some(schema) = &swap.schema {
-        deeds.push(("schema", schema.title.clone(), 200, Into::schema));
+        deeds.push(("schema", schema.title.clone(), 200, SwapIn::schema));
     }
     deeds.extend([
-        ("start", format!("start {label} from it"), 500, Into::start as _),
-        ("healthy", format!("{label} is healthy"), 2_000, Into::healthy as _),
-        ("serve", format!("{label} serves"), 100, Into::serve as _),
+        ("start", format!("start {label} from it"), 500, SwapIn::start as _),
+        ("healthy", format!("{label} is healthy"), 2_000, SwapIn::healthy as _),
+        ("serve", format!("{label} serves"), 100, SwapIn::serve as _),
     ]);
     chain(&format!("dev/{label}"), swap, deeds)
 }

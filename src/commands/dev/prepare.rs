@@ -18,8 +18,8 @@ use super::source::clone;
 use super::source::clone::Wanted;
 use super::source::git::Watch;
 use super::source::project::Project;
-use super::source::reader::Ground;
-use super::steps::{BalancerFile, Into, Schema, Work, is_published};
+use super::source::reader::CheckoutReader;
+use super::steps::{BalancerFile, Schema, SwapIn, Work, is_published};
 use super::target::Target;
 use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,25 +32,22 @@ use crate::ui;
 
 /// A checkout with what its project says about itself.
 pub struct Source {
-    ground: Ground,
+    reader: CheckoutReader,
     tree: Tree,
     project: Project,
 }
 
 impl Source {
     fn read(path: &Path) -> Result<Self> {
-        let tree = Ground::find(path)?.state()?;
+        let tree = CheckoutReader::find(path)?.state()?;
         // The project is at the root, wherever in it the user stands.
-        let ground = Ground::find(&tree.root)?;
-        let project = ground.project()?;
-        Ok(Self { ground, tree, project })
+        let reader = CheckoutReader::find(&tree.root)?;
+        let project = reader.project()?;
+        Ok(Self { reader, tree, project })
     }
 }
 
 /// The work trees that are asked for, the service's own first. May clone.
-///
-/// # Errors
-/// When one is not there or not fit to be run.
 pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<Source>> {
     let wanted = Wanted {
         from: asked.from.clone(),
@@ -93,10 +90,12 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
 }
 
 /// The swap that is asked for, not yet begun.
-///
-/// # Errors
-/// When a file of a checkout cannot be read, or the configuration is wrong.
-pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source]) -> Result<Into> {
+pub fn into(
+    session: &Session,
+    asked: &Asked,
+    target: &Target,
+    sources: &[Source],
+) -> Result<SwapIn> {
     let cloud = &session.site.cloud;
     let siblings = cloud.members(&target.container.kind);
     let siblings = siblings.filter(|it| it.name != target.container.name);
@@ -119,7 +118,7 @@ pub fn into(session: &Session, asked: &Asked, target: &Target, sources: &[Source
     standby.extend(swap.standby.iter().cloned());
     let renderer = renderer(session, standby)?;
     let schema = if asked.schema { schema(target, &renderer)? } else { None };
-    Ok(Into {
+    Ok(SwapIn {
         request: request(cloud.release.met_by_packages.clone(), asked, target, sources)?,
         user: target.dev.user.clone(),
         generated: generated(sources),
@@ -213,7 +212,7 @@ fn request(
     let directories = migration_directories(asked, target, sources);
     for (index, source) in sources.iter().enumerate() {
         let below = if index == 0 { directories.clone() } else { Vec::new() };
-        let python = source.ground.python(below)?;
+        let python = source.reader.python(below)?;
         let root = &source.tree.root;
         let whole = |(file, text)| (root.join(file).display().to_string(), text);
         changed.extend(python.changed.into_iter().map(whole));
@@ -282,9 +281,6 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
 }
 
 /// The undoing of a swap, and of what it did to its database if that is named.
-///
-/// # Errors
-/// When the configuration is wrong, or the cloud no longer has the container.
 pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
     let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
     let renderer = renderer(session, others.flat_map(|other| other.standby).collect())?;
@@ -312,15 +308,13 @@ fn balancer_files(session: &Session, renderer: &Renderer) -> Result<Vec<Balancer
     // Not those of the session: it may be older than the swap.
     let present = self::renderer(session, swaps::standby(&session.paths)?)?;
     let mut files = Vec::new();
-    for balancer in cloud.services.iter().filter_map(|service| service.load_balancer.as_ref()) {
-        let Some((_, definition)) = cloud.kind(&balancer.kind) else { continue };
-        for member in cloud.members(&balancer.kind) {
-            for file in &definition.files {
-                let before = present.render_file(member, file)?;
-                let after = renderer.render_file(member, file)?;
-                if before != after {
-                    files.push(BalancerFile { container: member.name.clone(), before, after });
-                }
+    for member in cloud.balancers() {
+        let Some((_, definition)) = cloud.kind(&member.kind) else { continue };
+        for file in &definition.files {
+            let before = present.render_file(member, file)?;
+            let after = renderer.render_file(member, file)?;
+            if before != after {
+                files.push(BalancerFile { container: member.name.clone(), before, after });
             }
         }
     }
@@ -339,7 +333,7 @@ fn unit_files(cloud: &Cloud, target: &Target, renderer: &Renderer) -> Result<Vec
     of_unit.map(|file| renderer.render_text(&target.container, &file.path)).collect()
 }
 
-/// Where checkouts are, for a message.
+/// Returns each checkout's directory with its branch and commit, for a message.
 pub fn described(sources: &[Source]) -> Vec<(PathBuf, String)> {
     let describe = |source: &Source| {
         let tree = &source.tree;

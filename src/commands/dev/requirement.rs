@@ -97,9 +97,6 @@ impl Requirement {
 
 impl Conditional {
     /// Reads one. The error is a fragment that says what is wrong with it.
-    ///
-    /// # Errors
-    /// As [`Requirement::parse`], and when its marker is none.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut cursor = start(text)?;
         let requirement = Requirement::read(&mut cursor, text)?;

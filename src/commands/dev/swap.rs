@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::asked::{Asked, Debug, Mode};
-use super::plan;
+use super::prepare::{self, Source};
 use super::python::Delta;
 use super::python::debug::{Mapping, Target as DebugTarget};
-use super::steps::{Into, is_published};
+use super::steps::{SwapIn, is_published};
+use super::target::{self, Target};
 use super::tunnel::Entrance;
+use super::watch::{self, Watch};
+use super::{foreground, holder, plan, terminal};
 use crate::cloud::open::Access;
-use crate::cloud::run;
-use crate::cloud::run::{Options, Run};
+use crate::cloud::run::{self, Options, Run};
 use crate::cloud::{Session, require_root};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::names::user_name;
@@ -24,14 +26,12 @@ use crate::state::swaps;
 use crate::state::topology::Topology;
 use crate::ui;
 
-/// Swaps a unit for a checkout.
-///
 /// # Errors
 /// When the checkout is not fit, or does not serve: then the package serves again.
 pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     require_root("dev")?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
-    let target = super::target::find(&session.site.cloud, &asked.unit, asked.member)?;
+    let target = target::find(&session.site.cloud, &asked.unit, asked.member)?;
     let name = &target.container.name;
     if session.host.containers.state(name).await? == ContainerState::Stopped {
         return Err(Error::new(ErrorKind::NotFound, format!("swap {}", target.label()))
@@ -42,23 +42,23 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     alone(options, &session.site.cloud, &target)?;
     free(options, &target, asked.take_over)?;
     if asked.mode == Mode::Watch {
-        super::watch::refuse_small_limits(Path::new(&asked.from))?;
+        watch::refuse_small_limits(Path::new(&asked.from))?;
     }
     // Taken before anything is changed.
     let entrance = match asked.debug {
         Some(debug) if asked.mode != Mode::Detached => Some(Entrance::open(debug.port).await?),
         _ => None,
     };
-    let sources = super::prepare::sources(&session, asked, &target)?;
+    let sources = prepare::sources(&session, asked, &target)?;
     let lock = run::lock(options, "dev")?;
     alone(options, &session.site.cloud, &target)?;
     if let Some(former) = free(options, &target, asked.take_over)? {
         leftover(options, &session, former).await?;
     }
-    let into = Arc::new(super::prepare::into(&session, asked, &target, &sources)?);
+    let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
     // What is saved while it starts is not lost.
     let watch = match asked.mode {
-        Mode::Watch => Some(super::watch::Watch::start(&into.work.swap().await)?),
+        Mode::Watch => Some(Watch::start(&into.work.swap().await)?),
         _ => None,
     };
     let steps = plan::into(target.label(), &into);
@@ -72,9 +72,9 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     let ended = match asked.mode {
         Mode::Detached => return Ok(()),
         Mode::Foreground | Mode::Watch => {
-            super::foreground::follow(options, &session, &into.work, watch).await
+            foreground::follow(options, &session, &into.work, watch).await
         }
-        Mode::Terminal => super::terminal::run(options, &target, &swap).await,
+        Mode::Terminal => terminal::run(options, &target, &swap).await,
     };
     // However it ended.
     bring_back(options, &session, &swap).await.and(ended)
@@ -90,9 +90,6 @@ async fn bring_back(options: &Options, session: &Session, swap: &Swap) -> Result
 }
 
 /// Undoes swaps: that of one unit, or all.
-///
-/// # Errors
-/// When there is none, or a step failed: running it again goes on.
 pub async fn restore(
     options: &Options,
     unit: Option<&str>,
@@ -104,7 +101,7 @@ pub async fn restore(
     let _lock = run::lock(options, "dev --restore")?;
     let mut swaps = swaps::load(&options.paths)?;
     if let Some(unit) = unit {
-        let target = super::target::find(&session.site.cloud, unit, member)?;
+        let target = target::find(&session.site.cloud, unit, member)?;
         let (kind, unit) = (&target.container.kind, &target.unit);
         swaps.retain(|swap| {
             let is_member = member.is_none_or(|member| swap.member == member);
@@ -112,10 +109,10 @@ pub async fn restore(
         });
         if swaps.is_empty()
             && database
-            && super::prepare::dump(&session, &target.service.service).is_some()
+            && prepare::dump(&session, &target.service.service).is_some()
         {
             // It was undone before, without its database.
-            swaps.push(super::prepare::packaged(&target));
+            swaps.push(prepare::packaged(&target));
         }
         if swaps.is_empty() {
             ui::out::note(&format!("{} runs as packaged.", target.label()));
@@ -131,9 +128,6 @@ pub async fn restore(
 
 /// Undoes what is left of swaps that ended by themselves: their container was restarted, or the
 /// `aio` that made them was killed half-way.
-///
-/// # Errors
-/// When a step failed.
 pub async fn settle(options: &Options) -> Result<()> {
     if swaps::load(&options.paths)?.is_empty() {
         return Ok(());
@@ -153,9 +147,6 @@ pub async fn settle(options: &Options) -> Result<()> {
 
 /// Before something ends swaps on these containers: says so and asks; then undoes those that do not
 /// outlive a restart.
-///
-/// # Errors
-/// When the answer is no, or a step failed.
 pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool) -> Result<()> {
     let mut swaps = swaps::load(&options.paths)?;
     if swaps.is_empty() {
@@ -187,7 +178,7 @@ pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool
 }
 
 /// One member of those that a frontend balances serves alone: two cannot.
-fn alone(options: &Options, cloud: &Cloud, target: &super::target::Target) -> Result<()> {
+fn alone(options: &Options, cloud: &Cloud, target: &Target) -> Result<()> {
     let kind = &target.container.kind;
     let swaps = swaps::load(&options.paths)?;
     let other = swaps.iter().find(|swap| {
@@ -207,11 +198,7 @@ fn alone(options: &Options, cloud: &Cloud, target: &super::target::Target) -> Re
 
 /// The swap of the unit that there is, if it may be replaced: one in force is left alone unless it is
 /// to be taken over.
-fn free(
-    options: &Options,
-    target: &super::target::Target,
-    take_over: bool,
-) -> Result<Option<Swap>> {
+fn free(options: &Options, target: &Target, take_over: bool) -> Result<Option<Swap>> {
     let paths = &options.paths;
     let found = swaps::find(paths, &target.container.name, &target.unit)?;
     let Some(swap) = found.as_ref().filter(|swap| !take_over && is_alive(paths, swap)) else {
@@ -232,7 +219,7 @@ fn free(
 
 /// Whether a swap is in force or being made, and not what a killed process left.
 fn is_alive(paths: &Paths, swap: &Swap) -> bool {
-    let held = swap.holder.is_some_and(super::holder::is_alive);
+    let held = swap.holder.is_some_and(holder::is_alive);
     held || (swap.stage == Stage::Serving
         && swap.holder.is_none()
         && is_published(&paths.shared_dir(&swap.container), swap))
@@ -245,19 +232,19 @@ async fn leftover(options: &Options, session: &Session, swap: Swap) -> Result<()
         return Ok(());
     }
     ui::out::note(&format!("The swap of {} ended by itself: clearing it up.", swap.label()));
-    let work = Arc::new(super::prepare::back(session, &swap, None)?);
+    let work = Arc::new(prepare::back(session, &swap, None)?);
     let steps = plan::back(swap.label(), &work, false);
     Run::new(options, session, "dev --restore").go(steps).await.map(drop)
 }
 
 /// With the cloud's lock held.
 async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool) -> Result<()> {
-    let dumped = database && super::prepare::dump(session, &swap.service).is_some();
-    let name = dumped.then(|| super::prepare::database(session, &swap.service)).flatten();
-    let work = Arc::new(super::prepare::back(session, swap, name)?);
+    let dumped = database && prepare::dump(session, &swap.service).is_some();
+    let name = dumped.then(|| prepare::database(session, &swap.service)).flatten();
+    let work = Arc::new(prepare::back(session, swap, name)?);
     let steps = plan::back(swap.label(), &work, true);
     Run::new(options, session, "dev --restore").patiently().go(steps).await?;
-    if let Some(dump) = super::prepare::dump(session, &swap.service) {
+    if let Some(dump) = prepare::dump(session, &swap.service) {
         ui::out::note(&format!(
             "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
              --restore-db` brings back the data of before, from {2}.",
@@ -270,7 +257,7 @@ async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool)
 }
 
 /// After a swap that failed: the package serves again, and the error says so.
-async fn undo_failed(options: &Options, session: &Session, into: &Into, error: Error) -> Error {
+async fn undo_failed(options: &Options, session: &Session, into: &SwapIn, error: Error) -> Error {
     let swap = into.work.swap().await;
     if !swaps::is_recorded(&options.paths, &swap).unwrap_or(true) {
         return error.hint("Nothing was changed.");
@@ -290,18 +277,18 @@ async fn undo_failed(options: &Options, session: &Session, into: &Into, error: E
 async fn report(
     session: &Session,
     asked: &Asked,
-    target: &super::target::Target,
-    sources: &[super::prepare::Source],
-    into: &Into,
+    target: &Target,
+    sources: &[Source],
+    into: &SwapIn,
 ) -> Result<()> {
     let swap = into.work.swap().await;
-    for (path, state) in super::prepare::described(sources) {
+    for (path, state) in prepare::described(sources) {
         ui::out::note(&format!("{} runs from {} ({state})", target.label(), path.display()));
     }
     if let Some(delta) = into.delta.lock().await.as_ref() {
         ui::out::note(&format!("Beside the packaged ones: {}", packages(delta)));
     }
-    if let Some(dump) = super::prepare::dump(session, &swap.service) {
+    if let Some(dump) = prepare::dump(session, &swap.service) {
         ui::out::note(&format!(
             "The schema of {}'s database is the checkout's; its data of before are in {}",
             swap.service,
@@ -333,7 +320,7 @@ fn packages(delta: &Delta) -> String {
 fn debugger(
     session: &Session,
     asked: &Asked,
-    target: &super::target::Target,
+    target: &Target,
     swap: &Swap,
     debug: Debug,
 ) -> Result<DebugTarget> {
@@ -345,7 +332,7 @@ fn debugger(
     };
     Ok(DebugTarget {
         name: target.label().to_owned(),
-        address: super::prepare::debug_address(debug),
+        address: prepare::debug_address(debug),
         by_gateway_as: detached.then(user).transpose()?,
         mappings: swap
             .checkouts

@@ -11,9 +11,7 @@ use crate::model::topology::Container;
 /// A unit that can run from a checkout.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The container.
     pub container: Container,
-    /// Its service.
     pub service: ServiceProfile,
     /// How checkouts run as the service.
     pub dev: ServiceDev,

@@ -17,7 +17,6 @@ use crate::ui;
 /// How often it is looked whether the terminal is still there.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Runs it until it ends.
 pub async fn run(options: &Options, target: &Target, swap: &Swap) -> Result<()> {
     let label = swap.label();
     ui::out::note(&format!(

@@ -44,9 +44,6 @@ struct Refused(Mutex<Repeats>);
 
 impl Entrance {
     /// Takes the port; nothing is led on yet.
-    ///
-    /// # Errors
-    /// When somebody else listens there.
     pub async fn open(port: u16) -> Result<Self> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -58,9 +55,6 @@ impl Entrance {
     }
 
     /// Leads what comes to the same port of the container's loopback.
-    ///
-    /// # Errors
-    /// When the host's accounts cannot be asked.
     pub fn lead_to(self, container: &Container) -> Result<Tunnel> {
         let user = User::invoking()?.uid;
         let destination =
@@ -135,7 +129,7 @@ async fn carry(mut here: TcpStream, peer: SocketAddr, user: u32, request: &Reque
     Ok(())
 }
 
-/// Who has the other end of a connection on this host.
+/// Returns who has the other end of a connection on this host.
 fn owner(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<u32>> {
     let (SocketAddr::V4(peer), SocketAddr::V4(own)) = (peer, own) else { return Ok(None) };
     Ok(owner_in(&std::fs::read_to_string("/proc/net/tcp")?, peer, own))

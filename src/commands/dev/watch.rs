@@ -10,7 +10,7 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::plan;
-use super::source::reader::Ground;
+use super::source::reader::CheckoutReader;
 use super::steps::Work;
 use crate::cloud::Session;
 use crate::cloud::run;
@@ -33,14 +33,10 @@ pub struct Watch {
     /// Ends with this value.
     _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
     saved: UnboundedReceiver<PathBuf>,
-    trees: Vec<(PathBuf, Ground)>,
+    trees: Vec<(PathBuf, CheckoutReader)>,
 }
 
 impl Watch {
-    /// Begins to watch.
-    ///
-    /// # Errors
-    /// When a checkout cannot be read, or the host's limits are too low.
     pub fn start(swap: &Swap) -> Result<Self> {
         let (sender, saved) = unbounded_channel();
         let tell = move |result: DebounceEventResult| {
@@ -62,7 +58,7 @@ impl Watch {
             let doing = || format!("watch {}", checkout.path.display());
             refuse_small_limits(&checkout.path)?;
             debouncer.watch(&checkout.path, RecursiveMode::Recursive).doing(doing)?;
-            trees.push((checkout.path.clone(), Ground::find(&checkout.path)?));
+            trees.push((checkout.path.clone(), CheckoutReader::find(&checkout.path)?));
         }
         Ok(Self { _debouncer: debouncer, saved, trees })
     }
@@ -86,7 +82,7 @@ impl Watch {
     /// The first of the paths, below its checkout, that is a file of it and not what an editor, git
     /// or Python leaves.
     fn source(&self, paths: Vec<PathBuf>) -> Option<String> {
-        for (root, ground) in &self.trees {
+        for (root, reader) in &self.trees {
             let inside = paths.iter().filter_map(|path| path.strip_prefix(root).ok());
             let mut files: Vec<PathBuf> =
                 inside.filter(|file| is_source(file)).map(Path::to_owned).collect();
@@ -97,7 +93,7 @@ impl Watch {
                 continue;
             }
             // What cannot be told is taken for a change.
-            let ignored = ground.ignored(files.clone()).unwrap_or_default();
+            let ignored = reader.ignored(files.clone()).unwrap_or_default();
             let own = |index: &usize| !ignored.get(*index).copied().unwrap_or(false);
             if let Some(file) = (0..files.len()).find(own).and_then(|index| files.get(index)) {
                 return Some(file.display().to_string());

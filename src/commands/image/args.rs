@@ -6,7 +6,6 @@ use super::run::{list, prune, sentence, table};
 use crate::commands::global::Global;
 use crate::commands::runtime::{block_on, options};
 use crate::error::Result;
-use crate::ui;
 
 /// Arguments of `aio image`.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,28 +36,16 @@ pub enum Command {
     },
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When it is not run as root, the user says no, or a layer cannot be read or removed.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let options = options(global);
     match args.command {
         Command::Ls => {
             let images = block_on(list(&options))?;
-            if global.json() {
-                ui::out::json(&images)?;
-            } else {
-                ui::out::text(&table(&images))?;
-            }
+            global.print(images.as_slice(), table)?;
         }
         Command::Prune { downloads, yes } => {
             let pruned = block_on(prune(&options, downloads, yes))?;
-            if global.json() {
-                ui::out::json(&pruned)?;
-            } else {
-                ui::out::line(&sentence(&pruned))?;
-            }
+            global.print(&pruned, |pruned| sentence(pruned) + "\n")?;
         }
     }
     Ok(ExitCode::SUCCESS)

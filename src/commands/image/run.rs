@@ -18,9 +18,7 @@ use crate::ui::table::Table;
 /// An image layer for people and programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Image {
-    /// Its id.
     pub id: String,
-    /// Id of the layer below.
     pub parent: Option<String>,
     /// Bytes on disk.
     pub size_bytes: u64,
@@ -32,7 +30,6 @@ pub struct Image {
     pub users: Vec<String>,
 }
 
-/// What pruning did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Pruned {
     /// Ids of removed layers.
@@ -43,10 +40,6 @@ pub struct Pruned {
     pub downloads_bytes: u64,
 }
 
-/// All layers.
-///
-/// # Errors
-/// When the layers or the records of containers cannot be read.
 pub async fn list(options: &Options) -> Result<Vec<Image>> {
     if !rustix::process::geteuid().is_root() {
         return Err(Error::new(ErrorKind::Refused, "list the image layers")
@@ -59,9 +52,6 @@ pub async fn list(options: &Options) -> Result<Vec<Image>> {
 
 /// Removes the layers that no container and no other layer uses, after asking, and with `downloads`
 /// the downloaded packages.
-///
-/// # Errors
-/// When the user says no, or a layer cannot be removed.
 pub async fn prune(options: &Options, downloads: bool, yes: bool) -> Result<Pruned> {
     require_root("image prune")?;
     let layers = RealLayers::new(options.paths.clone());
@@ -126,7 +116,7 @@ fn unused(all: &[Image]) -> Vec<&Image> {
     unused
 }
 
-/// How many layers lie below.
+/// Returns how many layers lie below.
 fn depth(image: &Image, all: &[Image]) -> usize {
     let parent = all.iter().find(|below| Some(&below.id) == image.parent.as_ref());
     parent.map_or(0, |parent| depth(parent, all) + 1)
@@ -145,7 +135,6 @@ fn question(unused: &[&Image], downloaded: Option<u64>) -> String {
     format!("Remove {}?", parts.join(" and "))
 }
 
-/// The table of `aio image ls`.
 pub fn table(images: &[Image]) -> String {
     let mut table = Table::new(["layer", "size", "age", "packages", "users"]).right(1).right(3);
     for image in images {

@@ -37,18 +37,10 @@ pub struct StopArgs {
     pub yes: bool,
 }
 
-/// Runs `aio start`.
-///
-/// # Errors
-/// When a step failed.
 pub fn start(global: &Global, args: StartArgs) -> Result<ExitCode> {
     block_on(work::start(&options(global), &args.names)).map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs `aio stop`.
-///
-/// # Errors
-/// When a step failed.
 pub fn stop(global: &Global, args: StopArgs) -> Result<ExitCode> {
     block_on(work::stop(&options(global), &args.names, args.yes)).map(|()| ExitCode::SUCCESS)
 }

@@ -60,33 +60,22 @@ pub enum Command {
     },
 }
 
-/// Runs it.
-///
-/// # Errors
-/// When profiles cannot be read, a new service cannot be written or a container not be measured.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let paths = global.paths();
     match &args.command {
         Command::Check { path } => check(global, path.clone(), paths),
         Command::New { name, into } => {
             let written = check::new(into.as_ref().unwrap_or(&paths.config_dir), name)?;
-            if global.json() {
-                ui::out::json(&written)?;
-            } else {
-                let lines = written.iter().map(|path| format!("{}\n", path.display()));
-                ui::out::text(&lines.collect::<String>())?;
-            }
+            global.print(&written, |written| {
+                written.iter().map(|path| format!("{}\n", path.display())).collect()
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Measure { kind } => {
             let measured = block_on(measure::measure(&paths, kind))?;
-            if global.json() {
-                ui::out::json(&measured)?;
-            } else {
-                let Measured { idle_mib, per_worker_mib } = measured;
-                let line = format!("idle_mib: {idle_mib}, per_worker_mib: {per_worker_mib}\n");
-                ui::out::text(&line)?;
-            }
+            global.print(&measured, |Measured { idle_mib, per_worker_mib }| {
+                format!("idle_mib: {idle_mib}, per_worker_mib: {per_worker_mib}\n")
+            })?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -103,11 +92,7 @@ fn check(global: &Global, path: Option<PathBuf>, mut paths: Paths) -> Result<Exi
         paths.config_dir = path;
     }
     let findings = block_on(check::check(&paths))?;
-    if global.json() {
-        ui::out::json(&findings)?;
-    } else {
-        ui::out::text(&report(&findings))?;
-    }
+    global.print(findings.as_slice(), report)?;
     if findings.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

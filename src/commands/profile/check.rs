@@ -30,14 +30,12 @@ use crate::secrets::spec::SecretSpec;
 use crate::secrets::store;
 use crate::state::files;
 
-/// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The file, where one is known.
     pub file: Option<String>,
     /// The line in it, from 1.
     pub line: Option<usize>,
-    /// What is wrong.
     pub message: String,
     /// The nearest right name, or what to do.
     pub hint: Option<String>,
@@ -211,8 +209,7 @@ impl Rehearsal<'_> {
         let wanted =
             number.parse::<usize>().ok().and_then(|number| lines.get(number.checked_sub(1)?));
         let place = self.profiles.shown_line(&path, wanted.unwrap_or(&first).trim());
-        let placed = Error::new(ErrorKind::Config, format!("{place}: {what}"));
-        error.hints.iter().fold(placed, |placed, hint| placed.hint(hint))
+        Error::new(ErrorKind::Config, format!("{place}: {what}")).hints(&error.hints)
     }
 }
 
@@ -261,7 +258,7 @@ fn texts(service: &ServiceProfile) -> Vec<(&str, &str)> {
     texts
 }
 
-/// Those of its checks.
+/// Returns the templates of its checks, with the kinds in which they are.
 fn checks(service: &ServiceProfile) -> Vec<(&str, &str)> {
     let checks = service.verify.iter().flat_map(|check| {
         let parts = check.then.iter().map(|part| (&part.container, &part.script));
@@ -277,9 +274,6 @@ fn checks(service: &ServiceProfile) -> Vec<(&str, &str)> {
 
 /// Writes the files of a new service, which a check finds nothing wrong with, and returns their paths.
 /// The schemas by which editors check them are written beside, in `schema/`.
-///
-/// # Errors
-/// When the name is not one of a service or is taken, or one of the files is there.
 pub fn new(config_dir: &Path, name: &str) -> Result<Vec<PathBuf>> {
     let doing = || format!("make the service `{name}`");
     let usage = |why: &str| Error::new(ErrorKind::Usage, doing()).because(why);

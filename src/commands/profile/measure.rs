@@ -34,9 +34,6 @@ done
 "#;
 
 /// Looks at the first container that `selector` means.
-///
-/// # Errors
-/// When it is not run as root, or there is no such container, or nothing runs in it.
 pub async fn measure(paths: &Paths, selector: &str) -> Result<Measured> {
     require_root("profile measure")?;
     let session = Session::recorded(paths, Access::Look).await?;

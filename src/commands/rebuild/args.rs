@@ -31,10 +31,6 @@ pub struct Args {
     pub yes: bool,
 }
 
-/// Runs `aio rebuild`.
-///
-/// # Errors
-/// When the last copy of data would go, or a step failed.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let Args { names, data, force, yes } = args;
     let wanted = Wanted { data, force, yes };

@@ -11,7 +11,6 @@ use crate::model::topology::Container;
 use crate::plan::{bootstrap, change};
 use crate::ui;
 
-/// How containers are rebuilt.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Drop their data as well.
@@ -22,8 +21,6 @@ pub struct Wanted {
     pub yes: bool,
 }
 
-/// Rebuilds the containers that selectors name.
-///
 /// # Errors
 /// [`ErrorKind::Refused`] when the last copy of data would go and `force` is not set.
 pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Result<()> {

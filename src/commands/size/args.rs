@@ -8,7 +8,6 @@ use crate::commands::global::{Choices, Global};
 use crate::commands::runtime::block_on;
 use crate::error::{ErrorKind, Result};
 use crate::host::facts::{self, Depth};
-use crate::ui;
 
 /// Arguments of `aio size`.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,21 +24,13 @@ pub struct Args {
     pub choices: Choices,
 }
 
-/// Runs `aio size`.
-///
-/// # Errors
-/// When the files are wrong, or a range that they name is taken.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let paths = global.paths();
     let choices = args.choices.options(&global.name);
     let opened = Opened::read(&paths, &choices)?;
     let facts = block_on(async { Ok(facts::read(&paths.state_dir, Depth::Thorough).await) })?;
     let decision = opened.decide(&facts, &choices)?;
-    if global.json() {
-        ui::out::json(&decision.report(&facts))?;
-    } else {
-        ui::out::text(&words::report(&facts, &decision))?;
-    }
+    global.print(&decision.report(&facts), |_| words::report(&facts, &decision))?;
     let refused = !decision.refusals.is_empty();
     Ok(if refused { ExitCode::from(ErrorKind::Host.exit_code()) } else { ExitCode::SUCCESS })
 }

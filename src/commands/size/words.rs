@@ -11,7 +11,6 @@ use crate::model::sizing::limits::Whose;
 use crate::ui::format;
 use crate::ui::table::Table;
 
-/// The whole report.
 pub fn report(facts: &HostFacts, decision: &Decision) -> String {
     let mut text = heading("This host").trim_start().to_owned();
     text.push_str(&host(facts));

@@ -39,10 +39,6 @@ fn observe(global: &Global, command: &str) -> Result<CloudHealth> {
     })
 }
 
-/// Runs `aio status`.
-///
-/// # Errors
-/// When there is no cloud, or it cannot be looked at.
 pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     let cloud = observe(global, "status")?;
     if let Some(note) = secrets::note(&cloud.unapplied_secrets) {
@@ -54,11 +50,7 @@ pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
     if let Some(note) = disk_note(&global.paths().state_dir) {
         ui::out::note(&note);
     }
-    if global.json() {
-        ui::out::json(&cloud)?;
-    } else {
-        ui::out::text(&words::status(&cloud))?;
-    }
+    global.print(&cloud, words::status)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,17 +74,9 @@ fn disk_note(state_dir: &Path) -> Option<String> {
     ))
 }
 
-/// Runs `aio ls`.
-///
-/// # Errors
-/// When there is no cloud, or it cannot be looked at.
 pub fn list(global: &Global, _: ListArgs) -> Result<ExitCode> {
     let cloud = observe(global, "ls")?;
-    if global.json() {
-        ui::out::json(&cloud.containers)?;
-    } else {
-        ui::out::text(&words::list(&cloud))?;
-    }
+    global.print(&cloud.containers, |_| words::list(&cloud))?;
     Ok(ExitCode::SUCCESS)
 }
 

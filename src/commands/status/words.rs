@@ -17,7 +17,7 @@ fn health(health: Health) -> String {
     .to_string()
 }
 
-/// Why it is not healthy, and whether it needs more memory than it has.
+/// Returns why it is not healthy, and whether it needs more memory than it has.
 fn remark(container: &ContainerHealth) -> String {
     let killed = match container.memory_kills {
         0 => None,

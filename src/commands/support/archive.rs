@@ -26,7 +26,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Begins one that will stand at `target`; `replace` in place of a file that stands there.
+    /// Begins an archive that will stand at `target`; with `replace`, in place of a file that is there.
     ///
     /// # Errors
     /// When something stands there already, its directory is missing, or nothing can be written there.

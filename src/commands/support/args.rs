@@ -39,10 +39,6 @@ pub struct Args {
     pub lines: u32,
 }
 
-/// Writes it.
-///
-/// # Errors
-/// When FILE exists or cannot be written, or the user interrupts.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let Args { file, force, lines } = args;
     let file = std::path::absolute(&file).unwrap_or(file);
@@ -54,11 +50,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
             ui::out::note(&line);
         }
     }
-    if global.json() {
-        ui::out::json(&bundle)?;
-    } else {
-        ui::out::line(&sentence(&bundle))?;
-    }
+    global.print(&bundle, |bundle| sentence(bundle) + "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

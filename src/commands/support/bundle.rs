@@ -21,28 +21,21 @@ use crate::host::{Host, blocking};
 use crate::state::topology::Topology;
 use crate::ui;
 
-/// The command's name.
 const COMMAND: &str = "support-bundle";
 
-/// A file in the archive.
 #[derive(Clone, Debug, Serialize)]
 pub struct Member {
     /// Its name below the archive's one directory.
     pub name: String,
-    /// Its bytes.
     pub bytes: u64,
 }
 
-/// The archive that was written.
 #[derive(Clone, Debug, Serialize)]
 pub struct Bundle {
-    /// Where it is.
     pub file: PathBuf,
-    /// Its bytes.
     pub bytes: u64,
     /// The directory in it, below which everything stands.
     pub directory: String,
-    /// What is in it.
     pub members: Vec<Member>,
     /// What could not be collected.
     pub missing: Vec<Missing>,
@@ -52,8 +45,6 @@ pub struct Bundle {
     pub short_secrets: Vec<String>,
 }
 
-/// Writes the archive.
-///
 /// # Errors
 /// When it cannot be written, or the user interrupts: then nothing is left of it.
 pub async fn bundle(options: &Options, asked: &Asked) -> Result<Bundle> {
@@ -76,12 +67,10 @@ async fn write(
     let ground = Arc::new(ground(options, asked)?);
     let run_options = RunOptions {
         command: COMMAND.to_owned(),
-        dry_run: false,
         told_by_command: true,
         slots: slots(),
         interrupt,
-        journal: None,
-        durations: None,
+        ..RunOptions::default()
     };
     let graph = Graph::new(super::parts::steps(&ground))?;
     let listeners = ui::listeners(options.wish, None);
@@ -156,7 +145,7 @@ fn slots() -> Slots {
     Slots { package: 1, download: 1, start: 1, load }
 }
 
-/// Whom the archive is given to: the user who called `sudo`.
+/// Returns the user who gets the archive: the one behind `sudo`.
 fn owner() -> Result<Option<(u32, u32)>> {
     let user = User::invoking()?;
     let is_another = rustix::process::geteuid().as_raw() != user.uid;

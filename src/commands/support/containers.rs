@@ -66,13 +66,10 @@ pub async fn outside(ground: &Ground, context: &StepContext, container: &Contain
     let lxc = Paths::lxc_dir(&container.name);
     for file in ["config", "lxc.log"] {
         let found = context.host.diagnostics.file(&lxc.join(file), LIMIT_BYTES).await;
-        ground.findings.take_or_miss(&format!("{directory}/lxc/{file}"), found);
+        ground.findings.take_file(&format!("{directory}/lxc/{file}"), found);
     }
     let name = format!("{directory}/memory.txt");
-    match memory(context, container).await {
-        Ok(text) => ground.findings.add(&name, text.as_bytes()),
-        Err(error) => ground.findings.missing(&name, error),
-    }
+    ground.findings.take_or_miss(&name, memory(context, container).await);
     Ok(())
 }
 
@@ -129,7 +126,7 @@ pub async fn inside(ground: &Ground, context: &StepContext, container: &Containe
     // Only who has printed something there has one.
     match diagnostics.file(&console, LIMIT_BYTES).await {
         Ok(None) => {}
-        found => ground.findings.take_or_miss(&format!("{directory}/lxc/console.log"), found),
+        found => ground.findings.take_file(&format!("{directory}/lxc/console.log"), found),
     }
     let name = format!("{directory}/journal.txt");
     match diagnostics.journal(&container.machine_id, ground.asked.lines).await {
@@ -140,10 +137,7 @@ pub async fn inside(ground: &Ground, context: &StepContext, container: &Containe
         Err(error) => ground.findings.missing(&name, error),
     }
     let name = format!("{directory}/units.txt");
-    match units(context, container).await {
-        Ok(text) => ground.findings.add(&name, &text),
-        Err(error) => ground.findings.missing(&name, error),
-    }
+    ground.findings.take_or_miss(&name, units(context, container).await);
     Ok(())
 }
 

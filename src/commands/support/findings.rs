@@ -7,14 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::mask::{Known, Masker};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Something that could not be collected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// The file or the part.
     pub name: String,
-    /// Why.
     pub reason: String,
 }
 
@@ -33,7 +32,7 @@ struct Inner {
 }
 
 impl Findings {
-    /// None yet. Without the secrets that must be masked nothing is taken that could hold one.
+    /// Begins with none. Without the secrets that must be masked nothing is taken that could hold one.
     pub fn new(known: Result<Vec<Known>>) -> Result<Self> {
         let (known, closed) = match known {
             Ok(known) => (known, None),
@@ -52,7 +51,6 @@ impl Findings {
         self.masker.short().to_vec()
     }
 
-    /// Takes a file.
     pub fn add(&self, name: &str, content: &[u8]) {
         let content = self.masker.mask(content);
         self.lock().files.insert(self.masked(name), content);
@@ -64,7 +62,6 @@ impl Findings {
         self.lock().files.insert(self.masked(name), content);
     }
 
-    /// Takes a value as JSON.
     pub fn add_json(&self, name: &str, value: &impl Serialize) {
         match serde_json::to_vec_pretty(value) {
             Ok(text) => self.add(name, &text),
@@ -72,11 +69,16 @@ impl Findings {
         }
     }
 
-    /// Takes what was looked for, or notes why it is not there.
-    pub fn take_or_miss(&self, name: &str, found: Result<Option<Vec<u8>>>) {
-        match found {
-            Ok(Some(content)) => self.add(name, &content),
-            Ok(None) => self.missing(name, "it is not there"),
+    /// Takes a file that was looked for, or notes why it is missing.
+    pub fn take_file(&self, name: &str, found: Result<Option<Vec<u8>>>) {
+        let there = found.and_then(|file| file.ok_or_else(|| Error::failed("it is not there")));
+        self.take_or_miss(name, there);
+    }
+
+    /// Takes what was collected, or notes why it could not be.
+    pub fn take_or_miss(&self, name: &str, collected: Result<impl AsRef<[u8]>>) {
+        match collected {
+            Ok(content) => self.add(name, content.as_ref()),
             Err(error) => self.missing(name, error),
         }
     }

@@ -12,7 +12,6 @@ use crate::model::cloud::Cloud;
 use crate::model::facts::HostFacts;
 use crate::model::topology::Container;
 
-/// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Where the archive will stand.
@@ -21,7 +20,6 @@ pub struct Asked {
     pub force: bool,
     /// How many entries of each container's journal.
     pub lines: u32,
-    /// The command line, for the archive.
     pub arguments: Vec<String>,
 }
 

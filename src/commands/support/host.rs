@@ -93,7 +93,6 @@ pub async fn size(ground: &Ground, context: &StepContext) -> Result<()> {
     Ok(())
 }
 
-/// What tools of the host say.
 pub async fn tools(ground: &Ground, context: &StepContext) -> Result<()> {
     for (name, call) in TOOLS {
         let name = format!("host/{name}");
@@ -101,10 +100,7 @@ pub async fn tools(ground: &Ground, context: &StepContext) -> Result<()> {
             [program, arguments @ ..] => context.host.diagnostics.tool(program, arguments).await,
             [] => continue,
         };
-        match said.and_then(text) {
-            Ok(text) => ground.findings.add(&name, &text),
-            Err(error) => ground.findings.missing(&name, error),
-        }
+        ground.findings.take_or_miss(&name, said.and_then(text));
     }
     Ok(())
 }
@@ -126,13 +122,12 @@ pub fn text(output: Output) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Files of the kernel.
 pub async fn kernel(ground: &Ground, context: &StepContext) -> Result<()> {
     for (name, path) in FILES {
         match context.host.diagnostics.file(Path::new(path), LIMIT_BYTES as u64).await {
             // Not every kernel has all of them.
             Ok(None) => {}
-            found => ground.findings.take_or_miss(&format!("host/{name}"), found),
+            found => ground.findings.take_file(&format!("host/{name}"), found),
         }
     }
     Ok(())

@@ -12,9 +12,6 @@ use crate::secrets::store;
 use crate::secrets::tls::store::key_files;
 
 /// All of it. `expected`: there is, or was, a cloud that has secrets.
-///
-/// # Errors
-/// When the secrets of a cloud cannot be known: their file is missing, wrong or not readable.
 pub fn known(paths: &Paths, expected: bool) -> Result<Vec<Known>> {
     let file = paths.secrets_file();
     let doing = || format!("read {}", file.display());

@@ -43,7 +43,6 @@ pub const LAYOUT: [(&str, &str); 24] = [
     ("containers/*/rendered/", "its configuration files as `bootstrap` would write them"),
 ];
 
-/// Adds what explains the rest.
 pub fn add(
     files: &mut Vec<(String, Vec<u8>)>,
     missing: &[Missing],

@@ -20,23 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What one takes before one was measured, in milliseconds.
 const ESTIMATE_MS: u64 = 500;
 
-/// Something to collect.
 enum Part {
     /// Version and command line.
     Program,
     /// What `aio size` shows.
     Size,
-    /// What tools of the host say.
     Tools,
-    /// Files of the kernel.
     Kernel,
     /// What `aio plan` shows.
     Plan,
     /// What `aio status` and `aio ls` show.
     Status,
-    /// Names of the secrets.
     SecretNames,
-    /// The configuration directory.
     Configuration,
     /// Which containers there are, and what runs from a checkout.
     Records,
@@ -166,7 +161,6 @@ impl Action for Gather {
     }
 }
 
-/// All of them.
 pub fn steps(ground: &Arc<Ground>) -> Vec<Step> {
     let mut parts = vec![
         Part::Program,

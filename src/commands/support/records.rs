@@ -24,7 +24,7 @@ async fn take(ground: &Ground, context: &StepContext, name: &str, path: &Path) {
     let is_log = path.extension().is_some_and(|extension| extension == "log");
     let limit_bytes = if is_log { LOG_LIMIT_BYTES } else { LIMIT_BYTES };
     let found = context.host.diagnostics.file(path, limit_bytes).await;
-    ground.findings.take_or_miss(name, found);
+    ground.findings.take_file(name, found);
 }
 
 /// Which secrets there are, never what they are.

@@ -7,9 +7,7 @@ use super::words;
 use crate::commands::global::Global;
 use crate::commands::runtime::{block_on, options};
 use crate::error::Result;
-use crate::ui;
 
-/// The suite.
 const SUITE: &str = "tempest";
 
 /// Arguments of `aio tempest`.
@@ -32,19 +30,11 @@ pub struct Args {
     pub regex: Option<String>,
 }
 
-/// Runs `aio tempest`.
-///
-/// # Errors
-/// When there is no such cloud, or a test failed: the results are printed before.
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
     let mut options = options(global);
     options.wish.lines = true;
     let asked = Asked { smoke: args.smoke, regex: args.regex };
     let results = block_on(run_suite(&options, SUITE, &asked))?;
-    if global.json() {
-        ui::out::json(&results)?;
-    } else {
-        ui::out::text(&words::render(&results))?;
-    }
+    global.print(&results, words::render)?;
     results.error.map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -21,7 +21,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
-/// Which tests are to be run.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// Only the basic ones.
@@ -30,8 +29,6 @@ pub struct Asked {
     pub regex: Option<String>,
 }
 
-/// Runs a suite of the cloud.
-///
 /// # Errors
 /// When there is no such cloud or suite. Tests that fail are part of the answer.
 pub async fn run(options: &Options, name: &str, asked: &Asked) -> Result<Results> {
@@ -98,16 +95,14 @@ fn find<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::overrides::Overrides;
     use crate::engine::graph::Graph;
-    use crate::engine::interrupt::Interrupt;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::empty;
     use crate::host::{Containers, Host};
     use crate::model::command::Output;
-    use crate::render::{Renderer, testing};
+    use crate::render::testing;
 
     const SUITE: &str = "
 service: heat
@@ -119,16 +114,9 @@ suites:
   - {name: far, title: elsewhere, script: try}
 ";
 
-    fn profiles() -> Profiles {
-        let mut profiles = testing::profiles(&[]);
-        let own = Profiles::from_texts([("services/heat.yml", SUITE)]).unwrap();
-        profiles.services.extend(own.services);
-        profiles
-    }
-
     /// The error with which the suite ends when its script leaves this.
     async fn tried(status: i32, printed: &'static str) -> (Tap, Option<Error>) {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(SUITE);
         let cloud = testing::cloud(&profiles);
         let (suite, container) = find(&profiles, &cloud, "trial").unwrap();
         let containers = FakeContainers::default();
@@ -140,19 +128,15 @@ suites:
             let (stdout, stderr) = (printed.as_bytes().to_vec(), b"loading\n".to_vec());
             Some(Output { status, stdout, stderr })
         });
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let results = Arc::new(Mutex::new(Tap::default()));
         let asked = variables(&Asked { smoke: true, regex: Some("heat".to_owned()) });
         let step = plan::suite(suite, &renderer, container, asked, &results).unwrap();
         let options = RunOptions {
             command: "trial".to_owned(),
-            dry_run: false,
             told_by_command: true,
             slots: Slots { package: 1, download: 1, start: 1, load: 1 },
-            interrupt: Interrupt::default(),
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         };
         let host = Arc::new(Host { containers: Arc::new(containers), ..empty() });
         let report = run(&Graph::new(vec![step]).unwrap(), host, options, Vec::new()).await;
@@ -179,7 +163,7 @@ suites:
 
     #[test]
     fn a_suite_is_found_where_it_can_run() {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(SUITE);
         let cloud = testing::cloud(&profiles);
         let why = |name: &str| find(&profiles, &cloud, name).unwrap_err().to_string();
         assert!(find(&profiles, &cloud, "trial").is_ok());

@@ -18,11 +18,8 @@ const GRACE: Duration = Duration::from_secs(60);
 /// How many of its last lines are shown when it could not run.
 const LINES: usize = 20;
 
-/// One suite.
 pub struct Suite {
-    /// The container in which it runs.
     pub container: String,
-    /// The script with its environment.
     pub command: Command,
     /// Where its results are left, those of a suite that was told to end too.
     pub results: Arc<Mutex<Tap>>,

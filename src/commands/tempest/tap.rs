@@ -21,24 +21,17 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::model::duration::seconds;
 
-/// How a test ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it should.
     Passed,
-    /// It did not.
     Failed,
-    /// It was not run.
     Skipped,
 }
 
-/// One test that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Test {
-    /// Its name.
     pub name: String,
-    /// How it ended.
     pub result: Verdict,
     /// How long it took, if the suite says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +44,6 @@ pub struct Test {
     pub details: String,
 }
 
-/// What a line told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// A test has ended: the last of [`Tap::tests`].
@@ -67,7 +59,6 @@ pub enum Told {
 pub struct Tap {
     /// How many tests there will be, as far as the suite knows.
     pub planned: u64,
-    /// Those that have ended.
     pub tests: Vec<Test>,
     /// Why the suite gave up.
     pub given_up: Option<String>,
@@ -75,7 +66,6 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Takes a line in.
     pub fn line(&mut self, line: &str) -> Told {
         if self.in_block {
             self.block_line(line);
@@ -116,7 +106,6 @@ impl Tap {
         }
     }
 
-    /// How many tests ended so.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.tests.iter().filter(|test| test.result == verdict).count()
     }
@@ -153,18 +142,12 @@ fn test(passed: bool, rest: &str) -> Test {
     }
 }
 
-/// What a suite said.
 #[derive(Clone, Debug, Serialize)]
 pub struct Results {
-    /// The suite's name.
     pub suite: String,
-    /// How many passed.
     pub passed: usize,
-    /// How many failed.
     pub failed: usize,
-    /// How many were skipped.
     pub skipped: usize,
-    /// The whole run.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
     /// Every test, in the order in which they ended.

@@ -7,7 +7,6 @@ use console::style;
 use super::tap::{Results, Verdict};
 use crate::ui::format;
 
-/// As text.
 pub fn render(results: &Results) -> String {
     let mut text = String::new();
     for test in results.tests.iter().filter(|test| test.result == Verdict::Failed) {

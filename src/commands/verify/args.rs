@@ -7,7 +7,6 @@ use super::words;
 use crate::commands::global::Global;
 use crate::commands::runtime::{block_on, options};
 use crate::error::Result;
-use crate::ui;
 
 /// Arguments of `aio verify`.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,16 +24,8 @@ pub struct Args {
     pub services: Vec<String>,
 }
 
-/// Runs `aio verify`.
-///
-/// # Errors
-/// When there is no such cloud or service, or a check failed: the table is printed before.
 pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let verified = block_on(verify(&options(global), &args.services))?;
-    if global.json() {
-        ui::out::json(&verified)?;
-    } else {
-        ui::out::text(&words::render(&verified))?;
-    }
+    global.print(&verified, words::render)?;
     verified.error().map_or(Ok(ExitCode::SUCCESS), Err)
 }

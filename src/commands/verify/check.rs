@@ -18,7 +18,6 @@ const LINES: usize = 20;
 /// Why a step acts that is done each time.
 pub const ASKED: &str = "it was asked for";
 
-/// One check.
 pub struct Check {
     /// When each of its parts is told to end.
     pub timeout_secs: u64,

@@ -7,32 +7,23 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind};
 use crate::model::duration::seconds;
 
-/// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It works.
     Pass,
-    /// It does not.
     Fail,
     /// This cloud cannot do it.
     LeftOut,
-    /// The run was interrupted.
     Interrupted,
 }
 
-/// One check and how it ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checked {
-    /// The service.
     pub service: String,
-    /// The check's name.
     pub check: String,
     /// What it proves.
     pub title: String,
-    /// How it ended.
     pub result: Verdict,
-    /// How long it ran.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
     /// Why it failed or was left out.
@@ -43,12 +34,9 @@ pub struct Checked {
     pub output: Option<String>,
 }
 
-/// All that was checked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
-    /// The cloud's name.
     pub cloud: String,
-    /// The whole run.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
     /// Every check, in the order of the profiles.
@@ -56,7 +44,6 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// How many checks ended so.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.checks.iter().filter(|check| check.result == verdict).count()
     }

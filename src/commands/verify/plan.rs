@@ -24,13 +24,11 @@ const ESTIMATE_MS: u64 = 5_000;
 
 /// A check of a service as it is done: once, or in one of the members in which it is done.
 pub struct Planned<'a> {
-    /// The service's name.
     pub service: &'a str,
     /// `token`, or `row/2` in a second member.
     pub name: String,
     /// What it proves.
     pub title: &'a str,
-    /// What does it.
     pub step: Step,
 }
 
@@ -86,7 +84,7 @@ fn of_absent_extra(cloud: &Cloud, service: &ServiceProfile, check: &Definition) 
     kind.is_some_and(|kind| kind.members == 0) && cloud.members(&check.container).next().is_none()
 }
 
-/// Where a check begins, or why it cannot be done in this cloud.
+/// Returns where a check begins, or why it cannot be done in this cloud.
 fn places<'a>(cloud: &'a Cloud, check: &'a Definition) -> Result<Vec<&'a Container>, String> {
     let deployed = |name: &&String| cloud.services.iter().any(|it| it.service == **name);
     if let Some(missing) = check.needs.iter().find(|name| !deployed(name)) {
@@ -166,7 +164,6 @@ fn command(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::overrides::Overrides;
     use crate::config::profile::Part;
     use crate::render::testing;
 
@@ -204,8 +201,7 @@ mod tests {
     fn secrets_reach_the_environment_alone() {
         let profiles = testing::profiles(&[]);
         let cloud = testing::cloud(&profiles);
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let check = check("stack", "heat_engine", &[]);
         let part = Part { container: "galera".to_owned(), script: "look".to_owned() };
         let check = Definition { then: vec![part], ..check };
@@ -227,8 +223,7 @@ mod tests {
     fn every_check_is_a_step_that_needs_no_other() {
         let profiles = testing::profiles(&[]);
         let cloud = testing::cloud(&profiles);
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let mut heat = profiles.services["heat"].clone();
         heat.verify = vec![check("row", "galera", &[]), check("server", "utility", &["nova"])];
         let services = [&heat, &profiles.services["nova"]];

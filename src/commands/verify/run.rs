@@ -59,10 +59,7 @@ fn select<'a>(
         let Some(service) = profiles.services.get(name) else {
             let known = profiles.services.keys().map(String::as_str).filter(|it| deployed(it));
             let error = error.because("there is no such service");
-            return Err(match suggestion(name, known) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            });
+            return Err(error.hints(suggestion(name, known)));
         };
         if !deployed(name) {
             return Err(error
@@ -96,7 +93,7 @@ fn checked(described: Vec<Described>, report: &Report) -> Vec<Checked> {
     found.collect()
 }
 
-/// How a step ended, and why. The last line of a script says more than its exit status.
+/// Returns how a step ended, and why. The last line of a script says more than its exit status.
 fn verdict(step: &StepReport) -> (Verdict, Option<String>) {
     match &step.outcome {
         Outcome::Changed | Outcome::Unchanged => (Verdict::Pass, None),
@@ -121,12 +118,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::overrides::Overrides;
-    use crate::render::Renderer;
-
     use crate::engine::event::Resource;
     use crate::engine::graph::Graph;
-    use crate::engine::interrupt::Interrupt;
     use crate::engine::options::{RunOptions, Slots};
     use crate::engine::run::run;
     use crate::host::fake::containers::FakeContainers;
@@ -147,34 +140,23 @@ verify:
   - {name: far, title: elsewhere, needs: [nova], script: 'true'}
 ";
 
-    fn profiles() -> Profiles {
-        let mut profiles = testing::profiles(&[]);
-        let own = Profiles::from_texts([("services/heat.yml", CHECKS)]).unwrap();
-        profiles.services.extend(own.services);
-        profiles
-    }
-
     /// The checks, run in a container that is a fake.
     async fn verified(containers: FakeContainers) -> Verified {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(CHECKS);
         let cloud = testing::cloud(&profiles);
         let engine = cloud.containers.last().unwrap();
         containers.define(engine).await.unwrap();
         containers.start(&engine.name).await.unwrap();
-        let overrides = Overrides::default();
-        let renderer = Renderer::new(&cloud, &testing::secrets(), &profiles, &overrides).unwrap();
+        let renderer = testing::renderer(&cloud, &profiles);
         let services = select(&profiles, &cloud, &["heat".to_owned()]).unwrap();
         let planned = plan::checks(&cloud, &renderer, &services, 1).unwrap();
         let (described, steps) = described(planned);
         assert!(steps.iter().all(|step| step.resource == Resource::Load));
         let options = RunOptions {
             command: "verify".to_owned(),
-            dry_run: false,
             told_by_command: true,
             slots: Slots { package: 1, download: 1, start: 1, load: 2 },
-            interrupt: Interrupt::default(),
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         };
         let host = Arc::new(Host { containers: Arc::new(containers), ..empty() });
         let report = run(&Graph::new(steps).unwrap(), host, options, Vec::new()).await;
@@ -227,7 +209,7 @@ verify:
 
     #[test]
     fn services_are_named_and_wrong_names_get_the_nearest() {
-        let profiles = profiles();
+        let profiles = testing::profiles_with_heat(CHECKS);
         let cloud = testing::cloud(&profiles);
         let select = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

@@ -14,7 +14,6 @@ pub(super) struct Check<'a> {
     pub(super) mistakes: Vec<Error>,
 }
 
-/// The check of one file.
 pub(super) struct FileCheck<'a, 'b> {
     all: &'b mut Check<'a>,
     /// Below `profiles/`.
@@ -46,8 +45,7 @@ impl<'a> FileCheck<'a, '_> {
         let message = format!("{place}: {message}");
         // Two uses of one wrong name are shown at the same line: one mistake.
         if !self.all.mistakes.iter().any(|known| known.message == message) {
-            let mistake = Error::new(ErrorKind::Config, message);
-            self.all.mistakes.push(hint.into_iter().fold(mistake, Error::hint));
+            self.all.mistakes.push(Error::new(ErrorKind::Config, message).hints(hint));
         }
     }
 

@@ -12,7 +12,7 @@ use super::document::{Document, Scalar};
 use super::values::Written;
 use crate::config::cloud::{Expose, Key, Patience, Tls};
 use crate::config::load::{Profiles, read_optional};
-use crate::config::nearest::suggestion;
+use crate::config::nearest::unknown;
 use crate::config::network::{NetworkRole, Range};
 use crate::config::scenario::Scenario;
 use crate::config::schema;
@@ -296,19 +296,6 @@ impl CloudFile {
         })?;
         self.document = document;
         Ok(())
-    }
-}
-
-fn unknown<'a>(
-    place: &str,
-    what: &str,
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Error {
-    let error = Error::new(ErrorKind::Config, format!("{place}: there is no {what} `{name}`"));
-    match suggestion(name, known) {
-        Some(hint) => error.hint(hint),
-        None => error,
     }
 }
 

@@ -216,10 +216,7 @@ pub(super) fn unknown<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Error {
     let error = wrong(option, &format!("there is no {what} `{name}`"));
-    match suggestion(name, known) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hints(suggestion(name, known))
 }
 
 fn unknown_key(key: &str, option: &str, profiles: &Profiles) -> Error {

@@ -16,9 +16,6 @@ impl CloudFile {
     /// Makes the services that the options name part of the cloud, or leaves them out: those that a
     /// service needs come with it, and those that need it go with it. A kind comes with its service
     /// and goes alone.
-    ///
-    /// # Errors
-    /// A name that no profile defines, or two options that exclude each other.
     pub fn change_services(
         &mut self,
         options: &CloudOptions,

@@ -188,12 +188,8 @@ impl Listener for Ear {
 fn options() -> RunOptions {
     RunOptions {
         command: "bootstrap".to_owned(),
-        dry_run: false,
-        told_by_command: false,
         slots: Slots { package: 1, download: 2, start: 3, load: 1 },
-        interrupt: Interrupt::default(),
-        journal: None,
-        durations: None,
+        ..RunOptions::default()
     }
 }
 

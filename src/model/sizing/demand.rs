@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::profile::{ContainerKind, ServiceProfile};
 use crate::config::release::Release;
 
-/// The base layer, in MiB.
 const BASE_MIB: u64 = 165;
 /// A layer that several kinds share, in MiB: 193 (nova) to 524 (what two services or more need).
 const SHARED_LAYER_MIB: u64 = 320;
@@ -36,18 +35,14 @@ const WAIT_MILLIS: u64 = 12_000;
 /// A cloud as far as its size is concerned.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand<'a> {
-    /// The release.
     pub release: &'a Release,
-    /// All profiles.
     pub services: &'a [&'a ServiceProfile],
-    /// Members by kind.
     pub members: &'a BTreeMap<String, u32>,
     /// Whether the cloud is there already: then its memory and disk are not free, and need not be.
     pub existing: bool,
 }
 
 impl<'a> Demand<'a> {
-    /// Deployed kinds with their members.
     pub fn kinds(&self) -> impl Iterator<Item = (&'a str, &'a ContainerKind, u32)> + '_ {
         self.services.iter().flat_map(|service| &service.containers).filter_map(|(name, kind)| {
             let members = self.members.get(name).copied().unwrap_or(0);
@@ -55,7 +50,6 @@ impl<'a> Demand<'a> {
         })
     }
 
-    /// Number of containers.
     pub fn containers(&self) -> u64 {
         self.kinds().map(|(.., members)| u64::from(members)).sum()
     }
@@ -112,7 +106,7 @@ impl<'a> Demand<'a> {
         self.disk_mib() * 1024 / 20
     }
 
-    /// How often a Python program is loaded: services, and the commands that set them up.
+    /// Returns how often a Python program is loaded: services, and the commands that set them up.
     fn loads(&self) -> u64 {
         let units: u64 = self
             .kinds()

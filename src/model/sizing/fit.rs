@@ -34,19 +34,15 @@ pub struct Refusal {
     pub advice: String,
 }
 
-/// Which scenario a host gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
-    /// The scenario's name.
     pub scenario: String,
     /// Why this one: a comment for `cloud.yml`.
     pub reason: String,
 }
 
-/// What else could be built.
 #[derive(Clone, Copy)]
 pub struct Alternatives<'a> {
-    /// All scenarios.
     pub scenarios: &'a [&'a Scenario],
     /// Members by kind of the cloud that each would be, with all that the user wants besides.
     pub members: &'a (dyn Fn(&Scenario) -> BTreeMap<String, u32> + Sync),
@@ -130,7 +126,6 @@ pub fn taken_ports(
         .collect()
 }
 
-/// Members of a scenario by kind.
 pub fn members(scenario: &Scenario) -> BTreeMap<String, u32> {
     scenario.members.iter().map(|(kind, count)| (kind.clone(), *count)).collect()
 }
@@ -145,9 +140,6 @@ fn candidates<'a>(scenarios: &[&'a Scenario]) -> Vec<&'a Scenario> {
 
 /// The largest scenario for which this host has room beside what runs on it already; if there is
 /// none, the smallest.
-///
-/// # Errors
-/// When there is no scenario to choose from.
 pub fn choose_scenario(
     facts: &HostFacts,
     alternatives: &Alternatives<'_>,
@@ -190,7 +182,7 @@ pub fn choose_scenario(
     Ok(Chosen { scenario: smallest.scenario.clone(), reason })
 }
 
-/// Why the cloud at its busiest would have to share memory with what runs on the host now.
+/// Returns why the cloud at its busiest would have to share memory with what runs on the host now.
 fn tight(facts: &HostFacts, demand: &Demand<'_>) -> Option<String> {
     let (available, needed) = (facts.memory.available_mib, demand.least_mib(1));
     (available < needed)

@@ -1,4 +1,4 @@
-//! What the kernel counts, and what of it a cloud needs. Pure.
+//! What the kernel counts, and how much of it a cloud needs. Pure.
 //!
 //! Each limit is counted for somebody ([`Whose`]): that decides what containers take from one another
 //! and from the host. `bootstrap` raises those that a setting rules, so that the cloud has its part
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::model::facts::HostFacts;
 
-/// For whom the kernel counts.
+/// Whose use of a limit the kernel counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whose {
@@ -25,18 +25,14 @@ pub enum Whose {
     Container,
     /// The maker of a user namespace, for all that happens in it: root, who makes the containers'.
     Root,
-    /// The whole host.
     Host,
 }
 
-/// One limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     /// What it is called in [`HostFacts::limits`]: the name of a setting, if one rules it.
     pub name: &'static str,
-    /// For people.
     pub title: &'static str,
-    /// For whom it is counted.
     pub whose: Whose,
     /// What one container takes at its busiest, or all of them in the mean.
     pub each: u64,
@@ -125,11 +121,8 @@ pub const LIMITS: [Limit; 21] = [
 /// One limit on one host, for one cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// What it is called.
     pub name: &'static str,
-    /// For people.
     pub title: &'static str,
-    /// For whom it is counted.
     pub whose: Whose,
     /// How many there may be; absent where nobody could tell.
     pub most: Option<u64>,

@@ -25,22 +25,18 @@ pub fn container_key(container: &Container, step: ContainerStep) -> StepKey {
     StepKey::Container { kind: container.kind.clone(), member: container.member, step }
 }
 
-/// The key of a service's last look.
 pub(in crate::plan) fn ready_key(service: &str) -> StepKey {
     StepKey::Ready(service.to_owned())
 }
 
-/// The key of the identity service's contents.
 pub(in crate::plan) fn catalog_key() -> StepKey {
     StepKey::Catalog
 }
 
-/// The key of a set-up command.
 pub(super) fn setup_key(service: &str, command: &str) -> StepKey {
     StepKey::Setup { service: service.to_owned(), command: command.to_owned() }
 }
 
-/// The key of a cluster's formation.
 pub fn form_key(kind: &str) -> StepKey {
     StepKey::ClusterForm(kind.to_owned())
 }
@@ -65,7 +61,7 @@ pub fn steps(site: &Arc<Site>, renderer: &Renderer) -> Result<Vec<Step>> {
     Ok(builder.steps)
 }
 
-/// When each container of a cloud is healthy, by full name.
+/// Returns when each container of a cloud is healthy, by full name.
 pub fn health(cloud: &Cloud, renderer: &Renderer) -> Result<BTreeMap<String, Vec<Probe>>> {
     let mut health = BTreeMap::new();
     for container in &cloud.containers {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
 use crate::steps::container::{Define, Files, Start};
-use crate::steps::dropped::{Forget, Grow};
+use crate::steps::dropped_data::{Forget, Grow};
 use crate::steps::pending::DesiredFile;
 use crate::steps::units::Units;
 

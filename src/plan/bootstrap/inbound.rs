@@ -17,10 +17,9 @@ use crate::config::profile::{EVERYONE, Ports, Protocol};
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 
-/// Who may come to a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
-    /// Whom the host's own table lets through.
+    /// Everybody that the host's own table lets through.
     Anybody,
     /// Members of a kind, or [`EVERYONE`].
     Kind(String),
@@ -72,22 +71,22 @@ fn filter(cloud: &Cloud, container: &Container) -> String {
     text
 }
 
-/// To which ports of a kind who may come.
+/// Returns who may come to which ports of a kind.
 fn listeners(cloud: &Cloud, kind: &str) -> BTreeMap<(Client, Protocol), BTreeSet<Ports>> {
     let mut all: BTreeMap<(Client, Protocol), BTreeSet<Ports>> = BTreeMap::new();
     let mut add = |client: Client, protocol: Protocol, ports: Ports| {
         all.entry((client, protocol)).or_default().insert(ports);
     };
-    let balancers = || cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
+    let balancer = cloud.load_balancer().map(|balancer| balancer.kind.as_str());
     let for_guests = super::network::guest_ports(cloud);
     for (_, frontend) in cloud.frontends() {
         if frontend.backend == kind {
             let port = Ports::one(frontend.backend_port.unwrap_or(frontend.port));
-            for balancer in balancers() {
-                add(Client::Kind(balancer.kind.clone()), Protocol::Tcp, port);
+            if let Some(balancer) = balancer {
+                add(Client::Kind(balancer.to_owned()), Protocol::Tcp, port);
             }
         }
-        if balancers().any(|balancer| balancer.kind == kind) {
+        if balancer == Some(kind) {
             let everyone = Client::Kind(EVERYONE.to_owned());
             let port = cloud.port(frontend);
             let public = for_guests.contains(&port);

@@ -14,4 +14,5 @@ mod services;
 pub(super) use builder::{catalog_key, ready_key};
 pub use builder::{container_key, form_key, health, steps};
 pub use network::network_spec;
+pub(super) use services::rendered_done;
 pub use services::setup_command;

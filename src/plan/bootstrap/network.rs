@@ -9,7 +9,6 @@ use crate::model::ranges;
 use crate::model::topology::{Container, Interface};
 use crate::steps::site::Site;
 
-/// What the host's network should be for a cloud.
 pub fn network_spec(site: &Site) -> HostNetworkSpec {
     let cloud = &site.cloud;
     let tls = cloud.outside.as_ref().is_some_and(Outside::tls);

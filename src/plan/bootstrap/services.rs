@@ -29,6 +29,15 @@ pub fn setup_command(
     Ok(Command { environment, ..Command::shell(script) })
 }
 
+/// How a command is seen to be done, with its script or query as `render` makes it.
+pub fn rendered_done(done: &Done, render: impl Fn(&str) -> Result<String>) -> Result<Done> {
+    Ok(match done {
+        Done::Run { script } => Done::Run { script: render(script)? },
+        Done::Sql { query } => Done::Sql { query: render(query)? },
+        Done::AdminToken => Done::AdminToken,
+    })
+}
+
 impl Builder<'_> {
     /// What must be there before a service can be prepared or started: its databases, and the
     /// services that it needs, in service. The identity service is left out: nobody asks it before
@@ -46,16 +55,12 @@ impl Builder<'_> {
 
     /// The step that makes users, roles and the catalog; none without an identity service.
     pub(super) fn catalog_if_any(&self) -> Option<StepKey> {
-        let services = &self.site.cloud.services;
-        services.iter().any(|service| service.identity_server.is_some()).then(catalog_key)
+        self.site.cloud.identity_server().map(|_| catalog_key())
     }
 
     pub(super) fn access(&mut self) -> Result<()> {
         let site = Arc::clone(&self.site);
-        if !site.cloud.services.iter().any(|service| service.sql_server.is_some()) {
-            return Ok(());
-        }
-        let definition = site.sql_definition()?;
+        let Some(definition) = site.cloud.sql_server() else { return Ok(()) };
         let members: Vec<Container> = site.cloud.members(&definition.kind).cloned().collect();
         let Some(first) = members.first() else { return Ok(()) };
         let sql = self.text(first, &definition.access)?;
@@ -71,16 +76,12 @@ impl Builder<'_> {
 
     pub(super) fn databases(&mut self, service: &ServiceProfile) -> Result<()> {
         let cloud = &self.site.cloud;
-        let balancers = cloud.services.iter().filter_map(|service| service.load_balancer.as_ref());
-        let balancer_kinds: Vec<String> =
-            balancers.map(|definition| definition.kind.clone()).collect();
         let mut databases = Vec::new();
         for definition in &service.databases {
             let mut hosts = BTreeSet::new();
-            for kind in balancer_kinds.iter().chain(&definition.direct_from) {
-                for member in cloud.members(kind) {
-                    hosts.insert(member.daemon_address()?.to_string());
-                }
+            let direct = definition.direct_from.iter().flat_map(|kind| cloud.members(kind));
+            for member in cloud.balancers().chain(direct) {
+                hosts.insert(member.daemon_address()?.to_string());
             }
             databases.push((definition.clone(), hosts));
         }
@@ -102,11 +103,7 @@ impl Builder<'_> {
             return Ok(());
         };
         let rendered = setup_command(self.renderer, &container, command)?;
-        let done = match &command.done {
-            Done::Run { script } => Done::Run { script: self.text(&container, script)? },
-            Done::Sql { query } => Done::Sql { query: self.text(&container, query)? },
-            other => other.clone(),
-        };
+        let done = rendered_done(&command.done, |text| self.text(&container, text))?;
         let mut needs = vec![container_key(&container, ContainerStep::Start)];
         needs.extend(self.foundations(service));
         // Commands of one service run in the order in which the profile lists them.
@@ -213,11 +210,8 @@ impl Builder<'_> {
             let commands = self.setup_commands(service, phase);
             needs.extend(commands.map(|command| setup_key(&service.service, &command.name)));
         }
-        let balancers = cloud.services.iter().filter_map(|it| it.load_balancer.as_ref());
-        for definition in balancers {
-            let members = cloud.members(&definition.kind);
-            needs.extend(members.map(|member| container_key(member, ContainerStep::Units)));
-        }
+        let balancers = cloud.balancers();
+        needs.extend(balancers.map(|member| container_key(member, ContainerStep::Units)));
         if service.sql_server.is_some() {
             // The balancer's own check logs in with an account that this step makes.
             needs.push(StepKey::DatabaseAccess);

@@ -5,7 +5,6 @@ use super::*;
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::engine::graph::Graph;
-use crate::engine::interrupt::Interrupt;
 use crate::engine::options::{RunOptions, Slots};
 use crate::engine::report::Report;
 use crate::engine::run::run;
@@ -128,12 +127,8 @@ impl World {
         let before = self.containers.changes().len();
         let options = RunOptions {
             command: "bootstrap".to_owned(),
-            dry_run: false,
-            told_by_command: false,
             slots: Slots { package: 1, download: 1, start: 2, load: 2 },
-            interrupt: Interrupt::default(),
-            journal: None,
-            durations: None,
+            ..RunOptions::default()
         };
         let graph = Graph::new(steps).unwrap();
         let report = run(&graph, Arc::clone(&self.host), options, Vec::new()).await;

@@ -20,9 +20,6 @@ const CERTIFICATE_DAYS: i64 = 397;
 const EARLIER: Duration = Duration::days(1);
 
 /// The authority to use from now on, and what a user should know of it: what is held stays while it can.
-///
-/// # Errors
-/// When a key cannot be made or used.
 pub fn settle(
     cloud: &str,
     held: Option<Pair>,
@@ -68,7 +65,6 @@ fn signed_by_itself(name: String, key: &KeyPair, now: OffsetDateTime) -> Result<
 /// What a certificate is shown for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// By a server to its clients.
     Server,
     /// That, and by a member of a cluster to the members it connects to: for as long as the authority
     /// counts. Members that know an ended one are not understood by the first that has a new one.
@@ -76,9 +72,6 @@ pub enum Purpose {
 }
 
 /// A certificate for these names and addresses, signed by `authority`.
-///
-/// # Errors
-/// When the authority cannot sign, or a name is none.
 pub fn issue(
     authority: &Pair,
     names: &[String],

@@ -17,9 +17,6 @@ pub fn pem_name(container: &str) -> String {
 }
 
 /// One for each of `wanted`, by name. What is held stays while it can.
-///
-/// # Errors
-/// When a key cannot be made or used.
 pub fn settle(
     authority: &Pair,
     wanted: &BTreeMap<String, Certified>,

@@ -19,7 +19,6 @@ const SOON: Duration = Duration::days(30);
 /// What the configuration directory holds of all certificates.
 #[derive(Clone, Default)]
 pub struct Held {
-    /// The cloud's authority.
     pub authority: Option<Pair>,
     /// What the outside address shows.
     pub shown: Option<Pair>,
@@ -29,13 +28,9 @@ pub struct Held {
 
 /// A certificate and a key that a user brings.
 pub struct Brought {
-    /// What the certificate's file is called.
     pub certificate_file: String,
-    /// The certificate.
     pub certificate: String,
-    /// What the key's file is called.
     pub key_file: String,
-    /// The key.
     pub key: SecretString,
 }
 
@@ -49,10 +44,7 @@ pub struct Settled {
     pub notes: Vec<String>,
 }
 
-/// By the cloud's own authority, for `address`: what is held stays while it can.
-///
-/// # Errors
-/// When a key cannot be made or used.
+/// Certifies by the cloud's own authority, for `address`: what is held stays while it can.
 pub fn by_authority(
     cloud: &str,
     address: &str,
@@ -70,9 +62,6 @@ pub fn by_authority(
 }
 
 /// By what the user brings. Where that does not name the address, but a name, clients are told that.
-///
-/// # Errors
-/// When it cannot be used.
 pub fn by_user(
     brought: &Brought,
     address: &str,

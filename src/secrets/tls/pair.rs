@@ -18,13 +18,10 @@ use crate::model::hash::sha256_hex;
 pub struct Pair {
     /// The certificate, and after it those that lead to an authority which clients know.
     pub certificate: String,
-    /// Its private key.
     pub key: SecretString,
     /// Names and addresses that it is for, as they are written.
     pub names: Vec<String>,
-    /// From when it counts.
     pub begins: OffsetDateTime,
-    /// Until when.
     pub ends: OffsetDateTime,
 }
 

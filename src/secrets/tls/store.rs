@@ -45,7 +45,7 @@ pub fn key_files(directory: &Path) -> Vec<PathBuf> {
     own.into_iter().chain(theirs).collect()
 }
 
-/// Of what there is a certificate in a directory.
+/// Returns the names for which a directory has a certificate.
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let certificates = entries
@@ -53,10 +53,6 @@ fn names(directory: &Path) -> Vec<String> {
     certificates.collect()
 }
 
-/// Reads what is there.
-///
-/// # Errors
-/// When a file is there and of no use.
 pub fn read(directory: &Path) -> Result<Held> {
     let containers = containers(directory);
     let mut theirs = BTreeMap::new();
@@ -73,9 +69,6 @@ pub fn read(directory: &Path) -> Result<Held> {
 }
 
 /// Writes what differs, and removes what is shown no more; the authority stays.
-///
-/// # Errors
-/// When a file cannot be written or removed.
 pub fn write(directory: &Path, held: &Held) -> Result<()> {
     if let Some(authority) = &held.authority {
         write_pair(directory, AUTHORITY, authority)?;
@@ -123,10 +116,6 @@ fn remove_pair(directory: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reads the files that a user names.
-///
-/// # Errors
-/// When one is missing.
 pub fn brought(certificate: &Path, key: &Path) -> Result<Brought> {
     let read = |path: &Path| {
         text_of(path)?.ok_or_else(|| {

@@ -32,9 +32,6 @@ impl Form {
     }
 
     /// Whether a member runs that speaks otherwise than `wanted`.
-    ///
-    /// # Errors
-    /// When that cannot be looked at.
     pub async fn speaks_otherwise(
         &self,
         context: &StepContext,

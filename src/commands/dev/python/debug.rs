@@ -26,7 +26,6 @@ pub struct Target {
     pub address: SocketAddrV4,
     /// The user of `aio gateway` whose `-L` leads there; none while `aio dev` does.
     pub by_gateway_as: Option<String>,
-    /// The checkouts.
     pub mappings: Vec<Mapping>,
     /// Whether the process waits until somebody attaches.
     pub waits: bool,
@@ -60,8 +59,6 @@ impl Target {
         })
     }
 
-    /// What to print.
-    ///
     /// # Errors
     /// When a path is not UTF-8, which no editor's configuration can hold.
     pub fn explain(&self) -> Result<String> {

@@ -14,7 +14,7 @@
 //! CACHE/.making-PID-*     one that is being made, or was when its maker died
 //! ```
 
-mod site;
+mod site_packages;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-pub use self::site::Distribution;
+pub use self::site_packages::Distribution;
 use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
 use super::pip::{Pip, Places, listed};
 use crate::commands::dev::requirement::Requirement;
@@ -49,25 +49,20 @@ pub struct Cache {
     whose: Whose,
 }
 
-/// Whom deltas are for.
+/// The container that deltas are made for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Whose {
-    /// The cloud's name.
     pub cloud: String,
-    /// The container's full name.
     pub container: String,
 }
 
-/// A delta that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Delta {
     /// Named by what made it necessary.
     pub id: String,
     /// The directory for PYTHONPATH, readable by everybody who can reach it.
     pub site: PathBuf,
-    /// Whether it was there already.
     pub cached: bool,
-    /// What is in it.
     pub manifest: Manifest,
 }
 
@@ -78,11 +73,8 @@ pub struct Manifest {
     pub python: String,
     /// The requirements that it meets, and what was there instead.
     pub requirements: Vec<Unmet>,
-    /// What was fetched.
     pub distributions: Vec<Distribution>,
-    /// How many files there are.
     pub files: u64,
-    /// How many bytes they have.
     pub bytes: u64,
 }
 
@@ -95,9 +87,6 @@ impl Cache {
 
     /// The delta for what `found` says is missing for `request`: `None` when nothing is, the kept one
     /// when there is one, else a new one.
-    ///
-    /// # Errors
-    /// When the host has no pip, a requirement has no wheel, or requirements exclude one another.
     pub async fn provide(
         &self,
         request: &Request,
@@ -129,7 +118,7 @@ impl Cache {
             text => text.unwrap_or_default(),
         };
         if let Ok(manifest) = serde_json::from_str::<Manifest>(&text)
-            && site::measure(&site).ok() == Some((manifest.files, manifest.bytes))
+            && site_packages::measure(&site).ok() == Some((manifest.files, manifest.bytes))
         {
             return Ok(Some(Delta { id: id.to_owned(), site, cached: true, manifest }));
         }
@@ -152,11 +141,11 @@ impl Cache {
             let cache = self.directory.join("wheels");
             let places = Places { cache, wheels: self.wheels.clone() };
             let site = pip.install(&needed, staging.path(), &places, found).await?;
-            site::tidy(&site)?;
-            let (distributions, delta) = site::read(&site)?;
+            site_packages::tidy(&site)?;
+            let (distributions, delta) = site_packages::read(&site)?;
             let missing = container.inspect(&again(request, delta)).await?.missing;
             if missing.is_empty() {
-                let (files, bytes) = site::measure(&site)?;
+                let (files, bytes) = site_packages::measure(&site)?;
                 let python = found.python.clone();
                 let manifest = Manifest { python, requirements, distributions, files, bytes };
                 return Ok((staging, manifest));

@@ -32,7 +32,6 @@ pub trait Inspect: Send + Sync {
     async fn inspect(&self, request: &Request) -> Result<Inspection>;
 }
 
-/// What is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Request {
     /// The checkouts that run together. Each counts as installed for the others.
@@ -45,14 +44,12 @@ pub struct Request {
     pub delta: Vec<String>,
     /// Python files by path, to be compiled (nothing of them runs).
     pub sources: BTreeMap<String, String>,
-    /// Migrations to compare.
     pub migrations: Migrations,
 }
 
 /// What a checkout says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Project {
-    /// Name of the distribution.
     pub name: String,
     /// Its version; without one, it satisfies every requirement.
     pub version: Option<String>,
@@ -60,13 +57,11 @@ pub struct Project {
     pub requirements: Vec<Conditional>,
     /// Its optional requirements, by extra.
     pub extras: BTreeMap<String, Vec<Conditional>>,
-    /// Which of its extras are wanted.
     pub wanted_extras: Vec<String>,
     /// The Python versions that it supports, as in its metadata.
     pub requires_python: Option<String>,
 }
 
-/// Which migrations to compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Migrations {
     /// Directories of revisions, relative to the directory from which packages are imported, which
@@ -103,7 +98,6 @@ pub struct Inspection {
     pub migrations: Vec<Migration>,
 }
 
-/// A requirement that is not met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmet {
     /// `oslo.service[threading]>=4.2.2`, its marker left out.
@@ -117,33 +111,26 @@ pub struct Unmet {
 /// A requirement that is not written as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
-    /// As it is written.
     pub text: String,
     /// The project or distribution that says so.
     pub required_by: String,
-    /// What is wrong with it.
     pub reason: String,
 }
 
 /// A project that does not support the container's Python.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsupported {
-    /// The project.
     pub project: String,
-    /// What it supports.
     pub requires_python: String,
 }
 
 /// Something wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The file.
     pub path: String,
     /// Where in it, from 1.
     pub line: Option<u32>,
-    /// The line.
     pub text: String,
-    /// What is wrong.
     pub reason: String,
 }
 
@@ -151,7 +138,6 @@ pub struct Problem {
 /// empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
-    /// The directory.
     pub directory: String,
     /// The packaged code's last revisions, one for each branch.
     pub packaged_heads: Vec<String>,
@@ -165,14 +151,11 @@ pub struct Migration {
     pub unreadable: Vec<Problem>,
 }
 
-/// One migration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
-    /// Its id.
     pub revision: String,
     /// The ids upon which it builds.
     pub down: Vec<String>,
-    /// Its file.
     pub path: String,
 }
 

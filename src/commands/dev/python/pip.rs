@@ -36,7 +36,6 @@ const CACHE: &str = "/cache";
 /// Where pip keeps what it fetched.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// Its own cache.
     pub cache: PathBuf,
     /// Every wheel, as a file.
     pub wheels: PathBuf,
@@ -53,7 +52,7 @@ pub struct Pip {
 }
 
 impl Pip {
-    /// With the settings of the host.
+    /// Returns the pip that follows the settings of the host.
     pub fn of_host() -> Self {
         Self {
             pythons: PYTHONS.map(str::to_owned).to_vec(),
@@ -65,9 +64,6 @@ impl Pip {
 
     /// Puts the wheels of `requirements`, and nothing that those need in turn, into a directory below
     /// `staging`, which it returns. The wheels themselves are left in `wheels`, whole.
-    ///
-    /// # Errors
-    /// When the host has no pip, or no wheel fits.
     pub async fn install(
         &self,
         requirements: &[Requirement],
@@ -106,7 +102,6 @@ impl Pip {
         (WORK.into(), CACHE.into())
     }
 
-    /// All of pip's environment.
     fn environment(&self, work: &Path) -> Vec<(String, String)> {
         let fixed = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -278,7 +273,7 @@ fn failure(requirements: &[Requirement], platform: &Inspection, finished: &Finis
 
 #[cfg(test)]
 impl Pip {
-    /// One that knows only the wheels of a directory.
+    /// Returns a pip that knows only the wheels of a directory.
     pub(super) fn of_directory(directory: &Path) -> Self {
         Self::with_variables(&[
             ("PIP_NO_INDEX", "1"),
@@ -294,7 +289,7 @@ impl Pip {
         Self { pythons: PYTHONS.map(str::to_owned).to_vec(), settings, here: true }
     }
 
-    /// With one more variable in the environment.
+    /// Adds a variable to the environment.
     fn with(mut self, name: &str, value: &Path) -> Self {
         self.settings.environment.push((name.into(), value.display().to_string()));
         self

@@ -66,7 +66,6 @@ const MEMORY: u64 = 8 << 30;
 /// The host's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Variables of the environment.
     pub environment: Vec<(String, String)>,
     /// Files that pip reads.
     pub files: Vec<PathBuf>,
@@ -75,7 +74,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of this process's environment, and of the files that it leads to.
+    /// Returns the settings of this process's environment, and of the files that it leads to.
     pub fn of_host() -> Self {
         Self::from(std::env::vars_os())
     }

@@ -13,7 +13,6 @@ impl<'a> Cursor<'a> {
         Self { rest: text.trim() }
     }
 
-    /// All that is left.
     pub fn rest(&self) -> &'a str {
         self.rest
     }
@@ -44,7 +43,6 @@ impl<'a> Cursor<'a> {
         run
     }
 
-    /// What may be a name.
     pub fn name(&mut self) -> Option<&'a str> {
         let run = self.run(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
         (!run.is_empty()).then_some(run)
@@ -58,7 +56,6 @@ impl<'a> Cursor<'a> {
         Some(operator)
     }
 
-    /// What may be a version.
     pub fn version(&mut self) -> &'a str {
         self.run(|letter| letter.is_ascii_alphanumeric() || "-_.!+*".contains(letter))
     }

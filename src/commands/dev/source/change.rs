@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::git::{Git, Watch};
 use super::look::Question;
-use super::reader::Ground;
+use super::reader::CheckoutReader;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The remotes that may have changes, best first: what `git review` sets up, what others call it,
@@ -46,7 +46,7 @@ impl fmt::Display for Change {
 }
 
 impl Change {
-    /// Where Gerrit keeps its patch sets.
+    /// Returns where Gerrit keeps its patch sets.
     fn directory(self) -> String {
         format!("refs/changes/{:02}/{}", self.number % 100, self.number)
     }
@@ -54,16 +54,14 @@ impl Change {
 
 /// A patch set that was fetched.
 pub(super) struct Fetched {
-    /// The local reference that holds it.
     pub reference: String,
-    /// What its local branch is called.
     pub branch: String,
 }
 
 /// Fetches a change from the clone's review remote.
 pub(super) fn fetch(
     change: Change,
-    clone: &Ground,
+    clone: &CheckoutReader,
     git: &Git,
     watch: &mut Watch,
 ) -> Result<Fetched> {
@@ -96,7 +94,7 @@ fn newest(listed: &str) -> Option<u32> {
     listed.lines().filter_map(|line| line.rsplit('/').next()?.parse().ok()).max()
 }
 
-fn review_remote(change: Change, clone: &Ground) -> Result<&'static str> {
+fn review_remote(change: Change, clone: &CheckoutReader) -> Result<&'static str> {
     let known = clone.repository()?.remotes;
     let found = REVIEW_REMOTES.iter().find(|name| known.iter().any(|(it, _)| it == *name));
     found.copied().ok_or_else(|| {
@@ -106,7 +104,7 @@ fn review_remote(change: Change, clone: &Ground) -> Result<&'static str> {
     })
 }
 
-fn no_such_change(doing: &str, remote: &str, clone: &Ground, git: &Git) -> Error {
+fn no_such_change(doing: &str, remote: &str, clone: &CheckoutReader, git: &Git) -> Error {
     let error = Error::new(ErrorKind::Usage, doing).because("it has no such change or patch set");
     match clone.answer::<Option<String>>(Question::ReviewAddress).ok().flatten() {
         Some(address) => error.hint(format!(

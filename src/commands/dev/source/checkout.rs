@@ -25,13 +25,10 @@ pub struct Checkout {
     pub commit: Option<Commit>,
     /// Whether tracked files differ from the commit, or files are untracked that are not ignored.
     pub dirty: bool,
-    /// Owner of the root.
     pub owner_uid: u32,
-    /// Group of the root.
     pub owner_gid: u32,
 }
 
-/// A commit.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// 40 hexadecimal digits.
@@ -63,9 +60,6 @@ impl Checkout {
 
     /// The Python files that differ from the commit or are untracked, relative to the root, sorted.
     /// Deleted ones are not among them.
-    ///
-    /// # Errors
-    /// When the work tree cannot be read.
     pub fn changed_python_files(&self) -> Result<Vec<PathBuf>> {
         let (repository, _) = open::open(&self.root)?;
         let changes = changes(&repository, true)
@@ -86,10 +80,7 @@ pub struct IgnoreTest {
 }
 
 impl IgnoreTest {
-    /// For the work tree at or above `path`.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
+    /// Opens the test for the work tree at or above `path`.
     pub fn at(path: &Path) -> Result<Self> {
         let (repository, root) = open::open(path)?;
         Ok(Self { repository, root })
@@ -120,7 +111,6 @@ impl IgnoreTest {
     }
 }
 
-/// One changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     /// Relative to the root.

@@ -2,9 +2,9 @@
 //!
 //! Everything that talks to a server, and everything that changes a clone, is done by the host's
 //! `git` as the invoking user ([`super::git`]): only git has that user's credential helpers, ssh
-//! agent, proxies and `insteadOf`. All looking is done without rights ([`super::reader`]). A work tree of the user's is never written
-//! to: for another state than the one it has, a clone of it is made, whose files are no hard links,
-//! so that not even a link count in there changes.
+//! agent, proxies and `insteadOf`. All looking is done without rights ([`super::reader`]). A work
+//! tree of the user's is never written to: for another state than the one it has, a clone of it is
+//! made, whose files are no hard links, so that not even a link count in there changes.
 //!
 //! A clone belongs to that user, who may work in it: branches with commits of one's own stay as
 //! they are, and nothing is checked out over changes that would be lost.
@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 
 use super::change::Change;
 use super::git::{Git, Watch};
-use super::look::{Question, Shared};
-use super::reader::Ground;
+use super::look::{Question, RepositoryInfo};
+use super::reader::CheckoutReader;
 use super::user::User;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
@@ -50,7 +50,6 @@ pub struct Wanted {
 /// A work tree that has what was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provided {
-    /// Where it is.
     pub path: PathBuf,
     /// Whether it is a clone that `aio` made.
     pub is_clone: bool,
@@ -141,27 +140,27 @@ impl OwnClone {
                 .because(format!("it is not a clone of {}", source.shown))
                 .hint("Move it away and run again.")
         };
-        let ground = Ground::find(path)?;
-        let Shared { root, remotes, .. } = ground.repository()?;
+        let reader = CheckoutReader::find(path)?;
+        let RepositoryInfo { root, remotes, .. } = reader.repository()?;
         let url = remotes.iter().find(|(name, _)| name == source.remote).map(|(_, url)| url);
         let same = fs::canonicalize(path).is_ok_and(|path| path == root);
         if !same || url != Some(&source.url) {
             return Err(in_the_way());
         }
-        Ok(Self { path: path.to_owned(), user: ground.owner()? })
+        Ok(Self { path: path.to_owned(), user: reader.owner()? })
     }
 
     fn git(&self) -> Git<'_> {
         Git { user: &self.user, directory: &self.path }
     }
 
-    /// As git has left it.
-    fn ground(&self) -> Result<Ground> {
-        Ground::find(&self.path)
+    /// Reads it as git has left it.
+    fn reader(&self) -> Result<CheckoutReader> {
+        CheckoutReader::find(&self.path)
     }
 
     fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T> {
-        self.ground()?.answer(question)
+        self.reader()?.answer(question)
     }
 
     fn doing(&self) -> String {

@@ -38,7 +38,7 @@ pub enum Question {
     Ignored(Vec<PathBuf>),
     /// What would be lost with it: sentences.
     Unsaved,
-    /// Its repository, which other work trees may share: a [`Shared`].
+    /// Its repository, which other work trees may share: a [`RepositoryInfo`].
     Repository,
     /// Local branches that have commits from nowhere else.
     OwnBranches,
@@ -50,12 +50,10 @@ pub enum Question {
     DefaultBranch(String),
     /// What a name means, best where a remote has it: a [`Target`].
     Find {
-        /// The remote.
         remote: String,
         /// A branch, a tag or a commit.
         name: String,
     },
-    /// The names of all remote branches.
     RemoteBranches,
     /// Whether the history of a commit has another one in it.
     LeadsTo {
@@ -70,7 +68,7 @@ pub enum Question {
 
 /// What a work tree shares with others of the same repository.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Shared {
+pub struct RepositoryInfo {
     /// Root of the work tree that was asked.
     pub root: PathBuf,
     /// The repository.
@@ -82,16 +80,13 @@ pub struct Shared {
 /// Python files of a checkout as texts, by their paths below its root.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Python {
-    /// Those that differ from the commit or are untracked.
+    /// Python files that differ from the commit or are untracked.
     pub changed: BTreeMap<String, String>,
     /// Those below the directories that were named.
     pub below: BTreeMap<String, String>,
 }
 
 /// Answers a question, in this process.
-///
-/// # Errors
-/// Whatever is wrong with the checkout.
 pub fn answer(path: &Path, question: &Question) -> Result<Value> {
     match question {
         Question::State => value(&Checkout::inspect(path)?),
@@ -118,7 +113,7 @@ fn answer_of_repository(
     Ok(match question {
         Question::Repository => {
             let common = std::fs::canonicalize(repository.commondir())?;
-            serde_json::to_value(Shared { root, common, remotes: remotes(repository)? })?
+            serde_json::to_value(RepositoryInfo { root, common, remotes: remotes(repository)? })?
         }
         Question::OwnBranches => serde_json::to_value(own_branches(repository)?)?,
         Question::OnlyInHead => {
@@ -233,7 +228,7 @@ impl Texts {
     }
 }
 
-/// Where the project says, in its `.gitreview`, that it is reviewed.
+/// Returns where the project says, in its `.gitreview`, that it is reviewed.
 fn review_address(repository: &Repository) -> Option<String> {
     let head = repository.head().ok()?.peel_to_tree().ok()?;
     let entry = head.get_name(".gitreview")?.to_object(repository).ok()?;

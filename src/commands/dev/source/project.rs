@@ -34,11 +34,11 @@ pub struct Project {
     pub normalized_name: String,
     /// Its version: that of the nearest tag, counted on, or what an archive says, or `0.0.0`.
     pub version: String,
-    /// What of the tree belongs on Python's path, relative to its root: `""` or `src`, mostly.
+    /// The directories of the tree that belong on Python's path, relative to its root: `""` or `src`, mostly.
     pub import_roots: Vec<String>,
     /// What it needs, without extras.
     pub requirements: Vec<Conditional>,
-    /// What each of its extras needs besides.
+    /// What each of its extras needs in addition.
     pub extras: IndexMap<String, Vec<Conditional>>,
     /// The versions of Python it is for.
     pub requires_python: Option<String>,

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::checkout::Checkout;
 #[cfg(test)]
 use super::look;
-use super::look::{Python, Question, Shared};
+use super::look::{Python, Question, RepositoryInfo};
 use super::open::{make_one, unusable};
 use super::project::Project;
 use super::user::User;
@@ -33,19 +33,15 @@ const MEMORY: u64 = 16 << 30;
 
 /// A checkout that was found, and what a look at it is given.
 #[derive(Clone, Debug)]
-pub struct Ground {
+pub struct CheckoutReader {
     /// What the user named, canonical: the work tree or a directory in it.
     path: PathBuf,
-    /// Owner of the work tree.
     owner: (u32, u32),
     lent: Vec<Lent>,
 }
 
-impl Ground {
+impl CheckoutReader {
     /// Finds the work tree at or above `path`.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn find(path: &Path) -> Result<Self> {
         let path = super::open::directory(path)?;
         let with_git = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
@@ -91,10 +87,6 @@ impl Ground {
         serde_json::from_value(answer).doing(|| format!("look at {}", self.path.display()))
     }
 
-    /// Its state.
-    ///
-    /// # Errors
-    /// As [`Checkout::inspect`].
     pub fn state(&self) -> Result<Checkout> {
         let (owner_uid, owner_gid) = self.owner;
         let found: Checkout = self.ask(Question::State)?;
@@ -103,50 +95,31 @@ impl Ground {
         Ok(Checkout { root, owner_uid, owner_gid, ..found })
     }
 
-    /// What project stands in it.
-    ///
-    /// # Errors
-    /// As [`Project::read`].
     pub fn project(&self) -> Result<Project> {
         self.ask::<Project>(Question::Project)?.checked()
     }
 
     /// Its Python files that differ from the commit, and those below directories.
-    ///
-    /// # Errors
-    /// When one cannot be read, or they are too many.
     pub fn python(&self, directories: Vec<PathBuf>) -> Result<Python> {
         self.ask(Question::Python { directories })
     }
 
-    /// Which of these paths git ignores.
-    ///
-    /// # Errors
-    /// When the checkout cannot be read.
+    /// Returns which of these paths git ignores.
     pub fn ignored(&self, paths: Vec<PathBuf>) -> Result<Vec<bool>> {
         self.ask(Question::Ignored(paths))
     }
 
     /// What it shares with other work trees, and its remotes.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn repository(&self) -> Result<Shared> {
+    pub fn repository(&self) -> Result<RepositoryInfo> {
         self.ask(Question::Repository)
     }
 
     /// Asks what is used in one place only.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub(super) fn answer<T: DeserializeOwned>(&self, question: Question) -> Result<T> {
         self.ask(question)
     }
 
-    /// As whom git works on it: only its owner can change it, and git works for nobody else.
-    ///
-    /// # Errors
-    /// When the host's accounts cannot be asked.
+    /// The user that git runs as on it: only its owner can change it, and git works for nobody else.
     pub(super) fn owner(&self) -> Result<User> {
         User::by_id(self.owner.0)
     }
@@ -205,7 +178,7 @@ fn is_repository(directory: &Path) -> bool {
     directory.join("HEAD").is_file() && directory.join("objects").is_dir()
 }
 
-/// Where a pointer leads from a directory.
+/// Returns where a pointer leads from a directory.
 fn joined(from: &Path, pointer: &str) -> Option<PathBuf> {
     let pointer = pointer.trim();
     if pointer.is_empty() || pointer.contains(char::is_control) {
@@ -258,7 +231,7 @@ mod tests {
     };
 
     fn lent(path: &Path) -> Vec<PathBuf> {
-        Ground::find(path).unwrap().lent.into_iter().map(|it| it.source).collect()
+        CheckoutReader::find(path).unwrap().lent.into_iter().map(|it| it.source).collect()
     }
 
     #[test]
@@ -292,9 +265,9 @@ mod tests {
         let place = open_directory();
         let git = place.path().join(".git");
         rustix::fs::mkfifoat(rustix::fs::CWD, &git, Mode::from_raw_mode(0o644)).unwrap();
-        assert_eq!(Ground::find(place.path()).unwrap().lent.len(), 1);
+        assert_eq!(CheckoutReader::find(place.path()).unwrap().lent.len(), 1);
         let nothing = tempfile::tempdir().unwrap();
-        let error = Ground::find(nothing.path()).unwrap_err();
+        let error = CheckoutReader::find(nothing.path()).unwrap_err();
         assert!(error.causes[0].contains("is a git work tree"), "{error}");
     }
 

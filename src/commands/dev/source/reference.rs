@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// What to check out.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// The commit.
     pub commit: String,
     /// The local branch for it; none for a tag or a commit.
     pub branch: Option<String>,

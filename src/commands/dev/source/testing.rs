@@ -55,7 +55,6 @@ pub fn commit(path: &Path, files: &[(&str, &str)], subject: &str) -> String {
     git(path, &["rev-parse", "HEAD"])
 }
 
-/// Writes files below a directory.
 pub fn write(root: &Path, files: &[(&str, &str)]) {
     for (file, content) in files {
         let file = root.join(file);

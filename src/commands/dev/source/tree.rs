@@ -28,19 +28,13 @@ pub struct Tree {
 /// What stands in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A directory.
     Directory,
     /// A regular file, or a link to whatever.
     File,
-    /// Anything else.
     Other,
 }
 
 impl Tree {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// When it is no directory that can be read.
     pub fn open(root: &Path) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(root, flags, Mode::empty())
@@ -48,7 +42,6 @@ impl Tree {
         Ok(Self { root: root.to_owned(), directory })
     }
 
-    /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root
     }

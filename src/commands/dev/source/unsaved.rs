@@ -8,7 +8,7 @@ use super::checkout::{changes, list, subject};
 use super::open;
 use crate::error::{Result, ResultExt};
 
-/// Where lies what came from elsewhere: the remotes' branches, and what `aio` fetched besides.
+/// Where what came from elsewhere lies: the remotes' branches, and what else `aio` fetched.
 const FROM_ELSEWHERE: [&str; 2] = ["refs/remotes/*", "refs/aio/*"];
 
 /// Sentences about all that only this clone has: changes that are not committed, untracked files,

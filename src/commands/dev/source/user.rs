@@ -1,4 +1,4 @@
-//! Who called: the user behind `sudo`, as whom `git` runs.
+//! The user behind `sudo`: `git` runs as that user.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,21 +9,15 @@ use crate::lxc::process::tool;
 /// An account of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// User id.
     pub uid: u32,
-    /// Primary group id.
     pub gid: u32,
     /// Login name; the number when the account has none.
     pub name: String,
-    /// Home directory.
     pub home: PathBuf,
 }
 
 impl User {
     /// The user who called `sudo aio`, else the one who runs this process.
-    ///
-    /// # Errors
-    /// When the host's accounts cannot be asked.
     pub fn invoking() -> Result<Self> {
         let effective = rustix::process::geteuid().as_raw();
         let called_by = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
@@ -31,9 +25,6 @@ impl User {
     }
 
     /// The account of a user id; one that has no entry gets a home that does not exist.
-    ///
-    /// # Errors
-    /// When the host's accounts cannot be asked.
     pub fn by_id(uid: u32) -> Result<Self> {
         // `getent` knows accounts of directory services too, `/etc/passwd` does not.
         let output = tool("getent")

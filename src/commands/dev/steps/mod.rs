@@ -4,14 +4,14 @@
 //! record ([`crate::state::swaps`]) written before the first change. Every deed of the way back
 //! tolerates that what it undoes was never done, or was undone before.
 
-mod back;
-mod into;
 mod process;
 mod python;
 mod schema;
+mod swap_back;
+mod swap_in;
 mod work;
 
-pub use into::Into;
 pub use process::{Observed, is_published, observe};
 pub use schema::Schema;
-pub use work::{BalancerFile, Deed, Done, Work};
+pub use swap_in::SwapIn;
+pub use work::{BalancerFile, Deed, DeedFuture, Work};

@@ -25,7 +25,6 @@ const ASLEEP: u32 = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "runs", rename_all = "snake_case")]
 pub enum Observed {
-    /// The checkout.
     Checkout {
         /// Process id on the host.
         pid: u32,
@@ -79,7 +78,6 @@ pub fn is_published(shared: &Path, swap: &Swap) -> bool {
 }
 
 impl Work {
-    /// Runs `systemctl` on the unit.
     pub(super) async fn systemctl(&self, context: &StepContext, script: &str) -> Result<()> {
         let swap = self.swap().await;
         let script = format!("unit={}\n{script}", swap.unit);
@@ -93,6 +91,16 @@ impl Work {
             None => failed,
         };
         Err(failed.output(self.last_words(context).await))
+    }
+
+    /// Starts or restarts the unit (`verb`), with what systemd is to read anew.
+    pub(super) async fn start_unit(&self, context: &StepContext, verb: &str) -> Result<()> {
+        let script = format!(
+            "systemctl daemon-reload\n\
+             systemctl reset-failed $unit 2>/dev/null || true\n\
+             systemctl {verb} $unit"
+        );
+        self.systemctl(context, &script).await
     }
 
     /// Waits until the unit is healthy. A process that ends meanwhile is an error at once: systemd
@@ -115,7 +123,7 @@ impl Work {
         declared.any(|unit| unit.settles)
     }
 
-    /// Why the unit's process cannot be taken for one that waits for work.
+    /// Returns why the unit's process cannot be taken for one that waits for work.
     async fn restless(&self, context: &StepContext) -> Result<Option<String>> {
         let swap = self.swap().await;
         let process = context.host.containers.main_process(&swap.container, &swap.unit).await?;
@@ -182,7 +190,7 @@ impl Work {
             .output(self.last_words(context).await))
     }
 
-    /// How the unit's process ended, if it did since it was started.
+    /// Returns how the unit's process ended, if it did since it was started.
     async fn ended(&self, context: &StepContext) -> Result<Option<String>> {
         let swap = self.swap().await;
         let show = "systemctl show -p NRestarts -p ActiveState -p Result";

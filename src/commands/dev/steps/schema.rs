@@ -12,7 +12,6 @@ use crate::steps::site::run_script;
 
 /// How the schema of a service is changed.
 pub struct Schema {
-    /// The database's name.
     pub database: String,
     /// For people: "schema of heat".
     pub title: String,

@@ -19,9 +19,7 @@ use crate::steps::site::Site;
 
 /// What both ways know.
 pub struct Work {
-    /// Where the cloud stands.
     pub paths: Paths,
-    /// The cloud.
     pub site: Arc<Site>,
     /// The container whose unit it is.
     pub container: Container,
@@ -48,14 +46,12 @@ pub struct BalancerFile {
 }
 
 /// What a deed returns.
-pub type Done<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+pub type DeedFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Something that is done once in a run.
 pub struct Deed<T> {
-    /// On what.
     pub subject: Arc<T>,
-    /// What.
-    pub act: for<'a> fn(&'a T, &'a StepContext) -> Done<'a>,
+    pub act: for<'a> fn(&'a T, &'a StepContext) -> DeedFuture<'a>,
 }
 
 #[async_trait]

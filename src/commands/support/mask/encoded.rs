@@ -12,7 +12,7 @@ pub fn may_be(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/-_=%".contains(&byte)
 }
 
-/// What of Base64 follows from the value alone, for each of the three places at which it may begin
+/// The Base64 text that follows from the value alone, for each of the three places at which it may begin
 /// (`user:password` of a login is encoded as one).
 pub fn as_part_of_base64(value: &str) -> Vec<String> {
     let mut texts = Vec::new();

@@ -141,7 +141,7 @@ pub fn all() -> Result<Vec<Look>, regex::Error> {
     ])
 }
 
-/// What is looked for in the user's settings besides: there every key and token is one.
+/// What is also looked for in the user's settings: there every key and token is one.
 pub fn of_settings() -> Result<Vec<Look>, regex::Error> {
     let name =
         r"(?<name>(?:[A-Za-z0-9_.-]*[_.-])?(?i:keys?|tokens?|credentials?|pwd)(?:[_-]?[0-9]+)?)";

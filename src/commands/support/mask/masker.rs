@@ -15,7 +15,6 @@ use crate::error::{Result, ResultExt as _};
 pub struct Known {
     /// What is written in its place.
     pub name: String,
-    /// Its value.
     pub value: SecretString,
     /// What is made of it: hashes that servers are given in its place.
     pub derived: Vec<String>,
@@ -42,7 +41,6 @@ struct Found {
 /// How far a match goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// As far as it goes.
     Match,
     /// Nothing, unless it stands as a word of its own.
     Word,

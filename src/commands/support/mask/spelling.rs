@@ -12,7 +12,6 @@ const PADDED: usize = 16;
 /// Ten times what a value of a hundred odd characters takes.
 const SIZE_LIMIT_BYTES: usize = 64 << 20;
 
-/// The expression of a value.
 pub fn expression(value: &str) -> Result<Regex, regex::Error> {
     let bare = value.trim_end_matches('=');
     let padded = bare.len() < value.len() && bare.len() >= PADDED;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::address::{self, Address};
-use crate::commands::dev::source::look::Shared;
-use crate::commands::dev::source::reader::Ground;
+use crate::commands::dev::source::look::RepositoryInfo;
+use crate::commands::dev::source::reader::CheckoutReader;
 use crate::commands::dev::source::user::User;
 use crate::error::{Error, Result};
 use crate::model::hash::sha256_hex;
@@ -21,13 +21,12 @@ pub(super) struct Source {
     pub url: String,
     /// What messages say: without a password.
     pub shown: String,
-    /// The name of its clone.
     pub name: String,
     /// What its remote is called.
     pub remote: &'static str,
     /// The remotes of a work tree, to be taken over: name and URL.
     pub remotes: Vec<(String, String)>,
-    /// As whom git runs.
+    /// The user that git runs as.
     pub user: User,
 }
 
@@ -47,9 +46,9 @@ impl Source {
             }
             Address::Path(path) => path,
         };
-        let ground = Ground::find(&path)?;
+        let reader = CheckoutReader::find(&path)?;
         // All work trees of one repository share it.
-        let Shared { root, common, remotes } = ground.repository()?;
+        let RepositoryInfo { root, common, remotes } = reader.repository()?;
         let url = common.to_str().map(str::to_owned).ok_or_else(|| {
             Error::failed(format!("clone {}", root.display())).because("its path is not UTF-8")
         })?;
@@ -59,7 +58,7 @@ impl Source {
             remote: SOURCE,
             remotes: remotes_of(remotes, &root),
             url,
-            user: who_may_read(user, ground.owner()?),
+            user: who_may_read(user, reader.owner()?),
         })
     }
 }

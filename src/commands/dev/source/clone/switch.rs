@@ -43,7 +43,7 @@ impl OwnClone {
         if source.remotes.is_empty() {
             return Ok(());
         }
-        let known = self.ground()?.repository()?.remotes;
+        let known = self.reader()?.repository()?.remotes;
         for (name, url) in &source.remotes {
             let doing = format!("take over the remote `{name}` of {}", source.shown);
             // A stranger may have given the name.
@@ -80,7 +80,7 @@ impl OwnClone {
     }
 
     fn change(&self, change: Change, watch: &mut Watch) -> Result<Target> {
-        let fetched = change::fetch(change, &self.ground()?, &self.git(), watch)?;
+        let fetched = change::fetch(change, &self.reader()?, &self.git(), watch)?;
         let commit = self
             .ask::<Option<String>>(Question::Commit(fetched.reference))?
             .ok_or_else(|| Error::failed(self.doing()).because("the change is not there"))?;
@@ -122,12 +122,7 @@ impl OwnClone {
             return Ok(target);
         }
         let names: Vec<String> = self.ask(Question::RemoteBranches)?;
-        Err({
-            match suggestion(name, names.iter().map(String::as_str)) {
-                Some(hint) => missed().hint(hint),
-                None => missed(),
-            }
-        })
+        Err(missed().hints(suggestion(name, names.iter().map(String::as_str))))
     }
 
     /// Fetches a name that no branch or tag leads to.

@@ -10,9 +10,6 @@ const LONGEST: usize = 500;
 
 impl Project {
     /// Refuses one of which any part is not what its name says, wherever it was read.
-    ///
-    /// # Errors
-    /// When its name, its version, an extra, an import root or an entry point is none.
     pub fn checked(self) -> Result<Self> {
         let wrong = self.wrong_part();
         let Some((what, text)) = wrong else { return Ok(self) };

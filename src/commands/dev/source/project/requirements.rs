@@ -69,7 +69,6 @@ impl List<'_> {
     }
 }
 
-/// A file that a line names.
 struct Inclusion<'a> {
     path: &'a str,
     constrains: bool,

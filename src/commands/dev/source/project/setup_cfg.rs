@@ -104,7 +104,7 @@ fn entry_points(ini: &Ini) -> EntryPoints {
     groups
 }
 
-/// Those that are named: `find:` leaves it to what is there.
+/// Returns those that are named: `find:` leaves it to what is there.
 fn packages(ini: &Ini) -> Vec<String> {
     let keys = [
         ("files", "packages"),

@@ -10,6 +10,13 @@ const PBR: &str = "[metadata]\nname = Openstack.App\npython-requires = >=3.9\n\
     app.plugins =\n    # the common ones\n    Heat::One = app.one:One [ldap]\n\n\
     app.none =\n";
 
+/// The project of these files.
+fn project(files: &[(&str, &str)]) -> Project {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), files);
+    Project::read(directory.path()).unwrap()
+}
+
 fn entries(project: &Project, group: &str) -> Vec<(String, String)> {
     let entries = project.entry_points.get(group).into_iter().flatten();
     entries.map(|(name, target)| (name.clone(), target.clone())).collect()
@@ -25,17 +32,12 @@ fn texts(requirements: &[Conditional]) -> Vec<String> {
 
 #[test]
 fn a_project_of_pbrs() {
-    let directory = tempfile::tempdir().unwrap();
-    write(
-        directory.path(),
-        &[
-            ("setup.cfg", PBR),
-            ("requirements.txt", "pbr>=3 # Apache-2.0\n# why\nfoo[bar]>=1 ; python_version>='3'\n"),
-            ("app/__init__.py", ""),
-            ("tools/__init__.py", ""),
-        ],
-    );
-    let project = Project::read(directory.path()).unwrap();
+    let project = project(&[
+        ("setup.cfg", PBR),
+        ("requirements.txt", "pbr>=3 # Apache-2.0\n# why\nfoo[bar]>=1 ; python_version>='3'\n"),
+        ("app/__init__.py", ""),
+        ("tools/__init__.py", ""),
+    ]);
     assert_eq!(project.name, "Openstack.App");
     assert_eq!(project.normalized_name, "openstack-app");
     assert_eq!(project.version, "0.0.0");
@@ -51,31 +53,23 @@ fn a_project_of_pbrs() {
 
 #[test]
 fn pyproject_comes_before_setup_cfg_and_both_before_an_archives_facts() {
-    let directory = tempfile::tempdir().unwrap();
-    write(
-        directory.path(),
-        &[
-            (
-                "pyproject.toml",
-                "[project]\nname = 'app'\ndynamic = ['version', 'dependencies']\n\
+    let project = project(&[
+        (
+            "pyproject.toml",
+            "[project]\nname = 'app'\ndynamic = ['version', 'dependencies']\n\
              requires-python = '>=3.11'\n[project.scripts]\napp = 'app.new:main'\n\
              [project.entry-points.'app.plugins']\none = 'app.one:One'\n\
              [project.optional-dependencies]\nldap = ['python-ldap>=3']\n",
-            ),
-            (
-                "setup.cfg",
-                "[metadata]\nname = other\n[entry_points]\nconsole_scripts =\n  app = app.old:main\n  \
+        ),
+        (
+            "setup.cfg",
+            "[metadata]\nname = other\n[entry_points]\nconsole_scripts =\n  app = app.old:main\n  \
              more = app.more:main\n",
-            ),
-            ("requirements.txt", "pbr\n"),
-            (
-                "PKG-INFO",
-                "Name: archived\nVersion: 27.1.0\nRequires-Dist: wrong\n\nVersion: text\n",
-            ),
-            ("app.py", ""),
-        ],
-    );
-    let project = Project::read(directory.path()).unwrap();
+        ),
+        ("requirements.txt", "pbr\n"),
+        ("PKG-INFO", "Name: archived\nVersion: 27.1.0\nRequires-Dist: wrong\n\nVersion: text\n"),
+        ("app.py", ""),
+    ]);
     assert_eq!((project.name.as_str(), project.version.as_str()), ("app", "27.1.0"));
     assert_eq!(texts(&project.requirements), ["pbr"]);
     let scripts = &project.entry_points["console_scripts"];
@@ -88,22 +82,17 @@ fn pyproject_comes_before_setup_cfg_and_both_before_an_archives_facts() {
 
 #[test]
 fn a_project_of_setuptools_below_src() {
-    let directory = tempfile::tempdir().unwrap();
-    write(
-        directory.path(),
-        &[
-            (
-                "setup.cfg",
-                "[metadata]\nname = lib\nversion = attr: lib.VERSION\n[options]\npackages = find:\n\
+    let project = project(&[
+        (
+            "setup.cfg",
+            "[metadata]\nname = lib\nversion = attr: lib.VERSION\n[options]\npackages = find:\n\
              package_dir =\n    =src\ninstall_requires =\n    one>=1\n    two\n\
              [options.entry_points]\nlib.drivers =\n    fake = lib.fake:Driver\n",
-            ),
-            ("src/lib/__init__.py", ""),
-            ("tests/__init__.py", ""),
-            ("requirements.txt", "not-for-installation\n"),
-        ],
-    );
-    let project = Project::read(directory.path()).unwrap();
+        ),
+        ("src/lib/__init__.py", ""),
+        ("tests/__init__.py", ""),
+        ("requirements.txt", "not-for-installation\n"),
+    ]);
     assert_eq!(project.import_roots, ["src"]);
     assert_eq!(texts(&project.requirements), ["one>=1", "two"]);
     assert_eq!(project.version, "0.0.0");
@@ -142,17 +131,13 @@ fn what_is_no_project_is_refused() {
 
 #[test]
 fn metadata_is_what_an_installation_would_have() {
-    let directory = tempfile::tempdir().unwrap();
-    write(
-        directory.path(),
-        &[
-            ("setup.cfg", PBR),
-            ("requirements.txt", "pbr>=3\n"),
-            ("PKG-INFO", "Version: 24.1.2\n"),
-            ("app/__init__.py", ""),
-        ],
-    );
-    let files = Project::read(directory.path()).unwrap().dist_info();
+    let files = project(&[
+        ("setup.cfg", PBR),
+        ("requirements.txt", "pbr>=3\n"),
+        ("PKG-INFO", "Version: 24.1.2\n"),
+        ("app/__init__.py", ""),
+    ])
+    .dist_info();
     let text: Vec<(String, String)> = files
         .into_iter()
         .map(|(path, bytes)| (path.display().to_string(), String::from_utf8(bytes).unwrap()))

@@ -1,7 +1,7 @@
 //! From the checkout back to the package, and from a checkout to what it has become.
 
 use super::schema;
-use super::work::{Done, Work};
+use super::work::{DeedFuture, Work};
 use crate::engine::step::StepContext;
 use crate::error::Result;
 use crate::host::ContainerState;
@@ -10,7 +10,7 @@ use crate::steps::swapped_files::SwappedFiles;
 
 impl Work {
     /// Lets the siblings serve again, and takes the swapped member out.
-    pub fn relieve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn relieve<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let swap = self.swap().await;
             let balancer = &self.site.balancer;
@@ -23,7 +23,7 @@ impl Work {
     }
 
     /// Ends the checkout's processes: the unit's, and one that a lost terminal may have left.
-    pub fn stop<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn stop<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             if self.restarts && self.is_running(context).await? {
                 let mark = self.swap().await.mark_path();
@@ -40,7 +40,7 @@ impl Work {
     }
 
     /// Brings back the database as it was before its schema was changed.
-    pub fn database<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn database<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             match &self.restored_database {
                 Some(name) => schema::load_dump(context, self, name).await,
@@ -50,31 +50,23 @@ impl Work {
     }
 
     /// Takes the checkout out of the container.
-    pub fn withdraw<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn withdraw<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let swap = self.swap().await;
             context.host.containers.withdraw(&swap.container, &swap.unit).await
         })
     }
 
-    /// Starts what the package brought.
-    pub fn start<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn start<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             if self.restarts && self.is_running(context).await? {
-                self.systemctl(
-                    context,
-                    "systemctl daemon-reload\n\
-                     systemctl reset-failed $unit 2>/dev/null || true\n\
-                     systemctl start $unit",
-                )
-                .await?;
+                self.start_unit(context, "start").await?;
             }
             Ok(())
         })
     }
 
-    /// Waits until it works.
-    pub fn healthy<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn healthy<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             if self.is_running(context).await? {
                 self.wait_healthy(context).await?;
@@ -83,8 +75,7 @@ impl Work {
         })
     }
 
-    /// Puts it back into service.
-    pub fn serve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn serve<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             self.site.balancer.put_back(context, &self.container).await?;
             self.write_balancer_files(context).await
@@ -92,7 +83,7 @@ impl Work {
     }
 
     /// Starts the unit once more, with what its checkout has by now.
-    pub fn restart<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn restart<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             self.site.balancer.take_out(context, &self.container).await?;
             self.systemctl(
@@ -104,7 +95,7 @@ impl Work {
     }
 
     /// Waits until it works, and lets it serve.
-    pub fn serving<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn serving<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             self.wait_healthy(context).await?;
             self.site.balancer.put_back(context, &self.container).await
@@ -112,7 +103,7 @@ impl Work {
     }
 
     /// Removes the record: nothing is left to undo.
-    pub fn forget<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn forget<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let swap = self.swap().await;
             let files = SwappedFiles::load(context, &swap.container).await?;

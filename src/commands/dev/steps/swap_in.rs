@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::Schema;
 use super::python::{ContainerPython, described, refuse};
 use super::schema::load_dump;
-use super::work::{Done, Work};
+use super::work::{DeedFuture, Work};
 use crate::commands::dev::python::{Cache, Delta, Inspect, Inspection, Pip, Request, Whose};
 use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -19,30 +19,26 @@ use crate::state::swaps;
 use crate::steps::swapped_files::SwappedFiles;
 
 /// What the way into a checkout knows beside what both ways do.
-pub struct Into {
-    /// What both ways know.
+pub struct SwapIn {
     pub work: Arc<Work>,
     /// What is asked of the container's Python.
     pub request: Request,
-    /// The user as whom the unit runs, in the container.
+    /// The user that the unit runs as, in the container.
     pub user: String,
     /// Files that Python reads before the checkouts: metadata and the hook that starts a debugger.
     pub generated: BTreeMap<String, Vec<u8>>,
     /// The service's schema, unless the user wants it left alone or there is none.
     pub schema: Option<Schema>,
-    /// Whether missing packages may be added.
     pub add_packages: bool,
     /// Where the process waits for a debugger before it serves, if it does.
     pub waits_at: Option<SocketAddrV4>,
-    /// What the container's Python said.
     pub inspection: Mutex<Option<Inspection>>,
-    /// The packages that were added.
     pub delta: Mutex<Option<Delta>>,
 }
 
-impl Into {
+impl SwapIn {
     /// Asks the container's Python whether it could run the checkout; changes nothing.
-    pub fn check<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn check<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let inspection = self.python(context).inspect(&self.request).await?;
             refuse(&inspection, self.work.swap().await.label())?;
@@ -57,7 +53,7 @@ impl Into {
     }
 
     /// Finds, or gets, the packages that the checkout needs beside the packaged ones.
-    pub fn packages<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn packages<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let inspection = self.inspection().await?;
             if inspection.missing.is_empty() {
@@ -92,7 +88,7 @@ impl Into {
     }
 
     /// Writes down what is going to be done, before the first change.
-    pub fn record<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn record<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let swap = self.work.swap().await;
             let files = SwappedFiles::load(context, &swap.container).await?;
@@ -102,7 +98,7 @@ impl Into {
     }
 
     /// Makes the checkout appear in the container; nothing uses it yet.
-    pub fn publish<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn publish<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             self.work.update(|swap| swap.stage = Stage::Begun).await?;
             let swap = self.work.swap().await;
@@ -114,7 +110,7 @@ impl Into {
     }
 
     /// Brings the schema up to the checkout's, with a dump of the database before.
-    pub fn schema<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn schema<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let Some(schema) = &self.schema else { return Ok(()) };
             let inspection = self.inspection().await?;
@@ -141,23 +137,16 @@ impl Into {
     }
 
     /// Starts the checkout, while siblings, if there are any, take what comes.
-    pub fn start<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn start<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let balancer = &self.work.site.balancer;
             balancer.take_out(context, &self.work.container).await?;
-            self.work
-                .systemctl(
-                    context,
-                    "systemctl daemon-reload\n\
-                     systemctl reset-failed $unit 2>/dev/null || true\n\
-                     systemctl restart $unit",
-                )
-                .await
+            self.work.start_unit(context, "restart").await
         })
     }
 
     /// Waits until it works, not just runs.
-    pub fn healthy<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn healthy<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             if self.work.swap().await.in_terminal {
                 return Ok(());
@@ -170,7 +159,7 @@ impl Into {
     }
 
     /// Lets it serve alone: its siblings become backups.
-    pub fn serve<'a>(&'a self, context: &'a StepContext) -> Done<'a> {
+    pub fn serve<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let work = &self.work;
             let balancer = &work.site.balancer;

@@ -17,9 +17,7 @@ const LONGEST_TEXT: u64 = 8 << 20;
 pub struct Distribution {
     /// Its name, as it writes it.
     pub name: String,
-    /// Its version.
     pub version: String,
-    /// The size of its files.
     pub bytes: u64,
 }
 
@@ -35,7 +33,7 @@ pub fn tidy(site: &Path) -> Result<()> {
     .doing(|| format!("set the modes of {}", site.display()))
 }
 
-/// How many files there are, and their bytes.
+/// Returns how many files there are, and their bytes.
 pub fn measure(site: &Path) -> Result<(u64, u64)> {
     let mut total = (0_u64, 0_u64);
     walk(site, |entry| {

@@ -81,13 +81,13 @@ async fn any_later_run_carries_on_where_data_was_dropped() {
     grow.act(&context).await.unwrap();
     assert_eq!(grow.verify(&context).await.unwrap(), Observation::Right);
     assert_eq!(heard.lock().unwrap()[1], format!("{}: grow", members[2].name));
-    assert_eq!(Stage::load(&context, &members[2].name).await.unwrap(), None);
+    assert_eq!(DroppedData::load(&context, &members[2].name).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_cluster_that_could_not_be_told_is_told_the_next_time() {
     let (containers, context, members) = members().await;
-    Stage::Dropped.save(&context, &members[2].name).await.unwrap();
+    DroppedData::Dropped.save(&context, &members[2].name).await.unwrap();
     let forget = forget(&members);
     containers.answer(|_, _| Some(Output { status: 70, ..Output::default() }));
     assert!(forget.act(&context).await.is_err());
@@ -96,5 +96,8 @@ async fn a_cluster_that_could_not_be_told_is_told_the_next_time() {
         containers.kill(&member.name);
     }
     assert!(matches!(forget.observe(&context).await.unwrap(), Observation::Skip(_)));
-    assert_eq!(Stage::load(&context, &members[2].name).await.unwrap(), Some(Stage::Dropped));
+    assert_eq!(
+        DroppedData::load(&context, &members[2].name).await.unwrap(),
+        Some(DroppedData::Dropped)
+    );
 }

@@ -18,14 +18,14 @@ use crate::model::topology::Container;
 
 /// How far a member whose data was dropped has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum DroppedData {
     /// Its cluster counts on what is no longer there.
     Dropped,
     /// Its cluster has forgotten it.
     Forgotten,
 }
 
-impl Stage {
+impl DroppedData {
     fn key(container: &str) -> String {
         format!("dropped/{container}")
     }
@@ -41,7 +41,6 @@ impl Stage {
         }
     }
 
-    /// Writes it down.
     pub async fn save(self, context: &StepContext, container: &str) -> Result<()> {
         let text = match self {
             Self::Dropped => "dropped",
@@ -61,7 +60,6 @@ impl Stage {
 /// once, a silent one keeps those who ask waiting for 3 s each time. With that, RabbitMQ needed 56 s
 /// for nine queues, without it 2 s.
 pub struct Forget {
-    /// The member that goes.
     pub departing: Container,
     /// The unit that forms the cluster.
     pub unit: String,
@@ -88,7 +86,7 @@ impl Forget {
 #[async_trait]
 impl Action for Forget {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        if Stage::load(context, &self.departing.name).await? != Some(Stage::Dropped) {
+        if DroppedData::load(context, &self.departing.name).await? != Some(DroppedData::Dropped) {
             return Ok(Observation::Right);
         }
         Ok(match self.sibling(context).await? {
@@ -103,24 +101,22 @@ impl Action for Forget {
             let doing = format!("make the cluster forget `{departing}`");
             run_script(context, name, &doing, Command::shell(script.clone())).await?;
         }
-        Stage::Forgotten.save(context, departing).await
+        DroppedData::Forgotten.save(context, departing).await
     }
 }
 
 /// Gives a member that came back without data its share again.
 pub struct Grow {
-    /// The member.
     pub member: Container,
     /// What it runs, if there is anything to run.
     pub script: Option<String>,
-    /// What several steps share.
     pub site: Arc<Site>,
 }
 
 #[async_trait]
 impl Action for Grow {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
-        Ok(match Stage::load(context, &self.member.name).await? {
+        Ok(match DroppedData::load(context, &self.member.name).await? {
             None => Observation::Right,
             Some(_) => Observation::Wrong("it came back without data".to_owned()),
         })
@@ -135,7 +131,7 @@ impl Action for Grow {
             let doing = format!("give `{name}` its share again");
             run_script(context, name, &doing, Command::shell(script.clone())).await?;
         }
-        Stage::clear(context, name).await
+        DroppedData::clear(context, name).await
     }
 }
 
