@@ -198,7 +198,7 @@ fn program(job: &Job, login: &Login) -> Command {
     let name = login.shell_name();
     match job {
         // Without a shell: what its start-up files print would be taken for an answer.
-        Job::Files => return Command::new(SFTP_SERVER),
+        Job::Files => return inheriting(SFTP_SERVER),
         Job::Command(command) => shell.arg0(name).arg("-c").arg(OsStr::from_bytes(command)),
         // The dash makes it a login shell.
         _ => shell.arg0(format!("-{name}")),
