@@ -155,8 +155,10 @@ impl Builder<'_> {
         let databases = cloud.members(&self.site.sql_definition().ok()?.kind).next()?;
         // As the profile has it: rendered, it may name members.
         let told = [&command.script, &command.fills.join(" "), &kept.without_rows_of.join(" ")];
+        let environment = command.environment.iter().flat_map(|(name, text)| [name, text]);
         let layers = container.layers.iter().chain(&databases.layers);
-        let parts: Vec<&str> = told.into_iter().chain(layers).map(String::as_str).collect();
+        let parts = told.into_iter().chain(environment).chain(layers).map(String::as_str);
+        let parts: Vec<&str> = parts.collect();
         let hash = sha256_hex(parts.join("\n"));
         Some(Keepsake {
             layer: container.layers.first()?.clone(),

@@ -172,6 +172,18 @@ fn names_of_other_profiles_must_exist() {
         heat(given, wrong, told, Some(&format!("did you mean `{nearest}`?")));
     };
     wrong("{role: admin, domain", "{role: admn, domain", "there is no role `admn`", "admin");
+    heat(
+        "container: heat_engine, script: x, done",
+        "container: heat_engine, kept: {}, script: x, done",
+        "of `schema` nothing can be kept: it has no `fills`",
+        None,
+    );
+    wrong(
+        "container: heat_engine, script: x, done",
+        "container: heat_engine, fills: [heat], kept: {without_rows_of: [haet.t]}, script: x, done",
+        "there is no database `haet`",
+        "heat",
+    );
     wrong("setup: schema,", "setup: scheme,", "no set-up command `scheme`", "schema");
     wrong("database: heat,", "database: haet,", "there is no database `haet`", "heat");
     wrong(
