@@ -1,8 +1,7 @@
 //! What the tests in `tests/` and `fuzz/` use of the rooms. Everything else is seen by this crate
 //! alone, so that the compiler knows what nothing uses.
 
-pub use crate::commands::dev::confined::{self, Job, Order};
-pub use crate::commands::dev::requirement::{Conditional, Requirement};
+pub use crate::commands::dev::confined::Look;
 pub use crate::commands::dev::source::look::Question;
 pub use crate::commands::dev::source::project::Project;
 pub use crate::config::cloud::CloudFile;
@@ -13,6 +12,7 @@ pub use crate::config::variables::UserVariables;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::gateway::server::log_file as gateway_log;
 pub use crate::gateway::stop as stop_gateway;
+pub use crate::host::confined::{self, Job, Order};
 pub use crate::host::containers::{HostFeatures, RealContainers, limits};
 pub use crate::host::facts::{self, Depth};
 pub use crate::host::journal::parse as parse_journal;
@@ -35,6 +35,7 @@ pub use crate::model::layer::{LayerFile, LayerSpec};
 pub use crate::model::paths::{Paths, RUN_DIR};
 pub use crate::model::publication::{Access, Directory, Publication};
 pub use crate::model::ranges::{self, bridge_name};
+pub use crate::model::requirement::{Conditional, Requirement};
 pub use crate::model::topology::{Container, Data, Interface};
 pub use crate::model::{addresses, sizing};
 pub use crate::secrets::file::SecretsFile;

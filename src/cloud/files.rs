@@ -45,7 +45,7 @@ impl Files {
     /// Reads the recorded cloud and the user's files.
     pub fn open(paths: &Paths) -> Result<Self> {
         let mut cloud = recorded::load(paths)?;
-        let (profiles, _) = opened::profiles(&paths.config_dir)?;
+        let profiles = opened::profiles(&paths.config_dir)?.0.of_release(&cloud.release);
         let origins = variables(paths, &profiles, &mut cloud)?;
         let secrets = secrets::known(paths, &cloud)?;
         let overrides = Overrides::load(&paths.overrides_dir())?;
@@ -65,7 +65,8 @@ impl Files {
                 mistakes.push(mistake);
                 Profiles::built_in()?
             }
-        };
+        }
+        .of_release(&cloud.release);
         // Without them it has those of the last `bootstrap`.
         mistakes.extend(variables(paths, &profiles, &mut cloud).err());
         let overrides = Overrides::load(&paths.overrides_dir()).unwrap_or_else(|mistake| {

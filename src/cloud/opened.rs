@@ -33,6 +33,11 @@ impl Opened {
         let (profiles, specification) = profiles(&paths.config_dir)?;
         let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
         cloud_file.apply(choices, &profiles)?;
+        let release = cloud_file.release().and_then(|name| profiles.releases.get(name)).cloned();
+        let profiles = match release {
+            Some(release) => profiles.of_release(&release),
+            None => profiles,
+        };
         let (former, name) = (recorded::find(paths), paths.cloud.clone());
         Ok(Self { profiles, specification, cloud_file, former, name })
     }
@@ -70,7 +75,7 @@ pub fn profiles(directory: &Path) -> Result<(Profiles, SecretSpec)> {
 pub fn renderer(session: &Session, cloud: &Cloud) -> Result<(Profiles, Renderer)> {
     let Session { paths, site, .. } = session;
     tls::check_keys(paths, cloud, &site.secrets)?;
-    let (profiles, _) = profiles(&paths.config_dir)?;
+    let profiles = profiles(&paths.config_dir)?.0.of_release(&cloud.release);
     let overrides = Overrides::load(&paths.overrides_dir())?;
     let renderer = Renderer::new(cloud, &site.secrets, &profiles, &overrides)?;
     Ok((profiles, renderer))

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::dev::confined;
 use crate::gateway::{daemon, inside};
+use crate::host::confined::COMMAND;
 use crate::lxc::{helper, hook, view};
 
 /// Runs the hidden command of this process, if it is one. Before anything that could start a thread:
@@ -17,7 +18,7 @@ pub fn run() -> Option<ExitCode> {
         view::COMMAND => view::main(arguments),
         inside::COMMAND => inside::main(),
         daemon::COMMAND => daemon::main(),
-        confined::COMMAND => confined::main(),
+        COMMAND => confined::main(),
         _ => return None,
     })
 }

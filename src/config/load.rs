@@ -9,10 +9,12 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 
-use super::profile::{ContainerKind, ServiceProfile};
+use super::nearest::suggestion;
+use super::profile::{ContainerKind, Origin, ServiceProfile};
 use super::release::Release;
 use super::scenario::Scenario;
 use super::{embedded, yaml};
@@ -20,8 +22,13 @@ use super::{embedded, yaml};
 /// Everything that stands in `profiles/`.
 #[derive(Clone, Debug, Default)]
 pub struct Profiles {
-    /// Services by name, in alphabetical order.
+    /// Services by name, in alphabetical order, as the newest release has them, or the one that
+    /// [`Self::of_release`] was asked for.
     pub services: IndexMap<String, ServiceProfile>,
+    /// The same as their authors wrote them.
+    written: IndexMap<String, ServiceProfile>,
+    /// Locks of releases, by the release's name.
+    locks: BTreeMap<String, String>,
     pub scenarios: BTreeMap<String, Scenario>,
     pub releases: BTreeMap<String, Release>,
     /// Templates by their path below `profiles/templates/`.
@@ -70,9 +77,49 @@ impl Profiles {
     fn from_files(files: BTreeMap<String, SourceFile>) -> (Self, Vec<Error>) {
         let mut profiles = Self::default();
         let added = files.iter().filter_map(|(path, file)| profiles.add(path, file).err());
-        let errors = added.collect();
+        let mut errors: Vec<Error> = added.collect();
         profiles.files = files;
-        (profiles, errors)
+        errors.extend(profiles.extend_releases());
+        let newest = profiles.newest_release().cloned();
+        let origin = newest.map_or(Origin::Packages, |release| release.origin());
+        (profiles.of_origin(origin), errors)
+    }
+
+    /// The release that a new cloud has.
+    pub fn newest_release(&self) -> Option<&Release> {
+        let chosen = self.releases.values().filter(|release| !release.by_name);
+        chosen.max_by_key(|release| &release.release)
+    }
+
+    /// The profiles as they are in a release.
+    #[must_use]
+    pub fn of_release(self, release: &Release) -> Self {
+        self.of_origin(release.origin())
+    }
+
+    fn of_origin(mut self, origin: Origin) -> Self {
+        self.services.clone_from(&self.written);
+        self.services.values_mut().for_each(|service| complete(service, origin));
+        self
+    }
+
+    /// Fills releases from those that they extend, and gives each its lock.
+    fn extend_releases(&mut self) -> Vec<Error> {
+        let written = self.releases.clone();
+        let mut errors = Vec::new();
+        for (name, release) in &written {
+            let file = &self.files[&format!("releases/{name}.yml")];
+            match extended(release, &written, file) {
+                Ok(mut whole) => {
+                    if let Some(python) = &mut whole.python {
+                        python.lock = self.locks.get(name).cloned().unwrap_or_default();
+                    }
+                    self.releases.insert(name.clone(), whole);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        errors
     }
 
     fn add(&mut self, path: &str, file: &SourceFile) -> Result<()> {
@@ -82,15 +129,18 @@ impl Profiles {
                 self.templates.insert(rest.join("/"), file.text.clone());
             }
             ["services", name] => {
-                let mut profile: ServiceProfile = parse(file)?;
-                complete(&mut profile);
+                let profile: ServiceProfile = parse(file)?;
                 expect_stem(file, name, "service", &profile.service)?;
-                self.services.insert(profile.service.clone(), profile);
+                self.written.insert(profile.service.clone(), profile);
             }
             ["scenarios", name] => {
                 let scenario: Scenario = parse(file)?;
                 expect_stem(file, name, "scenario", &scenario.scenario)?;
                 self.scenarios.insert(scenario.scenario.clone(), scenario);
+            }
+            ["releases", name] if name.ends_with(".lock") => {
+                let release = name.trim_end_matches(".lock").to_owned();
+                self.locks.insert(release, file.text.clone());
             }
             ["releases", name] => {
                 let release: Release = parse(file)?;
@@ -145,11 +195,34 @@ fn parse<T: DeserializeOwned>(file: &SourceFile) -> Result<T> {
     yaml::parse(&file.text, &file.shown)
 }
 
+/// A release with what it takes from the one that it extends.
+fn extended(
+    release: &Release,
+    all: &BTreeMap<String, Release>,
+    file: &SourceFile,
+) -> Result<Release> {
+    let Some(other) = &release.extends else { return Ok(release.clone()) };
+    let doing = || format!("{}: extend release `{other}`", file.shown);
+    let Some(base) = all.get(other).filter(|base| base.extends.is_none()) else {
+        let names = all.values().filter(|it| it.extends.is_none()).map(|it| it.release.as_str());
+        return Err(Error::new(ErrorKind::Config, doing())
+            .because("there is no such release, or it extends another itself")
+            .hints(suggestion(other, names)));
+    };
+    let written: serde_json::Map<String, Value> = parse(file)?;
+    let value = |release: &Release| serde_json::to_value(release).doing(doing);
+    let (mut whole, own) = (value(base)?, value(release)?);
+    for key in written.keys() {
+        whole[key] = own.get(key).cloned().unwrap_or_default();
+    }
+    serde_json::from_value(whole).doing(doing)
+}
+
 /// Writes out what follows from what a service's units run.
-fn complete(profile: &mut ServiceProfile) {
+fn complete(profile: &mut ServiceProfile, origin: Origin) {
     let ServiceProfile { service, containers, dev, .. } = profile;
     for kind in containers.values_mut() {
-        kind.files.extend(kind.units.iter().flat_map(|unit| unit.files(service)));
+        kind.complete(service, origin);
         for unit in &kind.units {
             let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
             if let Some(dev) = dev {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::profile::{File, Unit};
+use super::profile::{File, Origin, Unit};
 
 /// One file of `profiles/releases/`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -17,9 +17,17 @@ pub struct Release {
     pub release: String,
     /// One line for tables.
     pub summary: String,
+    /// Another release: each key that this file leaves out is as it stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<String>,
+    /// Whether a new cloud has it only when somebody asks for it by name.
+    #[serde(default)]
+    pub by_name: bool,
     /// Debian suite of the containers: `trixie`.
+    #[serde(default)]
     pub suite: String,
     /// The base layer.
+    #[serde(default)]
     pub base: LayerDefinition,
     /// Named layers on top of the base that several container kinds share. A layer's parent is the
     /// one before it in a kind's `layers`, or the base.
@@ -29,6 +37,12 @@ pub struct Release {
     /// /usr/bin/aodh-api`.
     #[serde(default)]
     pub wsgi_scripts: BTreeMap<String, String>,
+    /// Where the distributions of OpenStack come from, if not from the suite's packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonDistributions>,
+    /// Where Python looks for modules that are put beside those of the release.
+    #[serde(default)]
+    pub python_path: String,
     /// Files rendered into every container.
     #[serde(default)]
     pub files: Vec<File>,
@@ -48,13 +62,51 @@ pub struct Release {
     pub met_by_packages: Vec<String>,
 }
 
+/// Python distributions of an index, in the versions of a lock (`profiles/releases/NAME.lock`).
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PythonDistributions {
+    /// The suite's Python: `3.13`.
+    pub version: String,
+    /// The directory of the containers in which they are installed. Their programs are also found in
+    /// `/usr/local/bin`.
+    pub home: String,
+    /// What the lock is made for, as requirements: projects in the release's series, what their use in
+    /// a cloud needs besides, what those are built with that have no wheel, and `uv`, which installs all
+    /// of them.
+    pub requirements: Vec<String>,
+    /// The day as of which versions are looked for: `2026-10-20`.
+    pub as_of: String,
+    /// Other days for some of them.
+    #[serde(default)]
+    pub as_of_by_project: BTreeMap<String, String>,
+    /// Distributions that need libraries of the suite and come with its packages, and the modules that
+    /// each of them is. Nothing else of the suite's Python packages is seen.
+    #[serde(default)]
+    pub from_packages: BTreeMap<String, Vec<String>>,
+    /// The lock. It stands in a file of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(skip)]
+    pub lock: String,
+}
+
+impl Release {
+    /// Where OpenStack's programs come from.
+    pub fn origin(&self) -> Origin {
+        if self.python.is_some() { Origin::Wheels } else { Origin::Packages }
+    }
+}
+
 /// What a shared layer is made of.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerDefinition {
     /// Packages.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// Whether the release's Python distributions are installed in it.
+    #[serde(default)]
+    pub python: bool,
     /// Units that packages of this layer bring and that stay as the packages left them.
     #[serde(default)]
     pub keep_units: Vec<String>,

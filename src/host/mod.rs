@@ -4,6 +4,7 @@
 //! they keep state and fail on demand. Steps see [`Host`] and nothing else.
 
 mod blocking;
+pub mod confined;
 pub mod containers;
 pub mod diagnostics;
 pub mod facts;
@@ -16,6 +17,7 @@ pub mod keepsakes;
 pub mod layers;
 mod machine;
 pub mod network;
+pub mod python;
 pub mod records;
 pub mod settings;
 pub mod shared;

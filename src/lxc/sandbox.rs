@@ -8,6 +8,7 @@
 //! ID-mapped mount, as checkouts are to containers: what their owner may read it may read, ids on the
 //! disk stay what they are, and what it writes belongs to their owner.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,6 +46,8 @@ pub struct Sandbox {
     /// Directories and files of the host, at the same place, read-only, with the rights that they
     /// have. What is a link is the same link in there; what is missing stays missing.
     pub seen: Vec<PathBuf>,
+    /// Another system whose directories are seen in place of the host's.
+    pub system: Option<System>,
     /// Directories of somebody's.
     pub lent: Vec<Lent>,
     /// Files of somebody's, as copies at the same place.
@@ -55,6 +58,28 @@ pub struct Sandbox {
     pub longest_file: u64,
     /// How much memory a process may map, in bytes.
     pub memory: u64,
+}
+
+/// A system of several roots, of which the upper hide the lower.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct System {
+    /// Where the roots are.
+    pub directory: PathBuf,
+    /// Their paths below it, the topmost first: two at least, without a colon.
+    pub roots: Vec<String>,
+    /// What is seen of it, read-only.
+    pub seen: Vec<PathBuf>,
+}
+
+impl System {
+    /// Puts the roots together in the workshop, which is hidden once all is gathered.
+    fn merge(&self) -> io::Result<()> {
+        // Relative: no character of the directory's path can confuse the kernel.
+        std::env::set_current_dir(&self.directory)?;
+        let lower = CString::new(format!("lowerdir={}", self.roots.join(":")))?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY;
+        Ok(rustix::mount::mount(c"aio", WORKSHOP, c"overlay", flags, lower.as_c_str())?)
+    }
 }
 
 /// A directory that it may use as the directory's owner could.
@@ -152,7 +177,14 @@ impl Contents {
     fn gather(sandbox: &Sandbox) -> Result<Self> {
         let mut all = Self::default();
         for path in &sandbox.seen {
-            all.see(path).doing(|| format!("show `{}`", path.display()))?;
+            all.see(path, path).doing(|| format!("show `{}`", path.display()))?;
+        }
+        if let Some(system) = &sandbox.system {
+            system.merge().doing(|| "put a system together".to_owned())?;
+            for path in &system.seen {
+                let source = Path::new(WORKSHOP).join(path.strip_prefix("/").unwrap_or(path));
+                all.see(&source, path).doing(|| format!("show its `{}`", path.display()))?;
+            }
         }
         for lent in &sandbox.lent {
             let mount = lend(lent, sandbox.ids().0)?;
@@ -169,13 +201,13 @@ impl Contents {
         Ok(all)
     }
 
-    fn see(&mut self, path: &Path) -> io::Result<()> {
-        let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    fn see(&mut self, source: &Path, path: &Path) -> io::Result<()> {
+        let Ok(found) = source.symlink_metadata() else { return Ok(()) };
         if found.is_symlink() {
-            self.links.push((path.to_owned(), fs::read_link(path)?));
+            self.links.push((path.to_owned(), fs::read_link(source)?));
             return Ok(());
         }
-        let mount = syscall::clone_mount_tree(path)?;
+        let mount = syscall::clone_mount_tree(source)?;
         let safe = syscall::ATTRIBUTE_NO_SUID | syscall::ATTRIBUTE_READ_ONLY;
         syscall::set_tree_attributes(mount.as_fd(), safe)?;
         self.mounts.push((path.to_owned(), mount, found.is_dir()));

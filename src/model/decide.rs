@@ -156,7 +156,7 @@ pub fn decide(premises: &Premises<'_>, choices: &CloudOptions) -> Result<Decisio
 fn release<'a>(profiles: &'a Profiles, file: &mut CloudFile) -> Result<&'a Release> {
     let found = match file.release() {
         Some(name) => profiles.releases.get(name),
-        None => profiles.releases.values().max_by_key(|release| &release.release),
+        None => profiles.newest_release(),
     };
     let release = found.ok_or_else(|| {
         let known: Vec<&str> = profiles.releases.keys().map(String::as_str).collect();

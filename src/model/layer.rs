@@ -29,11 +29,30 @@ pub struct LayerSpec {
     /// Units that are masked whoever brings them.
     #[serde(default)]
     pub mask_units: Vec<String>,
+    /// Python distributions that are installed after the packages.
+    #[serde(default)]
+    pub python: Option<PythonSpec>,
+    /// Users that are made after the packages are installed, with their further groups.
+    #[serde(default)]
+    pub users: BTreeMap<String, Vec<String>>,
     /// Files that are written after the packages are installed.
     pub files: Vec<LayerFile>,
     /// Directories that are emptied, and files that are removed, at the end: logs, keys that
     /// packages made for this one installation.
     pub drop: Vec<String>,
+}
+
+/// Python distributions of a layer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct PythonSpec {
+    /// The Python that is there: `3.13`.
+    pub version: String,
+    /// The directory in which they are installed.
+    pub home: String,
+    /// Every distribution with its version and hashes.
+    pub lock: String,
+    /// Modules that are taken from the packages' own, where a container has them.
+    pub modules: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -82,6 +101,14 @@ impl LayerSpec {
             add(&sorted.len().to_string());
             sorted.into_iter().for_each(&mut add);
         }
+        // Those that have neither are called what they always were.
+        if let Some(PythonSpec { version, home, lock, modules }) = &self.python {
+            [version, home, lock, &modules.join(" ")].into_iter().for_each(|part| add(part));
+        }
+        for (user, groups) in &self.users {
+            add(user);
+            add(&groups.join(" "));
+        }
         for file in &self.files {
             add(&file.path);
             add(&file.mode);
@@ -105,6 +132,8 @@ mod tests {
             packages: vec!["a".to_owned(), "bc".to_owned()],
             keep_units: Vec::new(),
             mask_units: Vec::new(),
+            python: None,
+            users: BTreeMap::new(),
             files: Vec::new(),
             drop: Vec::new(),
         }
@@ -125,11 +154,16 @@ mod tests {
         assert_eq!(other.id("sources"), spec().id("sources"));
     }
 
+    fn python(lock: &str) -> PythonSpec {
+        let (version, home) = ("3.13".to_owned(), "/opt".to_owned());
+        PythonSpec { version, home, lock: lock.to_owned(), modules: Vec::new() }
+    }
+
     #[test]
     fn everything_that_makes_the_layer_changes_the_id() {
         let file =
             LayerFile { path: "/etc/x".to_owned(), mode: "0644".to_owned(), text: "x".to_owned() };
-        let changes: [fn(&mut LayerSpec, LayerFile); 9] = [
+        let changes: [fn(&mut LayerSpec, LayerFile); 13] = [
             |spec, _| spec.name = "other".to_owned(),
             |spec, _| spec.parent = Some("base-111111111111".to_owned()),
             |spec, _| spec.suite = "forky".to_owned(),
@@ -139,6 +173,10 @@ mod tests {
             |spec, _| spec.drop = vec!["a".to_owned()],
             |spec, file| spec.files = vec![file],
             |spec, _| spec.parent = None,
+            |spec, _| spec.python = Some(python("a==1")),
+            |spec, _| spec.python = Some(python("a==2")),
+            |spec, _| spec.users = BTreeMap::from([("a".to_owned(), Vec::new())]),
+            |spec, _| spec.users = BTreeMap::from([("a".to_owned(), vec!["b".to_owned()])]),
         ];
         let mut ids = vec![spec().id("sources"), spec().id("other sources")];
         for change in changes {

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::LayerSpec;
+use super::layer::{LayerSpec, PythonSpec};
 use crate::config::nearest::suggestion;
 use crate::config::profile::ContainerKind;
-use crate::config::release::{LayerDefinition, Release};
+use crate::config::release::{LayerDefinition, PythonDistributions, Release};
 use crate::error::{Error, ErrorKind, Result};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,18 +28,27 @@ pub fn stack<'a>(
     extra: &BTreeMap<String, Vec<String>>,
     sources: &str,
 ) -> Result<Stack> {
-    let mut builder = Builder { suite: &release.suite, sources, stack: Stack::default() };
+    let mut builder = Builder { release, sources, stack: Stack::default() };
     for (kind, definition) in kinds {
-        let mut chain = vec![builder.add("base", &release.base, None)];
+        let none = BTreeMap::new();
+        let mut chain = vec![builder.add("base", &release.base, &none, None)];
         for name in &definition.layers {
             let shared = release.layers.get(name).ok_or_else(|| unknown(release, kind, name))?;
-            chain.push(builder.add(name, shared, chain.last()));
+            // A release may need nothing more for it.
+            if *shared != LayerDefinition::default() {
+                chain.push(builder.add(name, shared, &none, chain.last()));
+            }
         }
         let more = extra.get(kind).cloned().unwrap_or_default();
-        let own = [(kind.to_owned(), definition.packages.clone()), (format!("{kind}_extra"), more)];
-        for (name, packages) in own.into_iter().filter(|(_, packages)| !packages.is_empty()) {
-            let layer = LayerDefinition { packages, ..LayerDefinition::default() };
-            chain.push(builder.add(&name, &layer, chain.last()));
+        let own = [
+            (kind.to_owned(), definition.packages.clone(), &definition.users),
+            (format!("{kind}_extra"), more, &none),
+        ];
+        for (name, packages, users) in own {
+            if !packages.is_empty() || !users.is_empty() {
+                let layer = LayerDefinition { packages, ..LayerDefinition::default() };
+                chain.push(builder.add(&name, &layer, users, chain.last()));
+            }
         }
         chain.reverse();
         builder.stack.chains.insert(kind.to_owned(), chain);
@@ -56,24 +65,32 @@ fn unknown(release: &Release, kind: &str, name: &str) -> Error {
 }
 
 struct Builder<'a> {
-    suite: &'a str,
+    release: &'a Release,
     sources: &'a str,
     stack: Stack,
 }
 
 impl Builder<'_> {
     /// The id of a layer, which is added unless one of the same content on the same parent is there.
-    fn add(&mut self, name: &str, definition: &LayerDefinition, parent: Option<&String>) -> String {
+    fn add(
+        &mut self,
+        name: &str,
+        definition: &LayerDefinition,
+        users: &BTreeMap<String, Vec<String>>,
+        parent: Option<&String>,
+    ) -> String {
         let mut packages = definition.packages.clone();
         packages.sort();
         packages.dedup();
         let mut spec = LayerSpec {
             name: name.to_owned(),
             parent: parent.cloned(),
-            suite: self.suite.to_owned(),
+            suite: self.release.suite.clone(),
             packages,
             keep_units: definition.keep_units.clone(),
             mask_units: definition.mask_units.clone(),
+            python: self.release.python.as_ref().filter(|_| definition.python).map(python),
+            users: users.clone(),
             files: Vec::new(),
             drop: definition.drop.clone(),
         };
@@ -91,6 +108,15 @@ impl Builder<'_> {
         let id = spec.id(self.sources);
         self.stack.layers.push((id.clone(), spec));
         id
+    }
+}
+
+fn python(distributions: &PythonDistributions) -> PythonSpec {
+    PythonSpec {
+        version: distributions.version.clone(),
+        home: distributions.home.clone(),
+        lock: distributions.lock.clone(),
+        modules: distributions.from_packages.values().flatten().cloned().collect(),
     }
 }
 

@@ -126,6 +126,11 @@ impl Paths {
         self.downloads_dir().join("pool")
     }
 
+    /// What installs Python distributions in layers, and what it fetched for a build that failed.
+    pub fn python_dir(&self) -> PathBuf {
+        self.downloads_dir().join("python")
+    }
+
     pub fn cloud_dir(&self) -> PathBuf {
         self.private_dir().join("clouds").join(&self.cloud)
     }

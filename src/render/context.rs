@@ -72,6 +72,10 @@ pub struct CloudValue<'a> {
     patience: u32,
     /// The release's name: `2025.1`.
     release: &'a str,
+    /// Where Python looks for modules that are put beside those of the release.
+    python_path: &'a str,
+    /// Where the release's Python distributions are installed, if they are no packages.
+    python_home: Option<&'a str>,
     /// The scenario's name.
     scenario: &'a str,
     /// The address at which all services are reached.
@@ -168,6 +172,10 @@ pub struct UnitValue<'a> {
     pub runs: Option<&'a Runs>,
     /// Where uWSGI's configuration stands.
     pub uwsgi_file: String,
+    /// The user that a program of OpenStack's runs as.
+    pub user: Option<&'a str>,
+    /// What starts it where no package does.
+    pub command: Option<String>,
     /// The script that the release has in place of the WSGI module.
     pub wsgi_script: Option<&'a String>,
 }
@@ -232,6 +240,8 @@ fn cloud_value(cloud: &Cloud) -> CloudValue<'_> {
         region: &cloud.region,
         patience: cloud.patience,
         release: &cloud.release.release,
+        python_path: &cloud.release.python_path,
+        python_home: cloud.release.python.as_ref().map(|python| python.home.as_str()),
         scenario: &cloud.scenario,
         virtual_address: cloud.networks.virtual_address.to_string(),
         exposed_address: cloud.networks.exposed_address.map(|address| address.to_string()),

@@ -179,6 +179,8 @@ impl Renderer {
             stem: unit.stem(),
             runs: unit.runs.as_ref(),
             uwsgi_file: unit.uwsgi_file(&container.service),
+            user: unit.user(&container.service),
+            command: unit.command(&container.service),
             wsgi_script: script,
         };
         Some(serde_json::json!({ "unit": unit }))

@@ -269,6 +269,8 @@ fn spec(name: &str, parent: Option<String>, suite: &str, packages: &[String]) ->
         keep_units: Vec::new(),
         mask_units: Vec::new(),
         files: Vec::new(),
+        python: None,
+        users: BTreeMap::new(),
         drop: Vec::new(),
     }
 }

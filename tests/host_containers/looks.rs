@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aio::for_tests::{Job, Lent, Order, Question, Sandbox, confined};
+use aio::for_tests::{Job, Lent, Look, Order, Question, Sandbox, confined};
 
 use crate::bench::sh;
 
@@ -28,7 +28,8 @@ fn a_look_at_a_checkout_is_alone_among_processes() {
         memory: 16 << 30,
         ..Sandbox::default()
     };
-    let order = Order { sandbox, job: Job::Look { path, question: Question::State } };
+    let look = Look { path, question: Question::State };
+    let order = Order { sandbox, job: Job::Answer(serde_json::to_value(look).unwrap()) };
     let mut child = Command::new(env!("CARGO_BIN_EXE_aio"))
         .arg(confined::COMMAND)
         .stdin(Stdio::piped())

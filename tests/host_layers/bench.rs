@@ -1,6 +1,7 @@
 //! What the tests share: a state directory with a base layer, gone with the last test, and builds in
 //! processes of their own, which can be killed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -94,6 +95,8 @@ pub fn base() -> LayerSpec {
         packages: own(&["ca-certificates", "dbus", "python3-minimal", "systemd", "systemd-sysv"]),
         keep_units: Vec::new(),
         mask_units: own(&["getty.target"]),
+        python: None,
+        users: BTreeMap::new(),
         files: vec![LayerFile {
             path: "/etc/issue".to_owned(),
             mode: "0640".to_owned(),

@@ -1,57 +1,28 @@
-//! `aio __confined`: one order, carried out by a process without rights ([`crate::lxc::sandbox`]).
-//!
-//! The order comes on standard input, never in argv. A program's output is its own; a look at a
-//! checkout answers with one JSON document on standard output. Whoever asks bounds both, in time and
-//! in size: what answers works on a stranger's files.
+//! What a process without rights does ([`crate::host::confined`]): it runs a program, or looks at a
+//! checkout, and answers with one JSON document on standard output.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{ChildStdout, Command, ExitCode, Stdio};
+use std::process::{ChildStdout, ExitCode, Stdio};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::source::look::{self, Question};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::lxc::process;
-use crate::lxc::sandbox::{self, Program, Sandbox};
+use crate::host::confined::{Job, NOT_STARTED, Order, command};
+use crate::lxc::sandbox::{self, Sandbox};
 
-/// The hidden command.
-pub const COMMAND: &str = "__confined";
-
-/// The exit status when the place could not be made.
-const NOT_STARTED: u8 = 125;
 /// How long a look at a checkout may take: a large tree on a slow disk takes a few seconds.
 const LOOK: Duration = Duration::from_secs(90);
 /// How long an answer may be: Python files that differ from the commit are part of it.
 const LONGEST_ANSWER: u64 = 64 << 20;
-/// How much a program may print before the rest is thrown away.
-const LONGEST_OUTPUT: u64 = 1 << 20;
-
-/// What is to be done, and where.
+/// A question about a checkout.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Order {
-    pub sandbox: Sandbox,
-    pub job: Job,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Job {
-    /// A program is run.
-    Run(Program),
-    /// A question about a checkout is answered.
-    Look { path: PathBuf, question: Question },
-}
-
-/// How a program ended, and what it printed, at most the first megabyte of each.
-#[derive(Debug)]
-pub struct Finished {
-    /// The exit status; none when a signal or the time limit ended it.
-    pub status: Option<i32>,
-    pub stderr: String,
+pub struct Look {
+    pub path: PathBuf,
+    pub question: Question,
 }
 
 /// An error on its way out of there.
@@ -71,10 +42,10 @@ pub fn main() -> ExitCode {
             Ok(status) => exit_code(status.code().unwrap_or(1)),
             Err(error) => not_started(&format!("run it: {error}")),
         },
-        Ok(Job::Look { path, question }) => match sandbox::go_on_alone() {
+        Ok(Job::Answer(question)) => match sandbox::go_on_alone() {
             Ok(None) => {
                 super::source::allow_foreign_owners();
-                answer(look::answer(&path, &question))
+                answer(answered(question))
             }
             Ok(Some(status)) => exit_code(status),
             Err(error) => answer(Err(error)),
@@ -84,6 +55,11 @@ pub fn main() -> ExitCode {
             not_started(&error.to_string())
         }
     }
+}
+
+fn answered(question: Value) -> Result<Value> {
+    let look: Look = serde_json::from_value(question).doing(|| "read the question".to_owned())?;
+    look::answer(&look.path, &look.question)
 }
 
 fn exit_code(status: i32) -> ExitCode {
@@ -114,18 +90,12 @@ fn answer(answer: Result<Value>) -> ExitCode {
     if written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn command(home: Option<&std::path::Path>) -> Command {
-    let mut command = process::own(COMMAND);
-    command.env("LC_ALL", "C.UTF-8").current_dir("/");
-    command.envs(home.map(|home| ("HOME", home)));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
 /// Asks a question about a checkout. Blocks.
 pub fn look(sandbox: Sandbox, path: PathBuf, question: Question, home: PathBuf) -> Result<Value> {
     let doing = || format!("look at {}", path.display());
-    let order = Order { sandbox, job: Job::Look { path: path.clone(), question } };
+    let question = Look { path: path.clone(), question };
+    let question = serde_json::to_value(question).doing(doing)?;
+    let order = Order { sandbox, job: Job::Answer(question) };
     let text = serde_json::to_vec(&order).doing(doing)?;
     let mut command = command(Some(&home));
     let mut child = command.stderr(Stdio::null()).spawn().doing(doing)?;
@@ -159,43 +129,6 @@ fn read_answer(output: ChildStdout) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
     output.take(LONGEST_ANSWER + 1).read_to_end(&mut text)?;
     Ok(text)
-}
-
-/// Runs a program. Dropping the future ends it.
-pub async fn run(sandbox: Sandbox, program: Program, limit: Duration) -> Result<Finished> {
-    let name = program.argv.first().cloned().unwrap_or_default();
-    let doing = || format!("run `{name}` without rights");
-    let text = serde_json::to_vec(&Order { sandbox, job: Job::Run(program) }).doing(doing)?;
-    let mut command = tokio::process::Command::from(command(None));
-    let mut child = command.kill_on_drop(true).spawn().doing(doing)?;
-    if let Some(mut input) = child.stdin.take() {
-        let _ = input.write_all(&text).await;
-    }
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let ended = async {
-        let (_, stderr, status) = tokio::join!(first_of(stdout), first_of(stderr), child.wait());
-        (status, stderr)
-    };
-    let Ok((status, stderr)) = tokio::time::timeout(limit, ended).await else {
-        return Ok(Finished {
-            status: None,
-            stderr: format!("it took more than {} s", limit.as_secs()),
-        });
-    };
-    let status = status.doing(doing)?.code();
-    if status == Some(i32::from(NOT_STARTED)) {
-        return Err(Error::new(ErrorKind::Host, doing()).because(stderr.trim_end()));
-    }
-    Ok(Finished { status, stderr })
-}
-
-/// The beginning of what comes out of a pipe; the rest is read, so that nobody waits, and dropped.
-async fn first_of(pipe: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut pipe) = pipe else { return String::new() };
-    let mut kept = Vec::new();
-    let _ = (&mut pipe).take(LONGEST_OUTPUT).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 impl From<Told> for Error {

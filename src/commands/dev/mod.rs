@@ -6,7 +6,7 @@
 //!
 //! A checkout is a stranger's: whoever sends a change for review writes it. So is what a container
 //! says. Three rules follow. Nothing that either says reaches a program of the host but as a
-//! [`requirement::Requirement`]. What must be fetched for it is fetched by a process without rights
+//! [`crate::model::requirement::Requirement`]. What must be fetched for it is fetched by a process without rights
 //! ([`confined`]). And the checkout itself is read by such a process, which has nothing else to read.
 
 mod args;
@@ -18,7 +18,6 @@ mod list;
 mod plan;
 mod prepare;
 mod python;
-pub mod requirement;
 pub mod source;
 mod steps;
 mod swap;

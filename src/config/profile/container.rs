@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::Cluster;
-use super::file::{File, root_root};
+use super::file::{File, Origin, root_root};
 use super::listener::Listener;
 use super::unit::Unit;
 
@@ -31,6 +31,14 @@ pub struct ContainerKind {
     /// `layers` and `packages` share one: write the list once, with an anchor of YAML's.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// Packages that bring OpenStack's own programs, in releases that have them as packages. Others have
+    /// them as wheels.
+    #[serde(default)]
+    pub packaged: Vec<String>,
+    /// Users beside those that its units run as, and the further groups that any of them is in: `{nova:
+    /// [kvm, libvirt]}`. For releases whose programs come without packages.
+    #[serde(default)]
+    pub users: BTreeMap<String, Vec<String>>,
     /// Networks beside the NAT network that every container has: `[management]`.
     #[serde(default = "management_only")]
     pub networks: Vec<String>,
@@ -101,6 +109,28 @@ pub struct ContainerKind {
     /// Set for kinds whose members form one cluster.
     #[serde(default)]
     pub cluster: Option<Cluster>,
+}
+
+impl ContainerKind {
+    /// Writes out what follows from what its units run in a release whose programs come from there, and
+    /// leaves out what is for others.
+    pub(crate) fn complete(&mut self, service: &str, origin: Origin) {
+        match origin {
+            Origin::Packages => {
+                self.packages.append(&mut self.packaged);
+                self.users.clear();
+            }
+            Origin::Wheels => {
+                self.packaged.clear();
+                let users = self.units.iter().filter_map(|unit| unit.user(service));
+                for user in users {
+                    self.users.entry(user.to_owned()).or_default();
+                }
+            }
+        }
+        self.files.retain(|file| file.only.is_none_or(|only| only == origin));
+        self.files.extend(self.units.iter().flat_map(|unit| unit.files(service, origin)));
+    }
 }
 
 fn one() -> u32 {

@@ -20,6 +20,9 @@ pub struct File {
     /// Whether it goes on where the image's file of that path ends: what is rendered is added to it.
     #[serde(default)]
     pub extends_image: bool,
+    /// Where OpenStack's programs must come from for it to be there; wherever they do unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Origin>,
     /// How files of `overrides/` are merged into it.
     #[serde(default)]
     pub merge: Merge,
@@ -46,6 +49,7 @@ impl File {
             owner: root_root(),
             mode: mode_0644(),
             extends_image: false,
+            only: None,
             merge: Merge::None,
             unit: Some(unit.to_owned()),
             restarts: Some(vec![unit.to_owned()]),
@@ -53,6 +57,16 @@ impl File {
             apply_once: false,
         }
     }
+}
+
+/// Where a release's OpenStack programs come from.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The distribution's packages, with their users, units and files.
+    Packages,
+    /// Wheels of a Python index, which bring none of these.
+    Wheels,
 }
 
 /// The owner of what nobody names an owner for.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dev::UnitDev;
-use super::file::File;
+use super::file::{File, Origin};
 
 /// A systemd unit that runs in a container.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -53,6 +53,13 @@ pub struct Runs {
     /// A program that its unit starts without such a script: `nginx`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// The arguments of its program where no package says them: the service's own configuration file
+    /// unless said. A `program` with arguments is OpenStack's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+    /// The user that it runs as where no package says so: the one named as the service unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// What its start script calls itself, where that is not the unit's name: that of the file below
     /// `/etc/default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +74,11 @@ impl Runs {
     pub fn said(&self) -> usize {
         [&self.wsgi, &self.worker, &self.daemon, &self.program].into_iter().flatten().count()
     }
+
+    /// Whether it is a program of OpenStack's, and not of the distribution's.
+    fn of_openstack(&self) -> bool {
+        self.program.is_none() || self.arguments.is_some()
+    }
 }
 
 impl Unit {
@@ -80,21 +92,50 @@ impl Unit {
         format!("/etc/{service}/{}-uwsgi.ini", self.stem())
     }
 
+    /// The user as whom it runs a program of OpenStack's.
+    pub fn user<'a>(&'a self, service: &'a str) -> Option<&'a str> {
+        let runs = self.runs.as_ref().filter(|runs| runs.of_openstack())?;
+        Some(runs.user.as_deref().unwrap_or(service))
+    }
+
+    /// What a unit without a package starts.
+    pub fn command(&self, service: &str) -> Option<String> {
+        let runs = self.runs.as_ref().filter(|runs| runs.of_openstack())?;
+        let Some(program) =
+            [&runs.worker, &runs.daemon, &runs.program].into_iter().find_map(|it| it.as_ref())
+        else {
+            let ini = self.uwsgi_file(service);
+            return Some(format!("/usr/bin/uwsgi_python3 --ini {ini} $AIO_DEV_ARGUMENTS"));
+        };
+        let default = || format!("--config-file=/etc/{service}/{service}.conf");
+        let arguments = runs.arguments.clone().unwrap_or_else(default);
+        Some(format!("/usr/local/bin/{program} {arguments}"))
+    }
+
     /// The files that follow from what it runs.
-    pub fn files(&self, service: &str) -> Vec<File> {
+    pub fn files(&self, service: &str, origin: Origin) -> Vec<File> {
         let Some(runs) = &self.runs else { return Vec::new() };
-        let environment =
-            || format!("/etc/default/{}", runs.script.as_deref().unwrap_or(self.stem()));
-        let (mut files, drop_in) = if runs.wsgi.is_some() {
+        let environment = |template| {
+            let script = runs.script.as_deref().unwrap_or(self.stem());
+            let packaged = origin == Origin::Packages;
+            packaged.then(|| (format!("/etc/default/{script}"), template))
+        };
+        let (mut files, drop_in): (Vec<_>, _) = if runs.wsgi.is_some() {
             let uwsgi = (self.uwsgi_file(service), "common/wsgi.ini");
-            (vec![uwsgi, (environment(), "common/uwsgi.default")], "common/uwsgi-unit.conf")
+            let default = environment("common/uwsgi.default");
+            (std::iter::once(uwsgi).chain(default).collect(), "common/uwsgi-unit.conf")
         } else if runs.worker.is_some() {
-            (vec![(environment(), "common/daemon.default")], "common/worker-unit.conf")
+            let default = environment("common/daemon.default");
+            (default.into_iter().collect(), "common/worker-unit.conf")
         } else if runs.daemon.is_some() {
-            (vec![(environment(), "common/daemon.default")], "common/unit.conf")
+            let default = environment("common/daemon.default");
+            (default.into_iter().collect(), "common/unit.conf")
         } else {
             (Vec::new(), "common/unit.conf")
         };
+        if origin == Origin::Wheels && runs.of_openstack() {
+            files.push((format!("/etc/systemd/system/{}", self.name), "common/wheel.service"));
+        }
         let drop_in = runs.drop_in.as_deref().unwrap_or(drop_in);
         files.push((format!("/etc/systemd/system/{}.d/aio.conf", self.name), drop_in));
         let of_unit = |(path, template): (String, &str)| File::of_unit(&self.name, path, template);

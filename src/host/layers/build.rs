@@ -8,6 +8,7 @@ use super::index::Archive;
 use super::install::Installation;
 use super::packages::wanted_packages;
 use super::pool::Pool;
+use super::python::{Distributions, NEEDED_MIB};
 use super::store::Store;
 use super::workspace::Workspace;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -64,13 +65,25 @@ impl Store {
         let archives = index
             .resolve(&wanted_packages(spec), status.as_deref(), &cancelled)
             .map_err(|error| error.context(what()))?;
-        self.check_space(id, &archives, &pool)?;
+        let needed = needed_mib(&archives) + spec.python.as_ref().map_or(0, |_| NEEDED_MIB);
+        self.check_space(id, needed + pool.missing_bytes(&archives) / MIB)?;
         pool.fetch(&archives, index, progress).map_err(|error| error.context(what()))?;
 
         let installation = Installation { spec, chain: &chain, index, workspace: &workspace };
         let installed = installation.run(&layers, &pool, archives.len() as u64, progress);
         let _ = pool.take_back(&workspace.dir.join("archives"));
-        installed.map_err(|error| self.add_space(error.context(what()), &archives))?;
+        let installed = installed.and_then(|()| {
+            let Some(python) = &spec.python else { return Ok(()) };
+            let distributions = Distributions {
+                spec: python,
+                layers: &layers,
+                chain: &chain,
+                workspace: &workspace,
+                directory: &self.paths.python_dir(),
+            };
+            distributions.install(progress)
+        });
+        installed.map_err(|error| self.add_space(error.context(what()), needed))?;
         let upper = workspace.upper();
         super::finish::finish(&upper, spec, index).map_err(|error| error.context(what()))?;
 
@@ -89,8 +102,7 @@ impl Store {
     }
 
     /// Refuses to begin what the disk cannot hold.
-    fn check_space(&self, id: &str, archives: &[Archive], pool: &Pool) -> Result<()> {
-        let needed = needed_mib(archives) + pool.missing_bytes(archives) / MIB;
+    fn check_space(&self, id: &str, needed: u64) -> Result<()> {
         let (free, _) = free_space(&self.paths.layers_dir())?;
         if free >= needed {
             return Ok(());
@@ -114,14 +126,14 @@ impl Store {
 
     /// Says how much room there was and is needed, if that is what failed. Not every program says so, or
     /// says it last: what is left is looked at too.
-    fn add_space(&self, mut error: Error, archives: &[Archive]) -> Error {
+    fn add_space(&self, mut error: Error, needed_mib: u64) -> Error {
         let said = error.causes.iter().any(|cause| cause.contains("disk is full"));
         let left = free_space(&self.paths.layers_dir());
         if !said && !left.is_ok_and(|(free, _)| free < NEARLY_FULL_MIB) {
             return error;
         }
         error.kind = ErrorKind::Host;
-        match self.disk_sentence(needed_mib(archives)) {
+        match self.disk_sentence(needed_mib) {
             Ok(sentence) => error.because(sentence).hint(
                 "Free some space there and run the same command again: what was downloaded \
                        is kept.",

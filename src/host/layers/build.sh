@@ -3,7 +3,7 @@
 #
 # LAYERS     directory of the published layers; LOWERS names roots in it, topmost first, ':' between
 # BUILD      directory of this build: new/root (becomes the layer), work, empty, merged, archives,
-#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop
+#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop, users
 # LISTS      index files of APT
 # SUITE      Debian suite
 # KEYRING    the host's keyring of Debian's archive
@@ -89,6 +89,21 @@ called() {
 if called update-ca-certificates; then
 	stage collecting certificates
 	chroot "$root" update-ca-certificates
+fi
+
+if [ -s "$BUILD/users" ]; then
+	stage making users
+	while read -r user groups; do
+		chroot "$root" getent passwd "$user" >/dev/null || chroot "$root" useradd --system \
+			--user-group --home-dir "/var/lib/$user" --shell /usr/sbin/nologin "$user"
+		for group in $groups; do
+			chroot "$root" usermod --append --groups "$group" "$user"
+		done
+		mkdir -p "$root/etc/$user" "$root/var/lib/$user" "$root/var/log/$user"
+		chroot "$root" chown "$user:$user" "/var/lib/$user" "/var/log/$user"
+		chroot "$root" chown "root:$user" "/etc/$user"
+		chmod 0750 "$root/etc/$user"
+	done <"$BUILD/users"
 fi
 
 if called py3compile && [ -x "$root/usr/bin/python3" ]; then

@@ -88,6 +88,9 @@ impl Installation<'_> {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
             .doing(|| format!("set the mode of {}", path.display()))?;
         let drop = finish::DROPPED.iter().copied().chain(self.spec.drop.iter().map(String::as_str));
+        let users = self.spec.users.iter();
+        let users = users.map(|(user, groups)| format!("{user} {}\n", groups.join(" ")));
+        workspace.write("users", &users.collect::<String>())?;
         workspace.write("drop", &drop.map(|path| format!("{path}\n")).collect::<String>())?;
         Ok(())
     }

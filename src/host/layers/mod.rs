@@ -14,6 +14,7 @@ mod packages;
 mod pool;
 mod preparations;
 mod process;
+mod python;
 mod real;
 pub mod sources;
 mod status;

@@ -121,6 +121,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn spec(parent: Option<&str>, keep: &[&str], mask: &[&str]) -> LayerSpec {
@@ -133,6 +135,8 @@ mod tests {
             keep_units: own(keep),
             mask_units: own(mask),
             files: Vec::new(),
+            python: None,
+            users: BTreeMap::new(),
             drop: Vec::new(),
         }
     }

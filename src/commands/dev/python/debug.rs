@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::commands::dev::requirement::Requirement;
 use crate::error::{Result, ResultExt};
+use crate::model::requirement::Requirement;
 
 /// The requirement that brings the debugger, for [`super::Request::wanted`].
 ///

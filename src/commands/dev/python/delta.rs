@@ -26,11 +26,11 @@ use tempfile::TempDir;
 
 pub use self::site_packages::Distribution;
 use super::inspect::{Inspect, Inspection, Migrations, Request, Unmet};
-use super::pip::{Pip, Places, listed};
-use crate::commands::dev::requirement::Requirement;
 use crate::error::{Error, Result, ResultExt};
+use crate::host::python::{Pip, Places, listed};
 use crate::lxc::descent;
 use crate::model::hash::sha256_hex;
+use crate::model::requirement::Requirement;
 use crate::state::files::{self, private_directory};
 
 /// Each round finds what the last one's wheels need. OpenStack's chains are two or three long.
@@ -140,7 +140,7 @@ impl Cache {
             let needed = needed(&requirements);
             let cache = self.directory.join("wheels");
             let places = Places { cache, wheels: self.wheels.clone() };
-            let site = pip.install(&needed, staging.path(), &places, found).await?;
+            let site = pip.install(&needed, staging.path(), &places, &found.platform()).await?;
             site_packages::tidy(&site)?;
             let (distributions, delta) = site_packages::read(&site)?;
             let missing = container.inspect(&again(request, delta)).await?.missing;

@@ -8,8 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::dev::requirement::{Conditional, Requirement, is_name};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::python::Platform;
+use crate::model::requirement::{Conditional, Requirement, is_name};
 
 /// The longest report. That of a container with all of OpenStack has 0.1 MiB.
 const LONGEST_REPORT: usize = 8 << 20;
@@ -275,9 +276,13 @@ impl Inspection {
         }
     }
 
-    /// `3.13`, as pip and directories call it.
-    pub fn python_minor(&self) -> String {
-        self.python.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+    /// Where wheels for it are to run.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            python: self.python.splitn(3, '.').take(2).collect::<Vec<_>>().join("."),
+            tags: self.platforms.clone(),
+            machine: self.machine.clone(),
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::commands::dev::python::testing::{inspection, installed, metadata, python};
+use crate::commands::dev::python::testing::{inspection, installed, python};
+use crate::host::python::testing::metadata;
 
 fn conditional(text: &str) -> Conditional {
     Conditional::parse(text).unwrap()
@@ -70,7 +71,7 @@ fn met_requirements_lead_to_nothing() {
         "{:?}",
         found.platforms
     );
-    assert_eq!(found.python_minor().matches('.').count(), 1);
+    assert_eq!(found.platform().python.matches('.').count(), 1);
 }
 
 #[test]

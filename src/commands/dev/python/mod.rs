@@ -7,13 +7,10 @@
 pub mod debug;
 pub mod delta;
 pub mod inspect;
-mod pip;
-mod settings;
 mod sitecustomize;
 #[cfg(test)]
 mod testing;
 
 pub use delta::{Cache, Delta, Whose};
 pub use inspect::{Inspect, Inspection, Project, Request};
-pub use pip::Pip;
 pub use sitecustomize::SITECUSTOMIZE;

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::checkout::{Checkout, IgnoreTest};
-use super::ini::Ini;
 use super::project::Project;
 use super::tree::{Kind, LONGEST_FILE, Tree};
 use super::unsaved::{self, unsaved_work};
 use super::{open, reference};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::python::ini::Ini;
 
 /// How deep directories of Python files are.
 const DEEPEST: usize = 32;

@@ -9,7 +9,6 @@ pub mod change;
 pub mod checkout;
 pub mod clone;
 pub mod git;
-pub(super) mod ini;
 pub mod look;
 mod open;
 pub mod project;

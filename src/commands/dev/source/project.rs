@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::tree::Tree;
-use crate::commands::dev::requirement::Conditional;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::requirement::Conditional;
 
 mod check;
 mod declared;

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
-use crate::commands::dev::python::testing::{inspection, unmet, wheel};
+use crate::commands::dev::python::testing::{inspection, unmet};
+use crate::host::python::testing::wheel;
 
 /// Answers each look with the next list of what is missing.
 #[derive(Default)]

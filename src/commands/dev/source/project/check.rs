@@ -2,8 +2,8 @@
 //! host and lines of files in a container.
 
 use super::Project;
-use crate::commands::dev::requirement::{is_name, is_specifier, is_version, not_taken};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::requirement::{is_name, is_specifier, is_version, not_taken};
 
 /// Longer than any import root, entry point or group of entry points.
 const LONGEST: usize = 500;

@@ -2,9 +2,9 @@
 
 use indexmap::IndexMap;
 
-use crate::commands::dev::requirement::Conditional;
 use crate::commands::dev::source::tree::Tree;
 use crate::error::{Error, ErrorKind};
+use crate::model::requirement::Conditional;
 
 /// Entry points by group, then by name: `console_scripts`, `heat.clients`, …
 pub type EntryPoints = IndexMap<String, IndexMap<String, String>>;

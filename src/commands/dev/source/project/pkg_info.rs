@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::declared::{Declared, malformed};
-use crate::commands::dev::requirement::{Conditional, not_taken};
 use crate::commands::dev::source::tree::Tree;
 use crate::error::Result;
+use crate::model::requirement::{Conditional, not_taken};
 
 const FILE: &str = "PKG-INFO";
 

@@ -7,9 +7,9 @@ use toml::{Table, Value};
 
 use super::declared::{Declared, EntryPoints, malformed};
 use super::requirements;
-use crate::commands::dev::requirement::Conditional;
 use crate::commands::dev::source::tree::Tree;
 use crate::error::Result;
+use crate::model::requirement::Conditional;
 
 const FILE: &str = "pyproject.toml";
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::declared::malformed;
-use crate::commands::dev::requirement::{Conditional, not_taken};
 use crate::commands::dev::source::tree::Tree;
 use crate::error::Result;
+use crate::model::requirement::{Conditional, not_taken};
 
 /// More files than any project's list is made of.
 const MOST_FILES: usize = 100;

@@ -6,10 +6,10 @@ use indexmap::IndexMap;
 
 use super::declared::{Declared, EntryPoints, malformed};
 use super::requirements;
-use crate::commands::dev::requirement::Conditional;
-use crate::commands::dev::source::ini::{Ini, value_lines};
 use crate::commands::dev::source::tree::Tree;
 use crate::error::Result;
+use crate::host::python::ini::{Ini, value_lines};
+use crate::model::requirement::Conditional;
 
 const FILE: &str = "setup.cfg";
 

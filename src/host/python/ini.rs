@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 /// A file, by section and key. The case of keys is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::commands::dev) struct Ini {
+pub struct Ini {
     sections: IndexMap<String, IndexMap<String, String>>,
 }
 
@@ -49,7 +49,7 @@ impl Ini {
 }
 
 /// The lines of a value that say something.
-pub(super) fn value_lines(value: &str) -> Vec<String> {
+pub fn value_lines(value: &str) -> Vec<String> {
     value.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 

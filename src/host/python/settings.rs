@@ -11,8 +11,8 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::commands::dev::source::ini::Ini;
-use crate::lxc::sandbox::{Copied, Sandbox};
+use crate::host::python::ini::Ini;
+use crate::lxc::sandbox::{Copied, Sandbox, System};
 
 /// A Python with its libraries, certificates, names, and the devices that every program expects.
 const SEEN: [&str; 16] = [
@@ -57,6 +57,34 @@ const VARIABLES: [&str; 15] = [
 /// Settings whose values name files or directories that pip reads.
 const NAMING: [&str; 6] =
     ["cert", "client-cert", "find-links", "index-url", "extra-index-url", "constraint"];
+/// The bundle of certificates that the host trusts.
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// What uv calls pip's settings, the first of them when nobody set any.
+const OF_PIP: [(&str, &[&str]); 8] = [
+    ("index-url", &["UV_DEFAULT_INDEX", "UV_INDEX_URL"]),
+    ("extra-index-url", &["UV_INDEX", "UV_EXTRA_INDEX_URL"]),
+    ("find-links", &["UV_FIND_LINKS"]),
+    ("trusted-host", &["UV_INSECURE_HOST"]),
+    ("timeout", &["UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT"]),
+    ("cert", &["SSL_CERT_FILE"]),
+    ("client-cert", &["SSL_CLIENT_CERT"]),
+    ("proxy", &["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"]),
+];
+/// What a user's settings of uv do not decide: where things are put, and which Python it is.
+const OVERRIDDEN: [&str; 12] = [
+    "UV_CACHE_DIR",
+    "UV_CONSTRAINT",
+    "UV_BUILD_CONSTRAINT",
+    "UV_DRY_RUN",
+    "UV_LINK_MODE",
+    "UV_NO_CACHE",
+    "UV_OFFLINE",
+    "UV_OVERRIDE",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "UV_TARGET",
+    "UV_PREFIX",
+];
 /// The longest file of settings.
 const LONGEST: u64 = 1 << 20;
 /// The longest file that pip writes, and what it may map.
@@ -84,7 +112,10 @@ impl Settings {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         let kept = |(name, _): &(String, String)| {
-            name == "HOME" || name.starts_with("PIP_") || VARIABLES.contains(&name.as_str())
+            name == "HOME"
+                || name.starts_with("PIP_")
+                || name.starts_with("UV_")
+                || VARIABLES.contains(&name.as_str())
         };
         let mut environment: Vec<_> = variables.filter_map(text).filter(kept).collect();
         environment.sort();
@@ -95,7 +126,7 @@ impl Settings {
         };
         let home = value("HOME").unwrap_or_else(|| "/root".into());
         let configuration = value("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
-        let mut files = vec!["/etc/pip.conf".into(), "/etc/xdg/pip/pip.conf".into()];
+        let mut files = vec!["/etc/xdg/pip/pip.conf".into(), "/etc/pip.conf".into()];
         files.extend([home.join(".pip/pip.conf"), configuration.join("pip/pip.conf")]);
         files.extend(value("PIP_CONFIG_FILE"));
         let netrc = value("NETRC").unwrap_or_else(|| home.join(".netrc"));
@@ -104,6 +135,8 @@ impl Settings {
         named.extend(variables.map(|(_, value)| value.clone()));
         settings.files = files;
         settings.files.push(netrc);
+        settings.files.extend(["/etc/uv/uv.toml".into(), configuration.join("uv/uv.toml")]);
+        settings.files.extend(value("UV_CONFIG_FILE"));
         for path in named.iter().flat_map(|value| value.split_whitespace()).filter_map(path_of) {
             if path.is_dir() {
                 settings.directories.push(path);
@@ -112,6 +145,66 @@ impl Settings {
             }
         }
         settings
+    }
+
+    /// A place in which uv finds all this, and another system's Python.
+    pub fn sandbox_of(&self, system: System) -> Sandbox {
+        let mut sandbox = self.sandbox();
+        // What names the trusted is the host's: links in there lead to the system's own.
+        sandbox.seen.retain(|path| !system.seen.iter().any(|its| path.starts_with(its)));
+        sandbox.copied.push(Copied { path: BUNDLE.into(), reader: 0 });
+        sandbox.system = Some(system);
+        sandbox
+    }
+
+    /// The environment of uv: its own settings, and pip's where it has none. `cache` is where it keeps
+    /// what it fetched.
+    pub fn for_uv(&self, cache: &Path) -> Vec<(String, String)> {
+        let own = |(name, _): &&(String, String)| {
+            !name.starts_with("PIP_") && !OVERRIDDEN.contains(&name.as_str())
+        };
+        let mut all: Vec<(String, String)> = self.environment.iter().filter(own).cloned().collect();
+        for (key, names) in OF_PIP {
+            let Some(value) = self.of_pip(key) else { continue };
+            if !names.iter().any(|name| all.iter().any(|(known, _)| known == name)) {
+                all.push((names[0].to_owned(), value));
+            }
+        }
+        let fixed = [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ("LC_ALL", "C.UTF-8".to_owned()),
+            ("UV_CACHE_DIR", cache.display().to_string()),
+            ("UV_NO_PROGRESS", "1".to_owned()),
+            ("UV_PYTHON_DOWNLOADS", "never".to_owned()),
+            ("TMPDIR", cache.display().to_string()),
+        ];
+        all.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+        if !all.iter().any(|(name, _)| name == "SSL_CERT_FILE" || name == "SSL_CERT_DIR") {
+            all.push(("SSL_CERT_FILE".to_owned(), BUNDLE.to_owned()));
+        }
+        all
+    }
+
+    /// One of pip's settings, by the name that it has in its files.
+    fn of_pip(&self, key: &str) -> Option<String> {
+        let variable = format!("PIP_{}", key.to_uppercase().replace('-', "_"));
+        let set = self.environment.iter().find(|(name, _)| *name == variable);
+        let value = set.map(|(_, value)| value.clone()).or_else(|| {
+            // The last file that has it counts, as with pip.
+            let files = self.files.iter().rev().filter_map(|file| Ini::parse(&read(file)?).ok());
+            files
+                .filter_map(|ini| {
+                    let section = |section| ini.get(section, key).map(str::to_owned);
+                    section("install").or_else(|| section("global"))
+                })
+                .next()
+        })?;
+        let words: Vec<&str> = value.split_whitespace().collect();
+        // A directory that is not there is nothing to pip, and an error to uv.
+        let there = |word: &&&str| !word.starts_with('/') || Path::new(word).exists();
+        let words: Vec<&str> = words.iter().filter(there).copied().collect();
+        let separator = if key == "find-links" { "," } else { " " };
+        Some(words.join(separator)).filter(|value| !value.is_empty())
     }
 
     /// A place in which pip finds all this.
@@ -143,17 +236,21 @@ impl Settings {
     }
 }
 
+/// The text of a file of settings, if it is one.
+fn read(file: &Path) -> Option<String> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = File::options().read(true).custom_flags(nonblocking).open(file).ok()?;
+    if !opened.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    opened.take(LONGEST).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 /// The values of a file of settings that name files.
 fn named_by(file: &Path) -> Vec<String> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut text = String::new();
-    let opened = File::options().read(true).custom_flags(nonblocking).open(file);
-    let Ok(opened) = opened.and_then(|it| Ok((it.metadata()?.is_file(), it))) else {
-        return Vec::new();
-    };
-    if !opened.0 || opened.1.take(LONGEST).read_to_string(&mut text).is_err() {
-        return Vec::new();
-    }
+    let Some(text) = read(file) else { return Vec::new() };
     // pip itself says what is wrong with it.
     let ini = Ini::parse(&text).unwrap_or_default();
     NAMING.iter().flat_map(|key| ini.everywhere(key)).map(str::to_owned).collect()

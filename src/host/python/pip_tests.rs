@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::*;
-use crate::commands::dev::python::testing::{inspection, wheel};
+use crate::host::python::testing::wheel;
 
 /// Runs pip as whoever runs the tests, with the environment that it has where it runs without rights.
 pub(super) fn run_here(program: &Program) -> Result<Finished> {
@@ -33,7 +33,7 @@ async fn install(pip: &Pip, place: &TempDir, requirements: &[&str]) -> Result<Ve
         requirements.iter().map(|text| Requirement::parse(text).unwrap()).collect();
     let staging = place.path().join("staging");
     let places = Places { cache: place.path().join("cache"), wheels: place.path().join("kept") };
-    let site = pip.install(&requirements, &staging, &places, &inspection()).await?;
+    let site = pip.install(&requirements, &staging, &places, &platform()).await?;
     let mut names: Vec<String> = fs::read_dir(site)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -41,6 +41,16 @@ async fn install(pip: &Pip, place: &TempDir, requirements: &[&str]) -> Result<Ve
         .collect();
     names.sort();
     Ok(names)
+}
+
+/// Debian 13's Python.
+fn platform() -> Platform {
+    let tags = ["manylinux_2_41_x86_64", "manylinux_2_17_x86_64", "linux_x86_64"];
+    Platform {
+        python: "3.13".to_owned(),
+        tags: tags.map(str::to_owned).to_vec(),
+        machine: "x86_64".to_owned(),
+    }
 }
 
 fn offline(place: &TempDir) -> Pip {

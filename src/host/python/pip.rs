@@ -2,7 +2,7 @@
 //! proxies, certificates, constraints and hashes apply; settings about where and how to install do not.
 //!
 //! It runs without rights, and with nothing to read but those settings and the directory in which it
-//! puts wheels ([`crate::commands::dev::confined`]): not as the checkout's owner, who has a home that pip has no
+//! puts wheels ([`confined`]): not as the checkout's owner, who has a home that pip has no
 //! business in, nor as `nobody`, as whom other programs run.
 
 use std::fs;
@@ -10,14 +10,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::inspect::Inspection;
 use super::settings::Settings;
-use crate::commands::dev::confined;
-use crate::commands::dev::confined::Finished;
-use crate::commands::dev::requirement::Requirement;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::confined::{self, Finished};
 use crate::lxc::descent;
 use crate::lxc::sandbox::{Lent, Program};
+use crate::model::requirement::Requirement;
 use crate::state::files;
 
 /// How much of what pip said is shown.
@@ -39,6 +37,17 @@ pub struct Places {
     pub cache: PathBuf,
     /// Every wheel, as a file.
     pub wheels: PathBuf,
+}
+
+/// Where wheels are to run.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// `3.13`, as pip and directories call it.
+    pub python: String,
+    /// Platform tags of wheels, best first.
+    pub tags: Vec<String>,
+    /// `x86_64`.
+    pub machine: String,
 }
 
 /// The pip of a Python on the host.
@@ -69,7 +78,7 @@ impl Pip {
         requirements: &[Requirement],
         staging: &Path,
         places: &Places,
-        platform: &Inspection,
+        platform: &Platform,
     ) -> Result<PathBuf> {
         // All that pip may write to; what it leaves there is as good as a stranger's.
         let own = staging.join("pip");
@@ -127,7 +136,7 @@ struct Run<'a> {
     requirements: &'a [Requirement],
     own: &'a Path,
     places: &'a Places,
-    platform: &'a Inspection,
+    platform: &'a Platform,
 }
 
 impl Run<'_> {
@@ -170,8 +179,8 @@ impl Run<'_> {
 }
 
 /// Both of pip's runs: which wheels are meant, and no questions.
-fn arguments(subcommand: &str, platform: &Inspection) -> Vec<String> {
-    let version = platform.python_minor();
+fn arguments(subcommand: &str, platform: &Platform) -> Vec<String> {
+    let version = platform.python.clone();
     let mut arguments: Vec<String> =
         ["-m", "pip", subcommand, "--disable-pip-version-check", "--no-input"]
             .map(Into::into)
@@ -182,7 +191,7 @@ fn arguments(subcommand: &str, platform: &Inspection) -> Vec<String> {
     for abi in [format!("cp{}", version.replace('.', "")), "abi3".into(), "none".into()] {
         arguments.extend(["--abi".into(), abi]);
     }
-    for tag in &platform.platforms {
+    for tag in &platform.tags {
         arguments.extend(["--platform".into(), tag.clone()]);
     }
     arguments
@@ -192,7 +201,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn fetch_arguments(target: &Path, cache: &Path, platform: &Inspection) -> Vec<String> {
+fn fetch_arguments(target: &Path, cache: &Path, platform: &Platform) -> Vec<String> {
     let mut arguments = arguments("download", platform);
     arguments.extend(["--cache-dir".into(), shown(cache)]);
     arguments.extend(["--dest".into(), shown(target), "--".into()]);
@@ -200,7 +209,7 @@ fn fetch_arguments(target: &Path, cache: &Path, platform: &Inspection) -> Vec<St
 }
 
 /// By requirement, not by file: pip would note in the target where each file stood.
-fn unpack_arguments(target: &Path, fetched: &Path, platform: &Inspection) -> Vec<String> {
+fn unpack_arguments(target: &Path, fetched: &Path, platform: &Platform) -> Vec<String> {
     let mut arguments = arguments("install", platform);
     // What a user's configuration may say about the place must not.
     arguments.extend(["--no-user", "--prefix=", "--root=/"].map(Into::into));
@@ -229,12 +238,12 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Requirements, as a list for a message.
-pub(super) fn listed(requirements: &[Requirement]) -> String {
+pub fn listed(requirements: &[Requirement]) -> String {
     requirements.iter().map(Requirement::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Names the requirement for which there is no wheel, if it is that.
-fn failure(requirements: &[Requirement], platform: &Inspection, finished: &Finished) -> Error {
+fn failure(requirements: &[Requirement], platform: &Platform, finished: &Finished) -> Error {
     let doing = |what: &str| Error::failed(format!("fetch what the checkout needs: {what}"));
     let all = listed(requirements);
     let said = &finished.stderr;
@@ -253,7 +262,7 @@ fn failure(requirements: &[Requirement], platform: &Inspection, finished: &Finis
                  let this run do without: PIP_REQUIRE_HASHES=0.",
             )
     } else if let Some((_, requirement)) = unmet {
-        let (python, machine) = (platform.python_minor(), &platform.machine);
+        let (python, machine) = (&platform.python, &platform.machine);
         doing(requirement.trim())
             .because(format!("there is no wheel of it for Python {python} on {machine}"))
             .hint(
@@ -274,7 +283,7 @@ fn failure(requirements: &[Requirement], platform: &Inspection, finished: &Finis
 #[cfg(test)]
 impl Pip {
     /// Returns a pip that knows only the wheels of a directory.
-    pub(super) fn of_directory(directory: &Path) -> Self {
+    pub fn of_directory(directory: &Path) -> Self {
         Self::with_variables(&[
             ("PIP_NO_INDEX", "1"),
             ("PIP_FIND_LINKS", directory.to_str().unwrap_or_default()),

@@ -1,0 +1,122 @@
+//! A release's lock: every Python distribution with its version and the hashes of the files that may be
+//! installed of it, as a list of requirements that pip and uv read.
+
+use std::fmt::Write;
+
+use super::hash::sha256_hex;
+use super::requirement::{is_name, is_version};
+
+/// Where the hash of all that follows stands.
+const SEAL: &str = "# sha256: ";
+
+/// A lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// What it was made for, in a line.
+    pub title: String,
+    /// In the order of their names.
+    pub distributions: Vec<Distribution>,
+}
+
+/// One distribution of a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Distribution {
+    /// Normalised: `oslo-messaging`.
+    pub name: String,
+    pub version: String,
+    /// SHA-256 of each file, in hexadecimal digits: of wheels where there are any that fit, else of the
+    /// source.
+    pub hashes: Vec<String>,
+}
+
+impl Lock {
+    /// Reads a lock.
+    ///
+    /// # Errors
+    /// A sentence that names the line: it was edited by hand, or is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |line: usize, what: &str| format!("line {}: {what}", line + 1);
+        let mut lines = text.lines().enumerate();
+        let title = lines.next().and_then(|(_, line)| line.strip_prefix("# ")).unwrap_or_default();
+        let seal = lines.next().and_then(|(_, line)| line.strip_prefix(SEAL));
+        let seal = seal.ok_or_else(|| wrong(1, &format!("there is no `{SEAL}…`")))?;
+        let mut distributions = Vec::new();
+        for (number, line) in lines {
+            let mut words = line.split(' ');
+            let named = words.next().and_then(|word| word.split_once("=="));
+            let (name, version) = named.ok_or_else(|| wrong(number, "it is no `NAME==VERSION`"))?;
+            let hashes: Option<Vec<String>> =
+                words.map(|word| word.strip_prefix("--hash=sha256:").map(str::to_owned)).collect();
+            let hashes = hashes.filter(|hashes| {
+                let whole = |hash: &String| hash.len() == 64 && hex::decode(hash).is_ok();
+                !hashes.is_empty() && hashes.iter().all(whole)
+            });
+            let hashes = hashes.ok_or_else(|| wrong(number, "a hash is missing or none"))?;
+            if !is_name(name) || !is_version(version) {
+                return Err(wrong(number, "it is no `NAME==VERSION`"));
+            }
+            let (name, version) = (name.to_owned(), version.to_owned());
+            distributions.push(Distribution { name, version, hashes });
+        }
+        let lock = Self { title: title.to_owned(), distributions };
+        if seal != sha256_hex(lock.body().as_bytes()) {
+            return Err("it was edited by hand".to_owned());
+        }
+        Ok(lock)
+    }
+
+    /// The distribution of that name.
+    pub fn distribution(&self, name: &str) -> Option<&Distribution> {
+        self.distributions.iter().find(|it| it.name == name)
+    }
+
+    fn body(&self) -> String {
+        self.distributions.iter().fold(String::new(), |mut text, it| {
+            let hashes: String =
+                it.hashes.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
+            let _ = writeln!(text, "{}=={}{hashes}", it.name, it.version);
+            text
+        })
+    }
+
+    /// The text of its file.
+    pub fn text(&self) -> String {
+        let body = self.body();
+        format!("# {}\n{SEAL}{}\n{body}", self.title, sha256_hex(body.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock() -> Lock {
+        let of = |name: &str, version: &str, hashes: &[char]| Distribution {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            hashes: hashes.iter().map(|letter| letter.to_string().repeat(64)).collect(),
+        };
+        let distributions = vec![of("nova", "34.0.0", &['a', 'b']), of("uv", "0.13.9", &['c'])];
+        Lock { title: "Python 3.13".to_owned(), distributions }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        assert_eq!(Lock::parse(&lock().text()), Ok(lock()));
+        assert_eq!(lock().distribution("uv").unwrap().version, "0.13.9");
+    }
+
+    #[test]
+    fn what_a_hand_edited_is_refused() {
+        let text = lock().text();
+        for (from, to, said) in [
+            ("34.0.0", "34.0.1", "it was edited by hand"),
+            ("uv==", "uv>=", "line 4: it is no `NAME==VERSION`"),
+            ("--hash=sha256:c", "--hash=md5:c", "line 4: a hash is missing or none"),
+            ("uv==0.13.9", "-r==0.13.9", "line 4: it is no `NAME==VERSION`"),
+            ("# sha256: ", "# ", "line 2: there is no `# sha256: …`"),
+        ] {
+            assert_eq!(Lock::parse(&text.replacen(from, to, 1)), Err(said.to_owned()));
+        }
+    }
+}
