@@ -35,6 +35,9 @@ pub struct LayerSpec {
     /// Users that are made after the packages are installed, with their further groups.
     #[serde(default)]
     pub users: BTreeMap<String, Vec<String>>,
+    /// A shell script that runs in it, once all that is installed.
+    #[serde(default)]
+    pub script: String,
     /// Files that are written after the packages are installed.
     pub files: Vec<LayerFile>,
     /// Directories that are emptied, and files that are removed, at the end: logs, keys that
@@ -109,6 +112,9 @@ impl LayerSpec {
             add(user);
             add(&groups.join(" "));
         }
+        if !self.script.is_empty() {
+            add(&self.script);
+        }
         for file in &self.files {
             add(&file.path);
             add(&file.mode);
@@ -134,6 +140,7 @@ mod tests {
             mask_units: Vec::new(),
             python: None,
             users: BTreeMap::new(),
+            script: String::new(),
             files: Vec::new(),
             drop: Vec::new(),
         }
@@ -163,7 +170,7 @@ mod tests {
     fn everything_that_makes_the_layer_changes_the_id() {
         let file =
             LayerFile { path: "/etc/x".to_owned(), mode: "0644".to_owned(), text: "x".to_owned() };
-        let changes: [fn(&mut LayerSpec, LayerFile); 13] = [
+        let changes: [fn(&mut LayerSpec, LayerFile); 14] = [
             |spec, _| spec.name = "other".to_owned(),
             |spec, _| spec.parent = Some("base-111111111111".to_owned()),
             |spec, _| spec.suite = "forky".to_owned(),
@@ -173,6 +180,7 @@ mod tests {
             |spec, _| spec.drop = vec!["a".to_owned()],
             |spec, file| spec.files = vec![file],
             |spec, _| spec.parent = None,
+            |spec, _| spec.script = "true".to_owned(),
             |spec, _| spec.python = Some(python("a==1")),
             |spec, _| spec.python = Some(python("a==2")),
             |spec, _| spec.users = BTreeMap::from([("a".to_owned(), Vec::new())]),

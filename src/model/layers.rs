@@ -30,24 +30,25 @@ pub fn stack<'a>(
 ) -> Result<Stack> {
     let mut builder = Builder { release, sources, stack: Stack::default() };
     for (kind, definition) in kinds {
-        let none = BTreeMap::new();
-        let mut chain = vec![builder.add("base", &release.base, &none, None)];
+        let nothing = Finish::default();
+        let mut chain = vec![builder.add("base", &release.base, nothing, None)];
         for name in &definition.layers {
             let shared = release.layers.get(name).ok_or_else(|| unknown(release, kind, name))?;
             // A release may need nothing more for it.
             if *shared != LayerDefinition::default() {
-                chain.push(builder.add(name, shared, &none, chain.last()));
+                chain.push(builder.add(name, shared, nothing, chain.last()));
             }
         }
         let more = extra.get(kind).cloned().unwrap_or_default();
+        let finish = Finish { users: Some(&definition.users), script: &definition.layer_script };
         let own = [
-            (kind.to_owned(), definition.packages.clone(), &definition.users),
-            (format!("{kind}_extra"), more, &none),
+            (kind.to_owned(), definition.packages.clone(), finish),
+            (format!("{kind}_extra"), more, nothing),
         ];
-        for (name, packages, users) in own {
-            if !packages.is_empty() || !users.is_empty() {
+        for (name, packages, finish) in own {
+            if !packages.is_empty() || !finish.is_nothing() {
                 let layer = LayerDefinition { packages, ..LayerDefinition::default() };
-                chain.push(builder.add(&name, &layer, users, chain.last()));
+                chain.push(builder.add(&name, &layer, finish, chain.last()));
             }
         }
         chain.reverse();
@@ -64,6 +65,19 @@ fn unknown(release: &Release, kind: &str, name: &str) -> Error {
     error.hints(suggestion(name, names))
 }
 
+/// What is done in a kind's own layer after its packages are installed.
+#[derive(Clone, Copy, Default)]
+struct Finish<'a> {
+    users: Option<&'a BTreeMap<String, Vec<String>>>,
+    script: &'a str,
+}
+
+impl Finish<'_> {
+    fn is_nothing(&self) -> bool {
+        self.users.is_none_or(BTreeMap::is_empty) && self.script.is_empty()
+    }
+}
+
 struct Builder<'a> {
     release: &'a Release,
     sources: &'a str,
@@ -76,7 +90,7 @@ impl Builder<'_> {
         &mut self,
         name: &str,
         definition: &LayerDefinition,
-        users: &BTreeMap<String, Vec<String>>,
+        finish: Finish<'_>,
         parent: Option<&String>,
     ) -> String {
         let mut packages = definition.packages.clone();
@@ -90,7 +104,8 @@ impl Builder<'_> {
             keep_units: definition.keep_units.clone(),
             mask_units: definition.mask_units.clone(),
             python: self.release.python.as_ref().filter(|_| definition.python).map(python),
-            users: users.clone(),
+            users: finish.users.cloned().unwrap_or_default(),
+            script: finish.script.to_owned(),
             files: Vec::new(),
             drop: definition.drop.clone(),
         };

@@ -271,6 +271,7 @@ fn spec(name: &str, parent: Option<String>, suite: &str, packages: &[String]) ->
         files: Vec::new(),
         python: None,
         users: BTreeMap::new(),
+        script: String::new(),
         drop: Vec::new(),
     }
 }

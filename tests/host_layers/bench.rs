@@ -97,6 +97,7 @@ pub fn base() -> LayerSpec {
         mask_units: own(&["getty.target"]),
         python: None,
         users: BTreeMap::new(),
+        script: String::new(),
         files: vec![LayerFile {
             path: "/etc/issue".to_owned(),
             mode: "0640".to_owned(),

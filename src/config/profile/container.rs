@@ -39,6 +39,10 @@ pub struct ContainerKind {
     /// [kvm, libvirt]}`. For releases whose programs come without packages.
     #[serde(default)]
     pub users: BTreeMap<String, Vec<String>>,
+    /// A shell script that finishes the kind's own layer: it runs in the layer's system, as its root and
+    /// without a network. For releases whose programs come without packages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub layer_script: String,
     /// Networks beside the NAT network that every container has: `[management]`.
     #[serde(default = "management_only")]
     pub networks: Vec<String>,
@@ -115,15 +119,17 @@ impl ContainerKind {
     /// Writes out what follows from what its units run in a release whose programs come from there, and
     /// leaves out what is for others.
     pub(crate) fn complete(&mut self, service: &str, origin: Origin) {
+        self.units.retain(|unit| unit.only.is_none_or(|only| only == origin));
         match origin {
             Origin::Packages => {
                 self.packages.append(&mut self.packaged);
                 self.users.clear();
+                self.layer_script.clear();
             }
             Origin::Wheels => {
                 self.packaged.clear();
                 let users = self.units.iter().filter_map(|unit| unit.user(service));
-                for user in users {
+                for user in users.filter(|user| *user != "root") {
                     self.users.entry(user.to_owned()).or_default();
                 }
             }

@@ -12,6 +12,9 @@ use super::file::{File, Origin};
 pub struct Unit {
     /// With its suffix: `heat-engine.service`.
     pub name: String,
+    /// Where OpenStack's programs must come from for it to be there; wherever they do unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Origin>,
     /// Who starts it.
     #[serde(default)]
     pub start: UnitStart,

@@ -3,7 +3,7 @@
 #
 # LAYERS     directory of the published layers; LOWERS names roots in it, topmost first, ':' between
 # BUILD      directory of this build: new/root (becomes the layer), work, empty, merged, archives,
-#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop, users
+#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop, users, script
 # LISTS      index files of APT
 # SUITE      Debian suite
 # KEYRING    the host's keyring of Debian's archive
@@ -104,6 +104,11 @@ if [ -s "$BUILD/users" ]; then
 		chroot "$root" chown "root:$user" "/etc/$user"
 		chmod 0750 "$root/etc/$user"
 	done <"$BUILD/users"
+fi
+
+if [ -s "$BUILD/script" ]; then
+	stage finishing
+	chroot "$root" sh -eu <"$BUILD/script"
 fi
 
 if called py3compile && [ -x "$root/usr/bin/python3" ]; then

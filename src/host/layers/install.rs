@@ -91,6 +91,7 @@ impl Installation<'_> {
         let users = self.spec.users.iter();
         let users = users.map(|(user, groups)| format!("{user} {}\n", groups.join(" ")));
         workspace.write("users", &users.collect::<String>())?;
+        workspace.write("script", &self.spec.script)?;
         workspace.write("drop", &drop.map(|path| format!("{path}\n")).collect::<String>())?;
         Ok(())
     }

@@ -137,6 +137,7 @@ mod tests {
             files: Vec::new(),
             python: None,
             users: BTreeMap::new(),
+            script: String::new(),
             drop: Vec::new(),
         }
     }
