@@ -85,6 +85,7 @@ fn every_command_of_the_manual_is_there_with_help_and_a_page() {
         "start",
         "support-bundle",
         "image",
+        "release",
         "destroy",
         "profile",
         "completions",
@@ -148,6 +149,47 @@ fn a_new_service_is_one_with_which_nothing_is_wrong_until_it_is() {
     assert_eq!(nowhere.status.code(), Some(6), "{}", err(&nowhere));
     let none = aio.run(&["profile", "measure", "greeter"]);
     assert!([Some(6), Some(7)].contains(&none.status.code()), "{}", err(&none));
+}
+
+#[test]
+fn releases_are_listed_whatever_their_locks_are_and_only_some_have_one() {
+    let aio = Aio::new();
+    let listed = |aio: &Aio| -> serde_json::Value {
+        let output = aio.run(&["release", "ls", "--output", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let releases = listed(&aio);
+    let releases = releases.as_array().expect("a list");
+    let named = |wanted: fn(&serde_json::Value) -> bool| {
+        let found = releases.iter().find(|release| wanted(release)).expect("a release");
+        found["release"].as_str().expect("a name").to_owned()
+    };
+    let packages = named(|release| release["origin"] == "packages");
+    let wheels = named(|release| release["lock"]["state"] == "whole");
+    assert_eq!(releases.iter().filter(|release| release["new_clouds"] == true).count(), 1);
+
+    for (arguments, status, said) in [
+        (&["release", "lock", "none"][..], 6, "there is no such release"),
+        (&["release", "lock", &packages], 2, "it has no lock"),
+        (&["release", "lock", &wheels, "--as-of", "2026-10-32"], 2, "write YYYY-MM-DD"),
+        (&["release", "lock", &wheels, "--as-of", "9999-01-01"], 2, "is yet to come"),
+    ] {
+        let output = aio.run(arguments);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(said), "{}", err(&output));
+        assert_eq!(out(&output), "");
+    }
+    assert!(!aio.directory.path().join("state").exists(), "nothing was begun");
+
+    let own = aio.directory.path().join("etc/profiles/releases");
+    std::fs::create_dir_all(&own).expect("a directory");
+    std::fs::write(own.join(format!("{wheels}.lock")), "nova==34.0.0\n").expect("a lock");
+    let broken = listed(&aio);
+    let mut states = broken.as_array().expect("a list").iter().map(|it| &it["lock"]["state"]);
+    assert!(states.any(|state| state == "broken"), "{broken}");
+    let table = out(&aio.run(&["release", "ls"]));
+    assert!(table.contains("wheels, but its lock is broken: line 2: "), "{table}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::global::Global;
 use super::{
     attach, bootstrap, completions, config, destroy, dev, examples, gateway, hidden, image, logs,
-    man, openstack, power, profile, rebuild, size, status, support, tempest, verify,
+    man, openstack, power, profile, rebuild, release, size, status, support, tempest, verify,
 };
 use crate::error::Result;
 use crate::ui;
@@ -106,6 +106,8 @@ enum Command {
     SupportBundle(support::Args),
     /// List and remove the image layers of which containers are made.
     Image(image::Args),
+    /// List the releases of OpenStack, and make the lock of one that comes from wheels.
+    Release(release::Args),
     /// Remove everything that aio made on this host.
     Destroy(destroy::Args),
     /// Print a completion script for a shell.
@@ -140,6 +142,7 @@ impl Command {
             Self::Start(args) => power::start(global, args),
             Self::SupportBundle(args) => support::run(global, args),
             Self::Image(args) => image::run(global, &args),
+            Self::Release(args) => release::run(global, args),
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(Cli::command(), args),
             Self::Examples(args) => examples::run(global, args),

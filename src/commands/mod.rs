@@ -22,6 +22,7 @@ pub mod openstack;
 pub mod power;
 pub mod profile;
 pub mod rebuild;
+pub mod release;
 mod runtime;
 pub mod size;
 pub mod status;

@@ -65,6 +65,12 @@ impl Lock {
         Ok(lock)
     }
 
+    /// The day as of which versions were looked for, as its title says it.
+    pub fn as_of(&self) -> Option<&str> {
+        let (_, rest) = self.title.split_once("as of ")?;
+        rest.split([' ', '.']).next()
+    }
+
     /// The distribution of that name.
     pub fn distribution(&self, name: &str) -> Option<&Distribution> {
         self.distributions.iter().find(|it| it.name == name)
@@ -104,6 +110,14 @@ mod tests {
     fn what_is_written_is_read_again() {
         assert_eq!(Lock::parse(&lock().text()), Ok(lock()));
         assert_eq!(lock().distribution("uv").unwrap().version, "0.13.9");
+    }
+
+    #[test]
+    fn the_title_may_say_a_day() {
+        let titled = |title: &str| Lock { title: title.to_owned(), ..Lock::default() };
+        let lock = titled("OpenStack for Python 3.13, as of 2026-10-20. Made by hand.");
+        assert_eq!(lock.as_of(), Some("2026-10-20"));
+        assert_eq!(titled("OpenStack").as_of(), None);
     }
 
     #[test]

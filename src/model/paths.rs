@@ -131,6 +131,11 @@ impl Paths {
         self.downloads_dir().join("python")
     }
 
+    /// What makes locks of releases, and what it fetched for one that failed.
+    pub fn locking_dir(&self) -> PathBuf {
+        self.python_dir().join("locking")
+    }
+
     pub fn cloud_dir(&self) -> PathBuf {
         self.private_dir().join("clouds").join(&self.cloud)
     }

@@ -19,6 +19,26 @@ fn the_definition_is_consistent() {
     Cli::command().debug_assert();
 }
 
+/// Clap would take the one for the other: a service's name for the cloud's.
+#[test]
+fn no_commands_own_argument_is_called_as_a_global_one() {
+    fn clashes(command: &clap::Command, global: &[String], found: &mut Vec<String>) {
+        for own in command.get_subcommands() {
+            let ids = own.get_arguments().map(|argument| argument.get_id().to_string());
+            let same = ids.filter(|id| global.contains(id));
+            found.extend(same.map(|id| format!("{}: {id}", own.get_name())));
+            clashes(own, global, found);
+        }
+    }
+    let whole = Cli::command();
+    let all = whole.get_arguments().filter(|argument| argument.is_global_set());
+    let global: Vec<String> = all.map(|argument| argument.get_id().to_string()).collect();
+    assert!(global.contains(&"name".to_owned()), "{global:?}");
+    let mut found = Vec::new();
+    clashes(&whole, &global, &mut found);
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn defaults_are_those_of_the_manual() {
     let global = probe(&[]).unwrap().global;

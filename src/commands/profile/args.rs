@@ -45,7 +45,7 @@ pub enum Command {
     New {
         /// The service's name
         #[arg(value_name = "NAME")]
-        name: String,
+        service: String,
         /// Where `profiles/` and `secrets/` stand; the configuration directory without one
         #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::DirPath)]
         into: Option<PathBuf>,
@@ -64,8 +64,8 @@ pub fn run(global: &Global, args: &Args) -> Result<ExitCode> {
     let paths = global.paths();
     match &args.command {
         Command::Check { path } => check(global, path.clone(), paths),
-        Command::New { name, into } => {
-            let written = check::new(into.as_ref().unwrap_or(&paths.config_dir), name)?;
+        Command::New { service, into } => {
+            let written = check::new(into.as_ref().unwrap_or(&paths.config_dir), service)?;
             global.print(&written, |written| {
                 written.iter().map(|path| format!("{}\n", path.display())).collect()
             })?;

@@ -12,7 +12,7 @@ use super::process;
 use super::workspace::{Workspace, lock};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::BuildProgress;
-use crate::host::python::{Installer, Target};
+use crate::host::python::{Installer, Target, Task};
 use crate::lxc::descent;
 use crate::lxc::sandbox::System;
 use crate::model::layer::PythonSpec;
@@ -73,7 +73,7 @@ impl Distributions<'_> {
             let home = &self.spec.home;
             let work = Path::new(home).join(WORK);
             let target = Target {
-                system: self.system(),
+                system: Some(self.system()),
                 directory: &staged,
                 place: Path::new(home),
                 work: &work,
@@ -81,14 +81,13 @@ impl Distributions<'_> {
             let python = format!("/usr/bin/python{}", self.spec.version);
             let own = format!("{home}/bin/python");
             let text = format!("{home}/{WORK}/lock");
-            installer
-                .run(&target, &["venv", "--allow-existing", "--python", &python, home])
-                .await?;
+            let venv = ["venv", "--allow-existing", "--python", &python, home];
+            installer.run(Task::Install, &target, &venv).await?;
             let arguments = [
                 &["pip", "install", "--python", &own, "--no-deps", "--require-hashes"][..],
                 &["--requirements", &text, "--build-constraints", &text],
             ];
-            installer.run(&target, &arguments.concat()).await
+            installer.run(Task::Install, &target, &arguments.concat()).await
         };
         wait(installed, &cancelled)?;
         let finished = process::run(self.command(&staged), &cancelled, &mut |_, line| {

@@ -1,6 +1,6 @@
-//! uv, which installs a whole lock in seconds: fetched by the host's pip, checked against the lock, and
-//! run without rights in the system that a layer is made of. The host's own settings for pip and uv say
-//! where distributions come from.
+//! uv, which makes a lock and installs a whole one in seconds: fetched by the host's pip, checked against
+//! the lock if there is one, and run without rights, in the system that a layer is made of or in the
+//! host's. The host's own settings for pip and uv say where distributions come from.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,23 +27,36 @@ const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// How much of what it said is shown.
 const SHOWN_LINES: usize = 12;
 
-/// Where its own directory is while it runs.
+/// What it says when no versions go together.
+const NO_SOLUTION: &str = "No solution found";
+
+/// Where its own directory is while it runs, and the program in there.
 const TOOLS: &str = "/tools";
+const PROGRAM: &str = "bin/uv";
 
 /// Versions of glibc for which wheels are built, the newest first.
 const LIBRARIES: [&str; 6] = ["2_41", "2_39", "2_34", "2_28", "2_17", "2_5"];
 
 /// An installed uv.
 pub struct Installer {
-    /// A directory with `bin/uv`.
+    /// A directory with [`PROGRAM`].
     directory: PathBuf,
     settings: Settings,
 }
 
+/// What uv is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// To install what a lock names.
+    Install,
+    /// To find versions that go together.
+    Resolve,
+}
+
 /// What uv works on.
 pub struct Target<'a> {
-    /// The system in which it runs.
-    pub system: System,
+    /// The system in which it runs; the host's own without.
+    pub system: Option<System>,
     /// A directory of the host that it may write to, and where it finds that.
     pub directory: &'a Path,
     pub place: &'a Path,
@@ -57,14 +70,24 @@ impl Installer {
     /// # Errors
     /// When the lock names none, the index has none, or another than the lock's.
     pub async fn of_lock(lock: &Lock, directory: &Path) -> Result<Self> {
-        let doing = || "fetch uv, which installs Python distributions".to_owned();
         let wanted = lock.distribution(NAME).ok_or_else(|| {
-            Error::new(ErrorKind::Config, doing()).because("the release's lock has no uv")
+            Error::new(ErrorKind::Config, fetching()).because("the release's lock has no uv")
         })?;
         let kept = directory.join(format!("uv-{}", wanted.version));
-        if !kept.join("bin/uv").is_file() {
-            fetch(wanted, directory, &kept).await.map_err(|error| error.context(doing()))?;
+        if !kept.join(PROGRAM).is_file() {
+            fetch(Some(wanted), directory, &kept).await?;
         }
+        Ok(Self { directory: kept, settings: Settings::of_host() })
+    }
+
+    /// Returns the newest uv of the index, which no lock vouches for: what it was before is replaced.
+    ///
+    /// # Errors
+    /// When the index has none.
+    pub async fn newest(directory: &Path) -> Result<Self> {
+        let kept = directory.join("newest");
+        descent::remove(&kept).doing(|| format!("remove {}", kept.display()))?;
+        fetch(None, directory, &kept).await?;
         Ok(Self { directory: kept, settings: Settings::of_host() })
     }
 
@@ -72,10 +95,13 @@ impl Installer {
     ///
     /// # Errors
     /// When it fails.
-    pub async fn run(&self, target: &Target<'_>, arguments: &[&str]) -> Result<()> {
-        let program = format!("{TOOLS}/bin/uv");
+    pub async fn run(&self, task: Task, target: &Target<'_>, arguments: &[&str]) -> Result<()> {
+        let program = format!("{TOOLS}/{PROGRAM}");
         let argv = std::iter::once(program.as_str()).chain(arguments.iter().copied());
-        let mut sandbox = self.settings.sandbox_of(target.system.clone());
+        let mut sandbox = match &target.system {
+            Some(system) => self.settings.sandbox_of(system.clone()),
+            None => self.settings.sandbox(),
+        };
         for (source, place, writable) in
             [(target.directory, target.place, true), (&self.directory, Path::new(TOOLS), false)]
         {
@@ -91,12 +117,16 @@ impl Installer {
             directory: target.place.to_owned(),
         };
         let finished = confined::run(sandbox, program, LIMIT).await?;
-        if finished.status == Some(0) { Ok(()) } else { Err(failure(&finished)) }
+        if finished.status == Some(0) { Ok(()) } else { Err(failure(task, &finished)) }
     }
 }
 
-/// Puts the one of the lock into `kept`.
-async fn fetch(wanted: &Distribution, directory: &Path, kept: &Path) -> Result<()> {
+fn fetching() -> String {
+    "fetch uv, which resolves and installs Python distributions".to_owned()
+}
+
+/// Puts the one of a lock into `kept`, or the newest.
+async fn fetch(wanted: Option<&Distribution>, directory: &Path, kept: &Path) -> Result<()> {
     let staging = directory.join("fetching");
     descent::remove(&staging).doing(|| format!("remove {}", staging.display()))?;
     let machine = std::env::consts::ARCH;
@@ -106,75 +136,123 @@ async fn fetch(wanted: &Distribution, directory: &Path, kept: &Path) -> Result<(
         tags: tags.into_iter().chain([format!("linux_{machine}")]).collect(),
         machine: machine.to_owned(),
     };
-    let text = format!("{NAME}=={}", wanted.version);
+    let text = wanted.map_or(NAME.to_owned(), |wanted| format!("{NAME}=={}", wanted.version));
     let requirement = Requirement::parse(&text).map_err(|reason| {
         Error::new(ErrorKind::Config, format!("read `{text}` of a lock")).because(reason)
     })?;
     let places = Places { cache: staging.join("cache"), wheels: staging.join("wheels") };
-    let site = Pip::of_host().install(&[requirement], &staging, &places, &platform).await?;
-    for wheel in files::entries(&places.wheels)? {
-        let content = fs::read(&wheel).doing(|| format!("read {}", wheel.display()))?;
-        if !wanted.hashes.contains(&sha256_hex(&content)) {
-            return Err(Error::failed(format!("check {}", wheel.display()))
-                .because(format!("the index has another uv {} than the lock", wanted.version))
-                .hint("Is the index that pip is set to the one that it should be?"));
-        }
+    let installed = Pip::of_host().install(&[requirement], &staging, &places, &platform).await;
+    let site = installed.map_err(|error| error.context(fetching()))?;
+    if let Some(wanted) = wanted {
+        check(wanted, &places.wheels)?;
     }
     files::rename(&site, kept)?;
     descent::remove(&staging).doing(|| format!("remove {}", staging.display()))
 }
 
+/// Refuses a wheel that is another than the lock's.
+fn check(wanted: &Distribution, wheels: &Path) -> Result<()> {
+    for wheel in files::entries(wheels)? {
+        let content = fs::read(&wheel).doing(|| format!("read {}", wheel.display()))?;
+        if !wanted.hashes.contains(&sha256_hex(&content)) {
+            return Err(Error::failed(fetching())
+                .because(format!("the index has another uv {} than the lock", wanted.version))
+                .hint("Is the index that pip is set to the one that it should be?"));
+        }
+    }
+    Ok(())
+}
+
 /// Says what went wrong in words of one's own, where that can be told.
-fn failure(finished: &Finished) -> Error {
-    let doing = "install the release's Python distributions";
+fn failure(task: Task, finished: &Finished) -> Error {
+    let error = Error::failed(match task {
+        Task::Install => "install the release's Python distributions",
+        Task::Resolve => "find versions of the release's Python distributions that go together",
+    });
     let said = &finished.stderr;
     let lines: Vec<&str> = said.lines().collect();
     let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
-    let line = |word: &str| said.lines().find(|line| line.contains(word)).unwrap_or_default();
     let has = |word: &str| said.contains(word);
     let error = if has("Hash mismatch") {
-        Error::failed(doing)
-            .because(
-                line("Hash mismatch").trim().trim_start_matches(['×', '├', '╰', '─', '▶', ' ']),
-            )
+        let line = said.lines().find(|line| line.contains("Hash mismatch")).unwrap_or_default();
+        error
+            .because(bare(line))
             .because("the index has another file of that version than the lock was made with")
             .hint("Is the index that pip or uv is set to the one that it should be?")
     } else if has("error sending request") || has("dns error") || has("timed out") {
-        Error::failed(doing).because("the package index could not be reached").hint(
+        error.because("the package index could not be reached").hint(
             "Index, proxy and certificates are those of the host's uv, or else of its pip: `pip \
              config list` shows them. What was fetched is kept: run the same command again.",
         )
-    } else if has("No solution found") {
-        Error::failed(doing).because("the index lacks a version that the lock names").hint(
+    } else if has(NO_SOLUTION) && task == Task::Resolve {
+        return reasons(said).into_iter().fold(error, Error::because);
+    } else if has(NO_SOLUTION) {
+        error.because("the index lacks a version that the lock names").hint(
             "Is the index that pip or uv is set to complete? `aio release lock` makes a lock of what \
              an index has.",
         )
     } else if has("No space left on device") {
-        Error::new(ErrorKind::Host, doing).because("disk full")
+        Error { kind: ErrorKind::Host, ..error }.because("disk full")
     } else {
-        let ended = finished.status.map_or("uv was ended".to_owned(), |status| {
+        error.because(finished.status.map_or("uv was ended".to_owned(), |status| {
             format!("uv failed (exit status {status})")
-        });
-        Error::failed(doing).because(ended)
+        }))
     };
     error.output(shown)
+}
+
+/// Why there is no solution, a sentence or more for each reason that uv gives.
+fn reasons(said: &str) -> Vec<String> {
+    let (_, said) = said.split_once(NO_SOLUTION).unwrap_or_default();
+    // The rest of that line ends with `:` or with nothing.
+    let (_, said) = said.split_once('\n').unwrap_or_default();
+    let paragraphs = said.split("\n\n").map(|paragraph| {
+        let lines: Vec<&str> =
+            paragraph.lines().map(bare).filter(|line| !line.is_empty()).collect();
+        let sentences = lines.join(" ");
+        sentences.strip_prefix("Because ").map_or(sentences.clone(), str::to_owned)
+    });
+    paragraphs.filter(|paragraph| !paragraph.is_empty()).collect()
+}
+
+/// A line of uv's without what it begins lines with.
+fn bare(line: &str) -> &str {
+    let line = line.trim().trim_start_matches(['×', '├', '╰', '─', '▶', ' ']);
+    let label = ["cause:", "hint:", "error:"].iter().find_map(|label| line.strip_prefix(label));
+    label.unwrap_or(line).trim_start()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn failed(said: &str) -> String {
+    fn failed(task: Task, said: &str) -> String {
         let finished = Finished { status: Some(1), stderr: said.to_owned() };
-        failure(&finished).causes.join("; ")
+        failure(task, &finished).causes.join("; ")
     }
 
     #[test]
     fn failures_say_what_a_user_can_do_something_about() {
-        assert!(failed("  × Failed\n  ╰─▶ Hash mismatch for `a==1`\n").contains("another file"));
-        assert!(failed("error sending request for url (x)").contains("could not be reached"));
-        assert!(failed("  × No solution found when").contains("lacks a version"));
-        assert!(failed("No space left on device (os error 28)").contains("disk full"));
-        assert_eq!(failed("?"), "uv failed (exit status 1)");
+        let installing = |said: &str| failed(Task::Install, said);
+        assert_eq!(
+            installing("  × Failed\n  ╰─▶ Hash mismatch for `a==1`\n"),
+            "Hash mismatch for `a==1`; the index has another file of that version than the lock was \
+             made with"
+        );
+        assert!(installing("error sending request for url (x)").contains("could not be reached"));
+        assert!(installing("  × No solution found when").contains("lacks a version"));
+        assert!(installing("No space left on device (os error 28)").contains("disk full"));
+        assert_eq!(installing("?"), "uv failed (exit status 1)");
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_told_in_uvs_words() {
+        let new = "warning: x\nerror: No solution found when resolving dependencies\n  cause: Because \
+                   a depends on b and\n         c, no.\n\nhint: `b` was filtered.\n";
+        let wanted = "a depends on b and c, no.; `b` was filtered.";
+        assert_eq!(failed(Task::Resolve, new), wanted);
+        let old = "  × No solution found when resolving dependencies:\n  ╰─▶ Because a depends on b and\n      \
+                   c, no.\n\n      hint: `b` was filtered.\n";
+        assert_eq!(failed(Task::Resolve, old), wanted);
     }
 }

@@ -8,5 +8,5 @@ mod settings;
 #[cfg(test)]
 pub mod testing;
 
-pub use installer::{Installer, Target};
+pub use installer::{Installer, NAME as UV, Target, Task};
 pub use pip::{Pip, Places, Platform, listed};

@@ -153,7 +153,7 @@ impl Run<'_> {
                 return Err(failure(self.requirements, self.platform, &finished));
             }
         }
-        Err(Error::new(ErrorKind::Host, "fetch what the checkout needs")
+        Err(Error::new(ErrorKind::Host, format!("fetch {}", listed(self.requirements)))
             .because("the host's Python has no pip")
             .hint("Install it: apt install python3-pip"))
     }
@@ -244,7 +244,7 @@ pub fn listed(requirements: &[Requirement]) -> String {
 
 /// Names the requirement for which there is no wheel, if it is that.
 fn failure(requirements: &[Requirement], platform: &Platform, finished: &Finished) -> Error {
-    let doing = |what: &str| Error::failed(format!("fetch what the checkout needs: {what}"));
+    let doing = |what: &str| Error::failed(format!("fetch {what}"));
     let all = listed(requirements);
     let said = &finished.stderr;
     let unmet =

@@ -136,7 +136,7 @@ async fn a_requirement_that_only_exists_as_source_is_named() {
     fs::write(wheels.join("aio_source-1.0.tar.gz"), "").unwrap();
     let error =
         install(&offline(&place), &place, &["aio-plain", "aio-source>=1"]).await.unwrap_err();
-    assert_eq!(error.message, "fetch what the checkout needs: aio-source>=1");
+    assert_eq!(error.message, "fetch aio-source>=1");
     assert!(error.causes[0].contains("no wheel of it for Python 3.13 on x86_64"), "{error}");
 }
 

@@ -1,0 +1,336 @@
+//! `aio release lock`: the versions of a release's Python distributions, found anew.
+
+use std::fs::{self, File, TryLockError};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use time::{Date, OffsetDateTime};
+
+use super::changes::{Change, changes, words};
+use super::question::{ANSWER, Question, REQUIREMENTS};
+use super::{day, pylock};
+use crate::config::load::Profiles;
+use crate::config::nearest::suggestion;
+use crate::config::release::{PythonDistributions, Release};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::python::{Installer, Target, Task, UV};
+use crate::lxc::{descent, rooted};
+use crate::model::lock::Lock;
+use crate::model::paths::Paths;
+use crate::state::files;
+
+/// Where uv finds its working directory.
+const PLACE: &str = "/work";
+/// What of it a failed run leaves for the next.
+const CACHE: &str = "cache";
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub release: String,
+    /// Instead of the release's own day.
+    pub as_of: Option<Date>,
+    /// Instead of a file in the configuration directory.
+    pub file: Option<PathBuf>,
+}
+
+/// A lock that was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Made {
+    pub release: String,
+    pub as_of: String,
+    pub distributions: usize,
+    /// What is other than in the lock before; none when there was none that could be read.
+    pub changes: Option<Vec<Change>>,
+    /// Where it was written; nowhere when it is what the release has already.
+    pub file: Option<PathBuf>,
+}
+
+/// Makes a lock, and writes it. `say` is told what takes long.
+pub async fn make(paths: &Paths, wanted: &Wanted, say: &(dyn Fn(&str) + Sync)) -> Result<Made> {
+    let profiles = Profiles::load(&paths.config_dir)?;
+    let (release, python) = find(&profiles, &wanted.release)?;
+    let as_of = last_day(&profiles, python, wanted)?;
+    let machine = std::env::consts::ARCH;
+    let question = Question::new(python, as_of, machine)
+        .map_err(|reason| mistaken(&profiles, &wanted.release).because(reason))?;
+    require_root(&wanted.release)?;
+    // One that is broken is as good as none: this is how it is made anew.
+    let present = Lock::parse(&python.lock).ok();
+    say(&format!("looking for the newest versions as of {as_of} that go together"));
+    let answer = resolve(paths, &question, present.as_ref()).await;
+    let answer = answer.map_err(|error| error.context(doing(&wanted.release).message))?;
+    let lock = read(&answer, title(release, python, as_of, machine)).map_err(|reason| {
+        doing(&wanted.release).because("uv's answer is of no use").because(reason)
+    })?;
+    if lock.distribution(UV).is_none() {
+        let reason = format!("the requirements lack `{UV}`, which installs all of them");
+        return Err(mistaken(&profiles, &wanted.release).because(reason));
+    }
+    let text = lock.text();
+    let usual = paths.config_dir.join("profiles/releases").join(format!("{}.lock", wanted.release));
+    // A copy of what is built in would stay when that becomes a newer one.
+    let file = wanted.file.clone().or_else(|| (text != python.lock).then_some(usual));
+    if let Some(file) = &file {
+        files::replace(file, files::mode(file).unwrap_or(0o644), text.as_bytes())?;
+    }
+    Ok(Made {
+        release: wanted.release.clone(),
+        as_of: as_of.to_string(),
+        distributions: lock.distributions.len(),
+        changes: present.map(|present| changes(&present, &lock)),
+        file,
+    })
+}
+
+/// What was made, a line each.
+pub fn sentences(made: &Made) -> Vec<String> {
+    let mut lines = match &made.changes {
+        None => vec!["there was no whole lock before".to_owned()],
+        Some(none) if none.is_empty() => vec!["nothing changed".to_owned()],
+        Some(all) => all.iter().map(words).collect(),
+    };
+    let Made { distributions, as_of, file, .. } = made;
+    lines
+        .extend(file.as_ref().map(|file| {
+            format!("{distributions} distributions as of {as_of}: {}", file.display())
+        }));
+    lines
+}
+
+fn doing(name: &str) -> Error {
+    Error::failed(format!("make the lock of release `{name}`"))
+}
+
+fn find<'a>(profiles: &'a Profiles, name: &str) -> Result<(&'a Release, &'a PythonDistributions)> {
+    let refused = |kind| Error { kind, ..doing(name) };
+    let release = profiles.releases.get(name).ok_or_else(|| {
+        let known = profiles.releases.keys().map(String::as_str);
+        refused(ErrorKind::NotFound)
+            .because("there is no such release")
+            .hints(suggestion(name, known))
+    })?;
+    let python = release.python.as_ref().ok_or_else(|| {
+        let suite = &release.suite;
+        refused(ErrorKind::Usage)
+            .because(format!("it has no lock: its programs are packages of {suite}"))
+            .hint("`aio release ls` says where the programs of each release come from.")
+    })?;
+    Ok((release, python))
+}
+
+/// An error about what a release's file says.
+fn mistaken(profiles: &Profiles, name: &str) -> Error {
+    let shown = profiles.shown_line(&format!("releases/{name}.yml"), "python");
+    Error::new(ErrorKind::Config, format!("{shown}: python"))
+}
+
+/// The day that was asked for, or the release's.
+fn last_day(profiles: &Profiles, python: &PythonDistributions, wanted: &Wanted) -> Result<Date> {
+    let own = day::parse(&python.as_of).map_err(|reason| {
+        mistaken(profiles, &wanted.release).because(format!("as_of: {reason}"))
+    })?;
+    let as_of = wanted.as_of.unwrap_or(own);
+    if as_of > OffsetDateTime::now_utc().date() {
+        let error = Error { kind: ErrorKind::Usage, ..doing(&wanted.release) };
+        return Err(error.because(format!("{as_of} is yet to come")));
+    }
+    Ok(as_of)
+}
+
+fn require_root(name: &str) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error { kind: ErrorKind::Refused, ..doing(name) }
+        .because("what is fetched is looked at without rights, which only root can arrange")
+        .hint(format!("Run `sudo aio release lock {name}`.")))
+}
+
+/// What the first line says, with the command that makes the same lock again.
+fn title(release: &Release, python: &PythonDistributions, as_of: Date, machine: &str) -> String {
+    let (name, version) = (&release.release, &python.version);
+    let other = python.as_of != as_of.to_string();
+    let option = if other { format!(" --as-of {as_of}") } else { String::new() };
+    format!(
+        "OpenStack {name} for Python {version} on {machine}, as of {as_of}. Made by `aio release lock \
+         {name}{option}`."
+    )
+}
+
+/// Has uv answer, with what it works on in a directory of its own.
+async fn resolve(paths: &Paths, question: &Question, present: Option<&Lock>) -> Result<String> {
+    files::prepare(paths)?;
+    let directory = paths.locking_dir();
+    files::private_directory(&directory)?;
+    let _alone = alone(&directory)?;
+    let installer = match present.filter(|lock| lock.distribution(UV).is_some()) {
+        Some(lock) => Installer::of_lock(lock, &directory).await?,
+        None => Installer::newest(&directory).await?,
+    };
+    let work = directory.join("work");
+    empty(&work)?;
+    files::write(&work.join(REQUIREMENTS), &question.requirements)?;
+    let place = Path::new(PLACE);
+    let target = Target { system: None, directory: &work, place, work: place };
+    let arguments: Vec<&str> = question.arguments.iter().map(String::as_str).collect();
+    installer.run(Task::Resolve, &target, &arguments).await?;
+    let answer = answer(&work)?;
+    descent::remove(&work).doing(|| format!("remove {}", work.display()))?;
+    Ok(answer)
+}
+
+/// Keeps another `aio` out of the directory. The kernel lets it in when this process ends.
+fn alone(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let doing = || format!("lock {}", path.display());
+    let file = File::create(&path).doing(doing)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let another = Error::new(ErrorKind::Busy, "another `aio release lock` makes one");
+            Err(another.hint("Wait for it."))
+        }
+        Err(TryLockError::Error(error)) => Err(error).doing(doing),
+    }
+}
+
+/// Makes uv's working directory, in which only what a failed run fetched is left: an answer that is
+/// there would count for something.
+fn empty(work: &Path) -> Result<()> {
+    let cache = work.join(CACHE);
+    fs::create_dir_all(&cache).doing(|| format!("make {}", cache.display()))?;
+    for entry in files::entries(work)?.iter().filter(|entry| **entry != cache) {
+        descent::remove(entry).doing(|| format!("remove {}", entry.display()))?;
+    }
+    Ok(())
+}
+
+/// What uv wrote. Who else could write there may have put anything in its place.
+fn answer(work: &Path) -> Result<String> {
+    let doing = || "read uv's answer".to_owned();
+    let root = rooted::open_root(work).doing(doing)?;
+    let found = rooted::read(root.as_fd(), Path::new(ANSWER)).doing(doing)?;
+    let bytes = found.ok_or_else(|| Error::failed(doing()).because("it wrote none"))?;
+    String::from_utf8(bytes).doing(doing)
+}
+
+/// The lock of what uv answered, which can be read again.
+fn read(answer: &str, title: String) -> Result<Lock, String> {
+    let distributions = pylock::distributions(answer)?;
+    Lock::parse(&Lock { title, distributions }.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASES: [(&str, &str); 2] = [
+        ("releases/1.0.yml", "release: \"1.0\"\nsummary: x\nsuite: trixie\n"),
+        (
+            "releases/2.0.yml",
+            "release: \"2.0\"\nsummary: x\npython:\n  version: \"3.13\"\n  home: /opt/x\n  as_of: \
+             \"2026-10-20\"\n  requirements: [uv]\n",
+        ),
+    ];
+
+    fn wanted(as_of: Option<&str>) -> Wanted {
+        let as_of = as_of.map(|text| day::parse(text).unwrap());
+        Wanted { release: "2.0".to_owned(), as_of, file: None }
+    }
+
+    #[test]
+    fn only_a_release_of_wheels_has_a_lock() {
+        let profiles = Profiles::from_texts(RELEASES).unwrap();
+        let error = find(&profiles, "2").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        assert_eq!(error.hints, ["did you mean `2.0`?"]);
+        let error = find(&profiles, "1.0").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Usage);
+        assert_eq!(error.causes, ["it has no lock: its programs are packages of trixie"]);
+        assert!(find(&profiles, "2.0").is_ok());
+    }
+
+    #[test]
+    fn the_title_says_how_the_same_is_made_again() {
+        let profiles = Profiles::from_texts(RELEASES).unwrap();
+        let (release, python) = find(&profiles, "2.0").unwrap();
+        let title = |as_of| {
+            let as_of = last_day(&profiles, python, &wanted(as_of)).unwrap();
+            title(release, python, as_of, "x86_64")
+        };
+        let own = "OpenStack 2.0 for Python 3.13 on x86_64, as of 2026-10-20. Made by `aio release lock 2.0`.";
+        assert_eq!((title(None), title(Some("2026-10-20"))), (own.to_owned(), own.to_owned()));
+        assert!(title(Some("2026-10-01")).ends_with("`aio release lock 2.0 --as-of 2026-10-01`."));
+        let lock = Lock { title: title(Some("2026-10-01")), ..Lock::default() };
+        assert_eq!(lock.as_of(), Some("2026-10-01"));
+        let error = last_day(&profiles, python, &wanted(Some("9999-01-01"))).unwrap_err();
+        assert_eq!(
+            (error.kind, error.causes),
+            (ErrorKind::Usage, vec!["9999-01-01 is yet to come".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_day_of_the_release_that_is_none_is_its_files_mistake() {
+        let text = RELEASES[1].1.replace("2026-10-20", "soon");
+        let profiles = Profiles::from_texts([("releases/2.0.yml", text.as_str())]).unwrap();
+        let (_, python) = find(&profiles, "2.0").unwrap();
+        let error = last_day(&profiles, python, &wanted(None)).unwrap_err();
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Config, "profiles/releases/2.0.yml:3: python")
+        );
+    }
+
+    #[test]
+    fn what_changed_and_where_it_stands_is_told() {
+        let change =
+            Change { name: "uv".to_owned(), old: Some("1".to_owned()), new: Some("2".to_owned()) };
+        let made = |changes: Option<Vec<Change>>, file: Option<&str>| Made {
+            release: "2.0".to_owned(),
+            as_of: "2026-10-20".to_owned(),
+            distributions: 3,
+            changes,
+            file: file.map(PathBuf::from),
+        };
+        let written = "3 distributions as of 2026-10-20: /x";
+        assert_eq!(sentences(&made(Some(vec![change]), Some("/x"))), ["uv 1 → 2", written]);
+        assert_eq!(sentences(&made(None, Some("/x"))), ["there was no whole lock before", written]);
+        assert_eq!(sentences(&made(Some(Vec::new()), None)), ["nothing changed"]);
+    }
+
+    #[test]
+    fn two_at_once_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let one = alone(directory.path()).unwrap();
+        assert_eq!(alone(directory.path()).unwrap_err().kind, ErrorKind::Busy);
+        drop(one);
+        assert!(alone(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn only_what_was_fetched_is_left_for_uv_and_a_link_is_no_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let work = directory.path().join("work");
+        empty(&work).unwrap();
+        fs::write(work.join("cache/wheel"), "").unwrap();
+        fs::write(directory.path().join("other"), "secret").unwrap();
+        std::os::unix::fs::symlink("../other", work.join(ANSWER)).unwrap();
+        assert!(answer(&work).is_err());
+        empty(&work).unwrap();
+        assert_eq!(answer(&work).unwrap_err().causes, ["it wrote none"]);
+        assert!(work.join("cache/wheel").exists());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_lock_is_refused() {
+        let answer = "lock-version = \"1.0\"\n[[packages]]\nname = \"uv\"\nversion = \"1\"\nsdist = { hashes = \
+                      { sha256 = \"-r\" } }\n";
+        assert_eq!(read(answer, "x".to_owned()).unwrap_err(), "line 3: a hash is missing or none");
+        let hash = "a".repeat(64);
+        let lock = read(&answer.replace("-r", &hash), "x".to_owned()).unwrap();
+        assert_eq!(lock.distributions[0].hashes, [hash]);
+    }
+}

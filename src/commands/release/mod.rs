@@ -1,0 +1,11 @@
+//! `aio release`: the releases that there are, and locks of those that come from wheels.
+
+mod args;
+mod changes;
+mod day;
+mod list;
+mod lock;
+mod pylock;
+mod question;
+
+pub use args::{Args, run};

@@ -1,0 +1,99 @@
+//! What uv is asked for: versions of a release's requirements that go together, as of a day.
+
+use time::Date;
+
+use super::day;
+use crate::config::release::PythonDistributions;
+use crate::model::requirement::{Conditional, not_taken};
+
+/// The files that uv reads and writes, in its working directory.
+pub const REQUIREMENTS: &str = "requirements.in";
+pub const ANSWER: &str = "pylock.toml";
+
+/// A question to uv.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// A list of requirements.
+    pub requirements: String,
+    pub arguments: Vec<String>,
+}
+
+impl Question {
+    /// What is asked about a release on a machine (`x86_64`).
+    ///
+    /// # Errors
+    /// A sentence about a requirement or a day that is none.
+    pub fn new(python: &PythonDistributions, as_of: Date, machine: &str) -> Result<Self, String> {
+        let mut requirements = String::new();
+        for text in &python.requirements {
+            let read = Conditional::parse(text).map_err(|reason| not_taken(text, &reason))?;
+            requirements.push_str(&format!("{read}\n"));
+        }
+        let mut arguments = ["pip", "compile", REQUIREMENTS].map(str::to_owned).to_vec();
+        let mut option = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
+        option("python-version", &python.version);
+        option("python-platform", &format!("{machine}-unknown-linux-gnu"));
+        option("exclude-newer", &as_of.to_string());
+        for (name, day) in &python.as_of_by_project {
+            let day = day::parse(day).map_err(|reason| format!("`{name}`: {reason}"))?;
+            option("exclude-newer-package", &format!("{name}={day}"));
+        }
+        for name in python.from_packages.keys() {
+            option("no-emit-package", name);
+        }
+        option("format", ANSWER);
+        option("output-file", ANSWER);
+        Ok(Self { requirements, arguments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn python(requirements: &[&str], other_days: &[(&str, &str)]) -> PythonDistributions {
+        let text = |(name, day): &(&str, &str)| ((*name).to_owned(), (*day).to_owned());
+        PythonDistributions {
+            version: "3.13".to_owned(),
+            home: "/opt/openstack".to_owned(),
+            requirements: requirements.iter().map(|&it| it.to_owned()).collect(),
+            as_of: "2026-10-20".to_owned(),
+            as_of_by_project: other_days.iter().map(text).collect(),
+            from_packages: [("rbd".to_owned(), vec!["rbd".to_owned()])].into(),
+            lock: String::new(),
+        }
+    }
+
+    fn question(python: &PythonDistributions) -> Result<Question, String> {
+        Question::new(python, day::parse("2026-10-20")?, "x86_64")
+    }
+
+    #[test]
+    fn uv_is_asked_for_one_platform_and_day() {
+        let asked = question(&python(&["nova~=34.0", "uv"], &[("uv", "2026-10-27")])).unwrap();
+        assert_eq!(asked.requirements, "nova~=34.0\nuv\n");
+        let wanted = [
+            "pip",
+            "compile",
+            "requirements.in",
+            "--python-version=3.13",
+            "--python-platform=x86_64-unknown-linux-gnu",
+            "--exclude-newer=2026-10-20",
+            "--exclude-newer-package=uv=2026-10-27",
+            "--no-emit-package=rbd",
+            "--format=pylock.toml",
+            "--output-file=pylock.toml",
+        ];
+        assert_eq!(asked.arguments, wanted);
+    }
+
+    #[test]
+    fn what_is_no_requirement_or_no_day_is_named() {
+        for text in ["-r /etc/shadow", "nova @ file:///x", "./nova"] {
+            let said = question(&python(&[text], &[])).unwrap_err();
+            assert!(said.starts_with(&format!("`{text}` is not taken: ")), "{said}");
+        }
+        let said = question(&python(&["nova"], &[("nova", "soon")])).unwrap_err();
+        assert_eq!(said, "`nova`: `soon` is no day: write YYYY-MM-DD, as in 2026-10-20");
+    }
+}
