@@ -45,7 +45,7 @@ impl Files {
     /// Reads the recorded cloud and the user's files.
     pub fn open(paths: &Paths) -> Result<Self> {
         let mut cloud = recorded::load(paths)?;
-        let profiles = opened::profiles(&paths.config_dir)?.0.of_release(&cloud.release);
+        let profiles = opened::profiles(&paths.config_dir, &cloud.release)?;
         let origins = variables(paths, &profiles, &mut cloud)?;
         let secrets = secrets::known(paths, &cloud)?;
         let overrides = Overrides::load(&paths.overrides_dir())?;
@@ -59,14 +59,13 @@ impl Files {
         let mut cloud = recorded::load(paths)?;
         let secrets = secrets::known(paths, &cloud)?;
         let mut mistakes = Vec::new();
-        let profiles = match opened::profiles(&paths.config_dir) {
-            Ok((profiles, _)) => profiles,
+        let profiles = match opened::profiles(&paths.config_dir, &cloud.release) {
+            Ok(profiles) => profiles,
             Err(mistake) => {
                 mistakes.push(mistake);
-                Profiles::built_in()?
+                Profiles::built_in()?.of_release(&cloud.release)
             }
-        }
-        .of_release(&cloud.release);
+        };
         // Without them it has those of the last `bootstrap`.
         mistakes.extend(variables(paths, &profiles, &mut cloud).err());
         let overrides = Overrides::load(&paths.overrides_dir()).unwrap_or_else(|mistake| {

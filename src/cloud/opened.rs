@@ -6,11 +6,13 @@ use super::{Session, recorded, tls};
 use crate::config::cloud::{CloudFile, CloudOptions};
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
+use crate::config::release::Release;
 use crate::config::variables::UserVariables;
 use crate::error::Result;
 use crate::model::cloud::Cloud;
 use crate::model::decide::{Decision, Premises, decide};
 use crate::model::facts::HostFacts;
+use crate::model::lock::Lock;
 use crate::model::paths::Paths;
 use crate::render::Renderer;
 use crate::secrets::spec::SecretSpec;
@@ -30,14 +32,11 @@ pub struct Opened {
 
 impl Opened {
     pub fn read(paths: &Paths, choices: &CloudOptions) -> Result<Self> {
-        let (profiles, specification) = profiles(&paths.config_dir)?;
+        let profiles = Profiles::load(&paths.config_dir)?;
         let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
         cloud_file.apply(choices, &profiles)?;
         let release = cloud_file.release().and_then(|name| profiles.releases.get(name)).cloned();
-        let profiles = match release {
-            Some(release) => profiles.of_release(&release),
-            None => profiles,
-        };
+        let (profiles, specification) = checked(profiles, release.as_ref(), &paths.config_dir)?;
         let (former, name) = (recorded::find(paths), paths.cloud.clone());
         Ok(Self { profiles, specification, cloud_file, former, name })
     }
@@ -63,19 +62,34 @@ impl Opened {
     }
 }
 
-/// All profiles, and which secrets there are.
-pub fn profiles(directory: &Path) -> Result<(Profiles, SecretSpec)> {
-    let profiles = Profiles::load(directory)?;
+/// All profiles as they are in a release, the newest without one, and which secrets there are.
+pub fn checked(
+    profiles: Profiles,
+    release: Option<&Release>,
+    directory: &Path,
+) -> Result<(Profiles, SecretSpec)> {
+    let profiles = match release {
+        Some(release) => profiles.of_release(release),
+        None => profiles,
+    };
+    if let Some(release) = release.or(profiles.newest_release()) {
+        Lock::check(release, &profiles.shown_path(&format!("releases/{}.lock", release.release)))?;
+    }
     let specification = store::specification(directory)?;
     profiles.check(&|name| specification.known(name))?;
     Ok((profiles, specification))
+}
+
+/// All profiles as they are in a cloud's release.
+pub fn profiles(directory: &Path, release: &Release) -> Result<Profiles> {
+    Ok(checked(Profiles::load(directory)?, Some(release), directory)?.0)
 }
 
 /// What the profiles say now, and a renderer with them, of the recorded cloud or of one like it.
 pub fn renderer(session: &Session, cloud: &Cloud) -> Result<(Profiles, Renderer)> {
     let Session { paths, site, .. } = session;
     tls::check_keys(paths, cloud, &site.secrets)?;
-    let profiles = profiles(&paths.config_dir)?.0.of_release(&cloud.release);
+    let profiles = profiles(&paths.config_dir, &cloud.release)?;
     let overrides = Overrides::load(&paths.overrides_dir())?;
     let renderer = Renderer::new(cloud, &site.secrets, &profiles, &overrides)?;
     Ok((profiles, renderer))

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::global::Global;
-use crate::cloud::opened::profiles;
+use crate::cloud::opened::checked;
 use crate::config::examples;
+use crate::config::load::Profiles;
 use crate::error::{Result, ResultExt};
 use crate::state::files;
 
@@ -22,7 +23,8 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
-    let (profiles, _) = profiles(&global.paths().config_dir)?;
+    let directory = global.paths().config_dir;
+    let (profiles, _) = checked(Profiles::load(&directory)?, None, &directory)?;
     let doing = || format!("write examples into {}", args.directory.display());
     std::fs::create_dir_all(args.directory.join("schema")).doing(doing)?;
     for (name, text) in examples::all(&profiles)? {

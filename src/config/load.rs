@@ -356,6 +356,99 @@ mod tests {
         assert_eq!(error.hints, ["did you mean `packages`?"]);
     }
 
+    const PACKAGES: &str = "release: '2025.1'\nsummary: x\nsuite: trixie\nbase: {packages: [systemd]}\npython_path: /a\n";
+    const WHEELS: &str = "release: '2026.2'\nsummary: y\nextends: '2025.1'\nby_name: true\npython_path: /b\n\
+        python: {version: '3.13', home: /opt/openstack, requirements: [uv], as_of: '2026-10-20'}\n";
+    const SERVICE: &str = "
+service: heat
+summary: x
+containers:
+  engine:
+    summary: x
+    packages: [curl]
+    packaged: [heat-engine]
+    users: { heat: [kvm] }
+    layer_script: 'true'
+    memory: { idle_mib: 1, limit_mib: 2 }
+    units:
+      - { name: heat-engine.service, runs: { worker: heat-engine } }
+      - { name: api.service, only: packages, runs: { daemon: api } }
+      - { name: api.service, only: wheels, runs: { wsgi: 'a:b', port: 1, user: other } }
+      - { name: agent.service, runs: { program: agent, arguments: /etc/x, user: root } }
+      - { name: nginx.service, runs: { program: nginx } }
+    files:
+      - { path: /packaged, template: x, only: packages }
+      - { path: /wheels, template: x, only: wheels }
+";
+
+    fn releases(lock: &str) -> Profiles {
+        Profiles::from_texts([
+            ("releases/2025.1.yml", PACKAGES),
+            ("releases/2026.2.yml", WHEELS),
+            ("releases/2026.2.lock", lock),
+            ("services/heat.yml", SERVICE),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn a_release_is_as_the_one_that_it_extends_but_for_what_it_says() {
+        let profiles = releases("text");
+        let release = &profiles.releases["2026.2"];
+        assert_eq!((release.suite.as_str(), release.summary.as_str()), ("trixie", "y"));
+        assert_eq!(release.base.packages, ["systemd"]);
+        assert_eq!(release.python_path, "/b");
+        assert_eq!(release.python.as_ref().unwrap().lock, "text");
+        assert_eq!(profiles.newest_release().unwrap().release, "2025.1", "2026.2 is by name");
+        let wrong = WHEELS.replace("extends: '2025.1'", "extends: '2025.2'");
+        let texts = [("releases/2025.1.yml", PACKAGES), ("releases/2026.2.yml", wrong.as_str())];
+        let error = Profiles::from_texts(texts).unwrap_err();
+        assert_eq!(error.message, "profiles/releases/2026.2.yml: extend release `2025.2`");
+        assert_eq!(error.hints, ["did you mean `2025.1`?"]);
+    }
+
+    #[test]
+    fn a_kind_has_what_its_release_has_no_packages_for() {
+        let profiles = releases("");
+        let wheels = profiles.releases["2026.2"].clone();
+        let of = |profiles: &Profiles| {
+            let kind = profiles.kind("engine").unwrap().1.clone();
+            let paths: Vec<String> = kind.files.iter().map(|file| file.path.clone()).collect();
+            (kind, paths)
+        };
+        let (kind, paths) = of(&profiles);
+        assert_eq!(kind.packages, ["curl", "heat-engine"]);
+        assert!(kind.users.is_empty() && kind.layer_script.is_empty());
+        assert!(paths.contains(&"/packaged".to_owned()) && !paths.contains(&"/wheels".to_owned()));
+        assert!(paths.contains(&"/etc/default/api".to_owned()));
+        assert!(!paths.contains(&"/etc/systemd/system/heat-engine.service".to_owned()));
+
+        let profiles = profiles.of_release(&wheels);
+        let (kind, paths) = of(&profiles);
+        assert_eq!(kind.packages, ["curl"]);
+        assert_eq!(kind.layer_script, "true");
+        let users: Vec<_> =
+            kind.users.iter().map(|(name, groups)| (name.as_str(), groups.len())).collect();
+        assert_eq!(users, [("heat", 1), ("other", 0)], "root is there");
+        assert!(paths.contains(&"/wheels".to_owned()) && !paths.contains(&"/packaged".to_owned()));
+        assert!(!paths.iter().any(|path| path.starts_with("/etc/default/")), "{paths:?}");
+        for unit in ["heat-engine", "api", "agent"] {
+            assert!(paths.contains(&format!("/etc/systemd/system/{unit}.service")), "{paths:?}");
+        }
+        assert!(!paths.contains(&"/etc/systemd/system/nginx.service".to_owned()));
+        let command = |index: usize| kind.units[index].command("heat");
+        assert_eq!(
+            command(0).unwrap(),
+            "/usr/local/bin/heat-engine --config-file=/etc/heat/heat.conf"
+        );
+        assert_eq!(
+            command(1).unwrap(),
+            "/usr/bin/uwsgi_python3 --ini /etc/heat/api-uwsgi.ini $AIO_DEV_ARGUMENTS"
+        );
+        assert_eq!(command(2).unwrap(), "/usr/local/bin/agent /etc/x");
+        assert_eq!(command(3), None);
+    }
+
     #[test]
     fn a_missing_configuration_directory_is_no_error() {
         assert!(Profiles::load(Path::new("/nonexistent/aio")).is_ok());

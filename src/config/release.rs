@@ -84,6 +84,9 @@ pub struct PythonDistributions {
     /// each of them is. Nothing else of the suite's Python packages is seen.
     #[serde(default)]
     pub from_packages: BTreeMap<String, Vec<String>>,
+    /// Packages of Python whose directory `tests` is kept, for something in it runs. All others go.
+    #[serde(default)]
+    pub keep_tests: Vec<String>,
     /// The lock. It stands in a file of its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(skip)]

@@ -104,6 +104,7 @@ pub fn decide(premises: &Premises<'_>, choices: &CloudOptions) -> Result<Decisio
     let Premises { name, facts, profiles, former, .. } = *premises;
     let mut file = premises.file.clone();
     let release = release(profiles, &mut file)?;
+    refuse_another(former, release)?;
     let (scenario, reason) = scenario(premises, choices, release, &mut file)?;
     file.decide(Key::Name, name, "")?;
     file.decide(Key::Patience, "1", "")?;
@@ -166,6 +167,19 @@ fn release<'a>(profiles: &'a Profiles, file: &mut CloudFile) -> Result<&'a Relea
     })?;
     file.decide(Key::Release, &release.release, "the newest that there is a profile for")?;
     Ok(release)
+}
+
+/// A cloud keeps its release: schemas have no way back, and the way on is more than other containers.
+fn refuse_another(former: Option<&Cloud>, release: &Release) -> Result<()> {
+    let Some(former) = former.filter(|former| former.release.release != release.release) else {
+        return Ok(());
+    };
+    let (from, to) = (&former.release.release, &release.release);
+    let doing = format!("change the release of cloud `{}` from {from} to {to}", former.name);
+    Err(Error::new(ErrorKind::Config, doing)
+        .because("its databases are of the former, and nothing upgrades them")
+        .hint(format!("Keep it: --set release={from}"))
+        .hint(format!("Build a cloud of {to} beside it: --name NAME bootstrap --set release={to}")))
 }
 
 /// The scenario that is named, or the largest that fits; with why it was chosen.
@@ -302,6 +316,7 @@ mod tests {
 
     use super::*;
     use crate::model::facts::{ForwardChain, HostAddress, Listener};
+    use crate::render::testing;
 
     fn host() -> HostFacts {
         let path =
@@ -349,6 +364,19 @@ mod tests {
         assert_eq!(decision.networks.virtual_address.to_string(), "10.9.0.50");
         let taken = look(&host(), "networks: {nat: 10.0.3.0/24}\n").unwrap_err();
         assert_eq!(taken.kind, ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_cloud_keeps_its_release() {
+        let profiles = Profiles::built_in().unwrap();
+        let release = |name: &str| profiles.releases[name].clone();
+        let mut former = testing::cloud(&testing::profiles(&[]));
+        former.release = release("2025.1");
+        assert!(refuse_another(None, &release("2026.2")).is_ok());
+        assert!(refuse_another(Some(&former), &release("2025.1")).is_ok());
+        let error = refuse_another(Some(&former), &release("2026.2")).unwrap_err();
+        assert!(error.message.ends_with("from 2025.1 to 2026.2"), "{error}");
+        assert_eq!(error.hints[0], "Keep it: --set release=2025.1");
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct ServerState {
 #[derive(Clone, Debug, Serialize)]
 pub struct CloudHealth {
     pub cloud: String,
+    /// Its release of OpenStack.
+    pub release: String,
     pub state: Health,
     pub containers: Vec<ContainerHealth>,
     /// Clusters by container kind.

@@ -56,6 +56,8 @@ pub struct PythonSpec {
     pub lock: String,
     /// Modules that are taken from the packages' own, where a container has them.
     pub modules: Vec<String>,
+    /// Packages whose directory `tests` is kept.
+    pub keep_tests: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -105,8 +107,9 @@ impl LayerSpec {
             sorted.into_iter().for_each(&mut add);
         }
         // Those that have neither are called what they always were.
-        if let Some(PythonSpec { version, home, lock, modules }) = &self.python {
-            [version, home, lock, &modules.join(" ")].into_iter().for_each(|part| add(part));
+        if let Some(PythonSpec { version, home, lock, modules, keep_tests }) = &self.python {
+            [version, home, lock].into_iter().for_each(|part| add(part));
+            [modules, keep_tests].into_iter().for_each(|list| add(&list.join(" ")));
         }
         for (user, groups) in &self.users {
             add(user);
@@ -163,7 +166,13 @@ mod tests {
 
     fn python(lock: &str) -> PythonSpec {
         let (version, home) = ("3.13".to_owned(), "/opt".to_owned());
-        PythonSpec { version, home, lock: lock.to_owned(), modules: Vec::new() }
+        PythonSpec {
+            version,
+            home,
+            lock: lock.to_owned(),
+            modules: Vec::new(),
+            keep_tests: Vec::new(),
+        }
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn python(distributions: &PythonDistributions) -> PythonSpec {
         home: distributions.home.clone(),
         lock: distributions.lock.clone(),
         modules: distributions.from_packages.values().flatten().cloned().collect(),
+        keep_tests: distributions.keep_tests.clone(),
     }
 }
 
@@ -234,6 +235,28 @@ layers:
         let stack = stack(&release(), [("one", &one), ("two", &two)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "one"), ["compute", "base"]);
         assert_eq!(names(&stack, "two"), ["compute_2", "openstack", "base"]);
+    }
+
+    #[test]
+    fn wheels_are_one_layer_and_users_another() {
+        let text = RELEASE.replace("openstack: {", "openstack: { python: true, ")
+            + "  nothing: {}\npython: {version: '3.13', home: /o, requirements: [], as_of: '', lock: l,\n\
+              from_packages: {a: [x, y]}, keep_tests: [t]}\n";
+        let release: Release = serde_yaml::from_str(&text).unwrap();
+        let mut heat = kind(&["openstack", "nothing"], &[]);
+        heat.users = BTreeMap::from([("heat".to_owned(), vec!["kvm".to_owned()])]);
+        let mut other = heat.clone();
+        other.layer_script = "true".to_owned();
+        let kinds = [("apis", &heat), ("engine", &heat), ("other", &other)];
+        let stack = stack(&release, kinds, &none(), "s").unwrap();
+        assert_eq!(names(&stack, "apis"), ["apis", "openstack", "base"], "an empty layer is none");
+        assert_eq!(stack.chains["apis"], stack.chains["engine"]);
+        assert_eq!(names(&stack, "other"), ["other", "openstack", "base"]);
+        let spec = |name: &str| &stack.layers.iter().find(|(_, it)| it.name == name).unwrap().1;
+        let python = spec("openstack").python.as_ref().unwrap();
+        assert_eq!((python.lock.as_str(), python.modules.join(" ")), ("l", "x y".to_owned()));
+        assert_eq!(spec("apis").users["heat"], ["kvm"]);
+        assert_eq!((spec("apis").script.as_str(), spec("other").script.as_str()), ("", "true"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use super::hash::sha256_hex;
 use super::requirement::{is_name, is_version};
+use crate::config::release::Release;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where the hash of all that follows stands.
 const SEAL: &str = "# sha256: ";
@@ -34,7 +36,7 @@ impl Lock {
     ///
     /// # Errors
     /// A sentence that names the line: it was edited by hand, or is none.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let wrong = |line: usize, what: &str| format!("line {}: {what}", line + 1);
         let mut lines = text.lines().enumerate();
         let title = lines.next().and_then(|(_, line)| line.strip_prefix("# ")).unwrap_or_default();
@@ -69,6 +71,19 @@ impl Lock {
     pub fn as_of(&self) -> Option<&str> {
         let (_, rest) = self.title.split_once("as of ")?;
         rest.split([' ', '.']).next()
+    }
+
+    /// Refuses a release of wheels whose lock is missing or was edited.
+    ///
+    /// # Errors
+    /// When it is; `file` is what the lock is called then.
+    pub fn check(release: &Release, file: &str) -> Result<()> {
+        let Some(python) = &release.python else { return Ok(()) };
+        let Err(reason) = Self::parse(&python.lock) else { return Ok(()) };
+        let reason = if python.lock.is_empty() { "there is none".to_owned() } else { reason };
+        Err(Error::new(ErrorKind::Config, format!("read the lock {file}"))
+            .because(reason)
+            .hint(format!("Make it anew: aio release lock {}", release.release)))
     }
 
     /// The distribution of that name.

@@ -43,6 +43,7 @@ pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHea
     let state = overall(&containers, &clusters, &backends);
     Ok(CloudHealth {
         cloud: site.cloud.name.clone(),
+        release: site.cloud.release.release.clone(),
         state,
         containers,
         clusters,

@@ -25,6 +25,7 @@ mod refused;
 mod seeing;
 mod support_bundle;
 mod tls;
+mod wheels;
 
 use std::fs;
 use std::time::Duration;

@@ -13,6 +13,7 @@ use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{Ask, Done, Probe, ServiceProfile};
 use crate::config::reference;
+use crate::config::release::Release;
 use crate::config::scenario::Scenario;
 use crate::config::schema;
 use crate::config::variables::{UserVariables, resolve_variables};
@@ -21,6 +22,7 @@ use crate::host::facts::{self, Depth};
 use crate::model::build::{self, Inputs};
 use crate::model::cloud::Cloud;
 use crate::model::facts::{HostFacts, NetworkFacts};
+use crate::model::lock::Lock;
 use crate::model::paths::Paths;
 use crate::model::ranges;
 use crate::model::sizing::Sizing;
@@ -77,11 +79,18 @@ pub async fn check(paths: &Paths) -> Result<Vec<Finding>> {
         // Where a file cannot be read, what it defines would be missing everywhere.
         Ok(_) if !errors.is_empty() => {}
         Ok(specification) => {
-            errors.extend(profiles.mistakes(&|name| specification.known(name)));
-            if syntax.is_empty() {
-                let facts = facts::read(&paths.state_dir, Depth::Quick).await;
-                let rehearsal = Rehearsal { paths, profiles: &profiles, specification, facts };
-                errors.extend(rehearsal.errors());
+            let facts = facts::read(&paths.state_dir, Depth::Quick).await;
+            for release in profiles.releases.values() {
+                let file = profiles.shown_path(&format!("releases/{}.lock", release.release));
+                errors.extend(Lock::check(release, &file).err());
+                let profiles = profiles.clone().of_release(release);
+                errors.extend(profiles.mistakes(&|name| specification.known(name)));
+                if syntax.is_empty() {
+                    let (specification, facts) = (&specification, &facts);
+                    let rehearsal =
+                        Rehearsal { paths, profiles: &profiles, release, specification, facts };
+                    errors.extend(rehearsal.errors());
+                }
             }
         }
     }
@@ -97,12 +106,13 @@ pub async fn check(paths: &Paths) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Clouds that are built on paper: every scenario, and one with all kinds.
+/// Clouds of a release that are built on paper: every scenario, and one with all kinds.
 struct Rehearsal<'a> {
     paths: &'a Paths,
     profiles: &'a Profiles,
-    specification: SecretSpec,
-    facts: HostFacts,
+    release: &'a Release,
+    specification: &'a SecretSpec,
+    facts: &'a HostFacts,
 }
 
 impl Rehearsal<'_> {
@@ -110,12 +120,10 @@ impl Rehearsal<'_> {
         let everything = self.everything();
         let scenarios = self.profiles.scenarios.values().map(|scenario| (scenario, false));
         let mut errors = Vec::new();
-        for release in self.profiles.releases.keys() {
-            for (scenario, everything) in scenarios.clone().chain([(&everything, true)]) {
-                match self.cloud(release, scenario) {
-                    Ok(cloud) => self.render(&cloud, everything, &mut errors),
-                    Err(error) => errors.push(error),
-                }
+        for (scenario, everything) in scenarios.chain([(&everything, true)]) {
+            match self.cloud(scenario) {
+                Ok(cloud) => self.render(&cloud, everything, &mut errors),
+                Err(error) => errors.push(error),
             }
         }
         errors
@@ -134,7 +142,7 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn cloud(&self, release: &str, scenario: &Scenario) -> Result<Cloud> {
+    fn cloud(&self, scenario: &Scenario) -> Result<Cloud> {
         let profiles = self.profiles;
         let networks =
             ranges::choose(&self.paths.cloud, &BTreeMap::new(), &NetworkFacts::default())?;
@@ -147,13 +155,13 @@ impl Rehearsal<'_> {
             paths: self.paths,
             region: "RegionOne",
             patience: 1,
-            release: &profiles.releases[release],
+            release: self.release,
             scenario: &scenario.scenario,
             members: &members,
             services: profiles.services.values().collect(),
             networks: &networks.networks,
             recorded: &BTreeMap::new(),
-            facts: &self.facts,
+            facts: self.facts,
             sizing: Sizing { memory_limit_mib: limits.collect(), ..Sizing::default() },
             variables: variables.values,
             packages: &variables.packages,

@@ -59,6 +59,7 @@ mod tests {
             requirements: requirements.iter().map(|&it| it.to_owned()).collect(),
             as_of: "2026-10-20".to_owned(),
             as_of_by_project: other_days.iter().map(text).collect(),
+            keep_tests: Vec::new(),
             from_packages: [("rbd".to_owned(), vec!["rbd".to_owned()])].into(),
             lock: String::new(),
         }

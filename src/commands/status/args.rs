@@ -90,6 +90,7 @@ mod tests {
     fn certificates_are_spoken_of_thirty_days_before_they_end() {
         let cloud = CloudHealth {
             cloud: "aio1".to_owned(),
+            release: "2025.1".to_owned(),
             state: crate::model::health::Health::Healthy,
             containers: Vec::new(),
             clusters: Default::default(),

@@ -33,7 +33,8 @@ fn remark(container: &ContainerHealth) -> String {
 pub fn status(cloud: &CloudHealth) -> String {
     let outside = cloud.outside.as_ref().map(|url| format!(", from outside at {url}"));
     let outside = outside.unwrap_or_default();
-    let mut text = format!("cloud {}: {}{outside}\n\n", cloud.cloud, health(cloud.state));
+    let (state, release) = (health(cloud.state), &cloud.release);
+    let mut text = format!("cloud {}: {state}, OpenStack {release}{outside}\n\n", cloud.cloud);
     let mut table = Table::new(["container", "state", "health", "address", "units", "reason"]);
     for container in &cloud.containers {
         let active = container.units.values().filter(|active| **active).count();

@@ -37,6 +37,8 @@ pub struct Checked {
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
     pub cloud: String,
+    /// Its release of OpenStack.
+    pub release: String,
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
     /// Every check, in the order of the profiles.

@@ -34,7 +34,12 @@ pub async fn verify(options: &Options, names: &[String]) -> Result<Verified> {
     let durations = options.paths.check_durations_file();
     let report = Run::new(options, &session, "verify").check(steps, Some(durations)).await?;
     let checks = checked(described, &report);
-    Ok(Verified { cloud: cloud.name.clone(), seconds: report.summary.elapsed, checks })
+    Ok(Verified {
+        cloud: cloud.name.clone(),
+        release: cloud.release.release.clone(),
+        seconds: report.summary.elapsed,
+        checks,
+    })
 }
 
 /// What a check is called (service, name, title), and its step.
@@ -161,7 +166,12 @@ verify:
         let host = Arc::new(Host { containers: Arc::new(containers), ..empty() });
         let report = run(&Graph::new(steps).unwrap(), host, options, Vec::new()).await;
         let checks = checked(described, &report);
-        Verified { cloud: "aio1".to_owned(), seconds: Duration::ZERO, checks }
+        Verified {
+            cloud: "aio1".to_owned(),
+            release: "2025.1".to_owned(),
+            seconds: Duration::ZERO,
+            checks,
+        }
     }
 
     #[tokio::test]

@@ -77,6 +77,7 @@ mod tests {
         };
         let verified = Verified {
             cloud: "aio1".to_owned(),
+            release: "2025.1".to_owned(),
             seconds: Duration::from_secs(2),
             checks: vec![
                 check("stack", Verdict::Pass, None, None),

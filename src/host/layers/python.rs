@@ -129,6 +129,7 @@ impl Distributions<'_> {
             .env("PYTHON_HOME", &self.spec.home)
             .env("VERSION", &self.spec.version)
             .env("MODULES", self.spec.modules.join(" "))
+            .env("KEEP_TESTS", self.spec.keep_tests.join(" "))
             .env("JOBS", jobs.to_string());
         command
     }

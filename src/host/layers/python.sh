@@ -7,6 +7,7 @@
 # PYTHON_HOME  where it stands in the layer
 # VERSION      the layer's Python
 # MODULES      names of modules that packages bring, where a container has those
+# KEEP_TESTS   packages whose tests stay
 # JOBS         processes that compile
 exec 3>&1 1>&2
 cd "$LAYERS"
@@ -57,8 +58,14 @@ for module in $MODULES; do
 done
 
 stage compiling Python
-# Tests are a third of all, and no service imports them.
+# Tests are a third of all, and hardly a service imports them.
+for package in $KEEP_TESTS; do
+	mv "$root$site/$package/tests" "$root$site/$package/.tests"
+done
 find "$root$site" -type d -name tests -prune -exec rm -rf {} +
+for package in $KEEP_TESTS; do
+	mv "$root$site/$package/.tests" "$root$site/$package/tests"
+done
 mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
 for node in null urandom; do
 	: >"$root/dev/$node"

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use super::pool::Pool;
 use super::preparations::Preparations;
 use super::store::Store;
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::host::{BuildProgress, Layers};
+use crate::lxc::descent;
 use crate::model::layer::{LayerInfo, LayerSpec};
 use crate::model::paths::Paths;
 
@@ -77,15 +78,18 @@ impl Layers for RealLayers {
     }
 }
 
-/// Bytes of downloaded packages.
+/// Bytes of downloaded packages, and of what Python distributions are installed with.
 pub fn downloads_size(paths: &Paths) -> u64 {
-    Pool::open(&paths.packages_dir()).map_or(0, |pool| pool.size())
+    let python = super::finish::disk_usage(&paths.python_dir());
+    Pool::open(&paths.packages_dir()).map_or(0, |pool| pool.size()) + python
 }
 
-/// Removes all downloaded packages.
+/// Removes all that was downloaded.
 ///
 /// # Errors
-/// When one cannot be removed.
+/// When something cannot be removed.
 pub fn remove_downloads(paths: &Paths) -> Result<()> {
-    Pool::open(&paths.packages_dir())?.clear()
+    Pool::open(&paths.packages_dir())?.clear()?;
+    let python = paths.python_dir();
+    descent::remove(&python).doing(|| format!("remove {}", python.display()))
 }

@@ -268,6 +268,38 @@ fn path_of(word: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    fn for_uv(home: &Path, more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let own = [("HOME", home.to_str().unwrap())];
+        let variables = own.iter().chain(more).map(|(name, value)| (name.into(), value.into()));
+        Settings::from(variables).for_uv(Path::new("/c"))
+    }
+
+    fn value<'a>(environment: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
+        environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn uv_goes_where_pip_would_unless_it_was_told_itself() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(place.path().join(".config/pip")).unwrap();
+        let text = "[global]\nindex-url = https://g.example/simple\ntrusted-host = a b\n[install]\n\
+                    index-url = https://i.example/simple\nfind-links = /nowhere\n    https://l.example\n";
+        std::fs::write(place.path().join(".config/pip/pip.conf"), text).unwrap();
+        let plain = for_uv(place.path(), &[]);
+        assert_eq!(value(&plain, "UV_DEFAULT_INDEX"), Some("https://i.example/simple"));
+        assert_eq!(value(&plain, "UV_INSECURE_HOST"), Some("a b"));
+        assert_eq!(value(&plain, "UV_FIND_LINKS"), Some("https://l.example"));
+        assert_eq!(value(&plain, "UV_CACHE_DIR"), Some("/c"));
+        let by_variable = for_uv(place.path(), &[("PIP_INDEX_URL", "https://p.example")]);
+        assert_eq!(value(&by_variable, "UV_DEFAULT_INDEX"), Some("https://p.example"));
+        assert_eq!(value(&by_variable, "PIP_INDEX_URL"), None, "uv has no use for it");
+        let own = [("UV_INDEX_URL", "https://u.example"), ("UV_TARGET", "/elsewhere")];
+        let told = for_uv(place.path(), &own);
+        assert_eq!(value(&told, "UV_DEFAULT_INDEX"), None);
+        assert_eq!(value(&told, "UV_INDEX_URL"), Some("https://u.example"));
+        assert_eq!(value(&told, "UV_TARGET"), None, "where things go is not a user's choice");
+    }
+
     #[test]
     fn what_reaches_an_index_is_seen_and_nothing_else_of_the_environment() {
         let place = tempfile::tempdir().unwrap();

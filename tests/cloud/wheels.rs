@@ -1,0 +1,95 @@
+//! The newest release, whose programs are wheels of an index: a small cloud of it.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::support::checks::Checks;
+use crate::support::cloud::Cloud;
+
+/// The release.
+const RELEASE: &str = "2026.2";
+
+#[test]
+#[ignore = "builds a real cloud: scripts/test --cloud"]
+fn a_release_of_wheels_serves() {
+    let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), "aiowheel");
+    cloud.remove_leftovers();
+    fs::create_dir_all(cloud.state_dir.parent().unwrap()).unwrap();
+    let mut checks = Checks::new();
+    checks.check("wheels: a lock that was edited is refused first", || edited(&cloud));
+    if checks.needed("wheels: bootstrap", || bootstrap(&cloud)) {
+        checks.check("wheels: what is there is the lock's, and root's", || contents(&cloud));
+        checks.check("wheels: verify", || {
+            cloud.ok(&["verify"]);
+        });
+        checks.check("wheels: a cloud keeps its release", || kept(&cloud));
+    }
+    if std::env::var_os("AIO_TEST_KEEP").is_none() {
+        checks.needed("wheels: destroy", || {
+            cloud.ok(&["destroy", "--yes"]);
+            let _ = fs::remove_dir_all(cloud.state_dir.parent().unwrap());
+        });
+    }
+    checks.finish();
+}
+
+fn edited(cloud: &Cloud) {
+    let releases = cloud.config_dir.join("profiles/releases");
+    let lock = releases.join(format!("{RELEASE}.lock"));
+    fs::create_dir_all(&releases).unwrap();
+    fs::write(&lock, "# by hand\n# sha256: 0\nsix==1.17.0\n").unwrap();
+    let release = format!("release={RELEASE}");
+    let refused = cloud.run(&["bootstrap", "--scenario", "minimal", "--set", &release]);
+    fs::remove_dir_all(cloud.config_dir.join("profiles")).unwrap();
+    assert_eq!(refused.status, 3, "{}", refused.all());
+    assert!(refused.stderr.contains("line 3: a hash is missing or none"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("aio release lock 2026.2"), "{}", refused.stderr);
+    assert!(cloud.lxc_names().is_empty());
+}
+
+fn bootstrap(cloud: &Cloud) {
+    let release = format!("release={RELEASE}");
+    let run = cloud.bootstrap(&["--scenario", "minimal", "--set", &release]);
+    println!("bootstrap took {:.1} s, {} steps", run.0.elapsed.as_secs_f64(), run.changed());
+    cloud.healthy_within(Duration::from_secs(1));
+    let again = cloud.bootstrap(&[]);
+    assert_eq!(again.changed(), 0, "{:?}", again.changed_steps());
+}
+
+/// In a container, where all of it is read-only to its services.
+fn contents(cloud: &Cloud) {
+    let script = r#"
+        set -eu
+        cd /opt/openstack
+        test -z "$(find . ! -user root -print -quit)"
+        test -z "$(find . \( -type f -o -type d \) -perm /0022 -print -quit)"
+        test -z "$(find . -perm /6000 -print -quit)"
+        test ! -e .aio
+        test -z "$(find lib -type d -name tests -not -path '*/manila/*' -print -quit)"
+        test -n "$(find lib/python3.13/site-packages/heat/engine/__pycache__ -name 'service.*.pyc')"
+        test -f /etc/heat/api-paste.ini
+        python3 - <<'END'
+import importlib.metadata, sys
+import systemd.journal
+assert sys.prefix == "/opt/openstack", sys.prefix
+assert not any("dist-packages" in path for path in sys.path), sys.path
+names = {one.name.lower().replace("_", "-").replace(".", "-") for one in importlib.metadata.distributions()}
+print(len(names))
+END
+        stat --format=%U:%G:%a /etc/heat /var/lib/heat
+    "#;
+    let engine = cloud.container("heat_engine", 1);
+    let said = cloud.ok(&["attach", &engine, "--", "sh", "-c", script]);
+    let mut lines = said.lines();
+    let count: usize = lines.next().unwrap().parse().unwrap();
+    assert!(count > 200, "{said}");
+    assert_eq!(lines.collect::<Vec<_>>(), ["root:heat:750", "heat:heat:755"]);
+}
+
+fn kept(cloud: &Cloud) {
+    let refused = cloud.run(&["bootstrap", "--set", "release=2025.1"]);
+    assert_eq!(refused.status, 3, "{}", refused.all());
+    assert!(refused.stderr.contains("from 2026.2 to 2025.1"), "{}", refused.stderr);
+    let plan = cloud.ok(&["plan"]);
+    assert!(!plan.contains("2025.1"), "{plan}");
+}
