@@ -9,12 +9,12 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 use super::nearest::suggestion;
-use super::profile::{ContainerKind, Origin, ServiceProfile};
+use super::profile::{ContainerKind, ServiceProfile};
 use super::release::Release;
 use super::scenario::Scenario;
 use super::{embedded, yaml};
@@ -81,8 +81,7 @@ impl Profiles {
         profiles.files = files;
         errors.extend(profiles.extend_releases());
         let newest = profiles.newest_release().cloned();
-        let origin = newest.map_or(Origin::Packages, |release| release.origin());
-        (profiles.of_origin(origin), errors)
+        (profiles.of_release(&newest.unwrap_or_default()), errors)
     }
 
     /// The release that a new cloud has.
@@ -93,33 +92,54 @@ impl Profiles {
 
     /// The profiles as they are in a release.
     #[must_use]
-    pub fn of_release(self, release: &Release) -> Self {
-        self.of_origin(release.origin())
-    }
-
-    fn of_origin(mut self, origin: Origin) -> Self {
+    pub fn of_release(mut self, release: &Release) -> Self {
         self.services.clone_from(&self.written);
-        self.services.values_mut().for_each(|service| complete(service, origin));
+        self.services.values_mut().for_each(|service| complete(service, release));
         self
     }
 
     /// Fills releases from those that they extend, and gives each its lock.
     fn extend_releases(&mut self) -> Vec<Error> {
-        let written = self.releases.clone();
+        let names: Vec<String> = self.releases.keys().cloned().collect();
+        let wholes: Vec<Result<Release>> = names.iter().map(|name| self.extended(name)).collect();
         let mut errors = Vec::new();
-        for (name, release) in &written {
-            let file = &self.files[&format!("releases/{name}.yml")];
-            match extended(release, &written, file) {
+        for (name, whole) in names.into_iter().zip(wholes) {
+            match whole {
                 Ok(mut whole) => {
                     if let Some(python) = &mut whole.python {
-                        python.lock = self.locks.get(name).cloned().unwrap_or_default();
+                        python.lock = self.locks.get(&name).cloned().unwrap_or_default();
                     }
-                    self.releases.insert(name.clone(), whole);
+                    self.releases.insert(name, whole);
                 }
                 Err(error) => errors.push(error),
             }
         }
         errors
+    }
+
+    /// A release with what it takes from the one that it extends, and that from another.
+    fn extended(&self, name: &str) -> Result<Release> {
+        let file = |name: &str| self.files.get(&format!("releases/{name}.yml"));
+        let doing = || {
+            let shown = self.shown_path(&format!("releases/{name}.yml"));
+            format!("{shown}: see what it extends")
+        };
+        let mut whole = Map::new();
+        let (mut seen, mut next) = (Vec::new(), Some(name.to_owned()));
+        while let Some(name) = next.take() {
+            let known = self.releases.get(&name).filter(|_| !seen.contains(&name));
+            let (Some(known), Some(file)) = (known, file(&name)) else {
+                let names = self.releases.keys().map(String::as_str);
+                let others = names.filter(|other| !seen.iter().any(|seen| seen == other));
+                return Err(Error::new(ErrorKind::Config, doing())
+                    .because(format!("there is no other release `{name}`"))
+                    .hints(suggestion(&name, others)));
+            };
+            fill(&mut whole, parse(file)?);
+            next.clone_from(&known.extends);
+            seen.push(name);
+        }
+        serde_json::from_value(Value::Object(whole)).doing(doing)
     }
 
     fn add(&mut self, path: &str, file: &SourceFile) -> Result<()> {
@@ -195,34 +215,28 @@ fn parse<T: DeserializeOwned>(file: &SourceFile) -> Result<T> {
     yaml::parse(&file.text, &file.shown)
 }
 
-/// A release with what it takes from the one that it extends.
-fn extended(
-    release: &Release,
-    all: &BTreeMap<String, Release>,
-    file: &SourceFile,
-) -> Result<Release> {
-    let Some(other) = &release.extends else { return Ok(release.clone()) };
-    let doing = || format!("{}: extend release `{other}`", file.shown);
-    let Some(base) = all.get(other).filter(|base| base.extends.is_none()) else {
-        let names = all.values().filter(|it| it.extends.is_none()).map(|it| it.release.as_str());
-        return Err(Error::new(ErrorKind::Config, doing())
-            .because("there is no such release, or it extends another itself")
-            .hints(suggestion(other, names)));
-    };
-    let written: serde_json::Map<String, Value> = parse(file)?;
-    let value = |release: &Release| serde_json::to_value(release).doing(doing);
-    let (mut whole, own) = (value(base)?, value(release)?);
-    for key in written.keys() {
-        whole[key] = own.get(key).cloned().unwrap_or_default();
+/// Adds what is missing of a release, of its `python` too.
+fn fill(whole: &mut Map<String, Value>, from: Map<String, Value>) {
+    for (key, value) in from {
+        match (whole.get_mut(&key), value) {
+            (Some(Value::Object(there)), Value::Object(more)) if key == "python" => {
+                more.into_iter().for_each(|(key, value)| {
+                    there.entry(key).or_insert(value);
+                });
+            }
+            (Some(_), _) => {}
+            (None, value) => {
+                whole.insert(key, value);
+            }
+        }
     }
-    serde_json::from_value(whole).doing(doing)
 }
 
 /// Writes out what follows from what a service's units run.
-fn complete(profile: &mut ServiceProfile, origin: Origin) {
+fn complete(profile: &mut ServiceProfile, release: &Release) {
     let ServiceProfile { service, containers, dev, .. } = profile;
     for kind in containers.values_mut() {
-        kind.complete(service, origin);
+        kind.complete(service, release);
         for unit in &kind.units {
             let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
             if let Some(dev) = dev {
@@ -403,8 +417,38 @@ containers:
         let wrong = WHEELS.replace("extends: '2025.1'", "extends: '2025.2'");
         let texts = [("releases/2025.1.yml", PACKAGES), ("releases/2026.2.yml", wrong.as_str())];
         let error = Profiles::from_texts(texts).unwrap_err();
-        assert_eq!(error.message, "profiles/releases/2026.2.yml: extend release `2025.2`");
+        assert_eq!(error.message, "profiles/releases/2026.2.yml: see what it extends");
+        assert_eq!(error.causes, ["there is no other release `2025.2`"]);
         assert_eq!(error.hints, ["did you mean `2025.1`?"]);
+    }
+
+    #[test]
+    fn a_release_may_extend_one_that_extends_another_but_not_itself() {
+        let third =
+            "release: '2026.1'\nsummary: z\nextends: '2026.2'\npython: {as_of: '2026-04-01'}\n";
+        let texts = |first: &'static str| {
+            let all = [("releases/2025.1.yml", first), ("releases/2026.1.yml", third)];
+            Profiles::from_texts(all.into_iter().chain([("releases/2026.2.yml", WHEELS)]))
+        };
+        let profiles = texts(PACKAGES).unwrap();
+        let release = &profiles.releases["2026.1"];
+        let python = release.python.as_ref().unwrap();
+        assert_eq!((python.home.as_str(), python.as_of.as_str()), ("/opt/openstack", "2026-04-01"));
+        assert_eq!((release.suite.as_str(), release.by_name), ("trixie", true));
+        let circle = "release: '2025.1'\nsummary: x\nextends: '2026.1'\n";
+        let error = texts(circle).unwrap_err();
+        assert!(error.causes[0].starts_with("there is no other release"), "{error:?}");
+    }
+
+    #[test]
+    fn some_things_are_there_for_some_series() {
+        let release = Release { release: "2025.2".to_owned(), ..Release::default() };
+        assert!(release.has(None, Some("2025.2"), Some("2025.2")));
+        assert!(!release.has(None, Some("2026.1"), None));
+        assert!(!release.has(None, None, Some("2025.1")));
+        let wheels =
+            Release { release: "x".to_owned(), series: Some("2025.1".to_owned()), ..release };
+        assert!(wheels.has(None, None, Some("2025.1")));
     }
 
     #[test]

@@ -10,16 +10,20 @@ use serde::{Deserialize, Serialize};
 use super::profile::{File, Origin, Unit};
 
 /// One file of `profiles/releases/`.
-#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// Its name, equal to the file's stem: `2025.1`.
     pub release: String,
     /// One line for tables.
     pub summary: String,
-    /// Another release: each key that this file leaves out is as it stands there.
+    /// Another release: each key that this file leaves out is as it stands there, and so is each key of
+    /// `python`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,
+    /// The series of OpenStack that it is of, if that is not its name: `2025.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
     /// Whether a new cloud has it only when somebody asks for it by name.
     #[serde(default)]
     pub by_name: bool,
@@ -67,15 +71,19 @@ pub struct Release {
 #[serde(deny_unknown_fields)]
 pub struct PythonDistributions {
     /// The suite's Python: `3.13`.
+    #[serde(default)]
     pub version: String,
     /// The directory of the containers in which they are installed. Their programs are also found in
     /// `/usr/local/bin`.
+    #[serde(default)]
     pub home: String,
     /// What the lock is made for, as requirements: projects in the release's series, what their use in
     /// a cloud needs besides, what those are built with that have no wheel, and `uv`, which installs all
     /// of them.
+    #[serde(default)]
     pub requirements: Vec<String>,
     /// The day as of which versions are looked for: `2026-10-20`.
+    #[serde(default)]
     pub as_of: String,
     /// Other days for some of them.
     #[serde(default)]
@@ -97,6 +105,19 @@ impl Release {
     /// Where OpenStack's programs come from.
     pub fn origin(&self) -> Origin {
         if self.python.is_some() { Origin::Wheels } else { Origin::Packages }
+    }
+
+    /// The series of OpenStack that it is of.
+    pub fn series(&self) -> &str {
+        self.series.as_deref().unwrap_or(&self.release)
+    }
+
+    /// Whether something is there that is for some releases alone.
+    pub fn has(&self, only: Option<Origin>, since: Option<&str>, until: Option<&str>) -> bool {
+        let series = self.series();
+        only.is_none_or(|only| only == self.origin())
+            && since.is_none_or(|since| series >= since)
+            && until.is_none_or(|until| series <= until)
     }
 }
 

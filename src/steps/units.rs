@@ -260,7 +260,15 @@ mod tests {
         containers.start(&container.name).await.unwrap();
         let host = Host { containers: Arc::clone(&containers) as Arc<_>, ..empty() };
         let name = "a.service".to_owned();
-        let unit = Unit { name, only: None, start: UnitStart::Boot, timeout_secs: 10, runs: None };
+        let unit = Unit {
+            name,
+            only: None,
+            since: None,
+            until: None,
+            start: UnitStart::Boot,
+            timeout_secs: 10,
+            runs: None,
+        };
         let cloud = testing::cloud(&testing::profiles(&[]));
         let units = Units {
             container,

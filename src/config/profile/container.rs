@@ -9,6 +9,7 @@ use super::cluster::Cluster;
 use super::file::{File, Origin, root_root};
 use super::listener::Listener;
 use super::unit::Unit;
+use crate::config::release::Release;
 
 /// A kind of container; its members differ in number, name and address alone.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -116,10 +117,13 @@ pub struct ContainerKind {
 }
 
 impl ContainerKind {
-    /// Writes out what follows from what its units run in a release whose programs come from there, and
-    /// leaves out what is for others.
-    pub(crate) fn complete(&mut self, service: &str, origin: Origin) {
-        self.units.retain(|unit| unit.only.is_none_or(|only| only == origin));
+    /// Writes out what follows from what its units run in a release, and leaves out what is for others.
+    pub(crate) fn complete(&mut self, service: &str, release: &Release) {
+        let origin = release.origin();
+        let has = |only, since: &Option<String>, until: &Option<String>| {
+            release.has(only, since.as_deref(), until.as_deref())
+        };
+        self.units.retain(|unit| has(unit.only, &unit.since, &unit.until));
         match origin {
             Origin::Packages => {
                 self.packages.append(&mut self.packaged);
@@ -134,7 +138,7 @@ impl ContainerKind {
                 }
             }
         }
-        self.files.retain(|file| file.only.is_none_or(|only| only == origin));
+        self.files.retain(|file| has(file.only, &file.since, &file.until));
         self.files.extend(self.units.iter().flat_map(|unit| unit.files(service, origin)));
     }
 }

@@ -23,6 +23,12 @@ pub struct File {
     /// Where OpenStack's programs must come from for it to be there; wherever they do unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Origin>,
+    /// The first series of OpenStack that has it: `"2026.1"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The last series of OpenStack that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// How files of `overrides/` are merged into it.
     #[serde(default)]
     pub merge: Merge,
@@ -50,6 +56,8 @@ impl File {
             mode: mode_0644(),
             extends_image: false,
             only: None,
+            since: None,
+            until: None,
             merge: Merge::None,
             unit: Some(unit.to_owned()),
             restarts: Some(vec![unit.to_owned()]),

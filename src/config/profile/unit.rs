@@ -15,6 +15,12 @@ pub struct Unit {
     /// Where OpenStack's programs must come from for it to be there; wherever they do unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Origin>,
+    /// The first series of OpenStack that has it: `"2026.1"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The last series of OpenStack that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// Who starts it.
     #[serde(default)]
     pub start: UnitStart,
