@@ -126,7 +126,7 @@ impl Paths {
         self.downloads_dir().join("pool")
     }
 
-    /// What installs Python distributions in layers, and what it fetched for a build that failed.
+    /// What installs Python distributions in layers, and where it does so.
     pub fn python_dir(&self) -> PathBuf {
         self.downloads_dir().join("python")
     }

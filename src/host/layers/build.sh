@@ -10,6 +10,9 @@
 # JOBS       processes that compile Python
 # arguments  what `apt-get install` is told
 exec 3>&1 1>&2
+umask 022
+# Not what a layer has below /usr/local, which is nobody's package.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 # The layer is every host's: packages write this name down.
 echo localhost >/proc/sys/kernel/hostname
 cd "$LAYERS"
@@ -108,7 +111,11 @@ fi
 
 if [ -s "$BUILD/script" ]; then
 	stage finishing
-	chroot "$root" sh -eu <"$BUILD/script"
+	# It may run what no package brought: as the owner of the layer's files, with no power over more.
+	mount -o remount,bind,ro "$root/proc"
+	chroot "$root" setpriv --no-new-privs --inh-caps=-all --bounding-set=-all \
+		env PATH=/usr/local/bin:/usr/bin:/bin sh -eu <"$BUILD/script"
+	mount -o remount,bind,rw "$root/proc"
 fi
 
 if called py3compile && [ -x "$root/usr/bin/python3" ]; then

@@ -2,7 +2,8 @@
 //!
 //! Fetching, and building what has no wheel, needs the network and may run a stranger's code. So uv does
 //! both without rights, in the very system that the layer stands on, with one directory to write to
-//! ([`Installer`]). What it leaves there is then taken into the layer, without a network, by `python.sh`.
+//! ([`Installer`]). Compiling reads strangers' code, and is done in the same way (`tidy.sh`). What is left
+//! there is looked through, and then taken into the layer by `python.sh`, which runs nothing of it.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +13,16 @@ use super::process;
 use super::workspace::{Workspace, lock};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::BuildProgress;
+use crate::host::confined;
 use crate::host::python::{Installer, Target, Task};
 use crate::lxc::descent;
-use crate::lxc::sandbox::System;
+use crate::lxc::sandbox::{Program, System};
 use crate::model::layer::PythonSpec;
 use crate::model::lock::Lock;
 use crate::state::files;
 
-/// What takes the distributions into the layer.
+/// What makes the distributions fit for a layer, and what takes them into it.
+const TIDY: &str = include_str!("tidy.sh");
 const SCRIPT: &str = include_str!("python.sh");
 
 /// MiB that all distributions of a release need, unpacked, compiled and as they were fetched.
@@ -31,6 +34,9 @@ const SEEN: [&str; 7] =
 
 /// Where its lock and what uv fetched are, below its home: on one file system, nothing is copied.
 const WORK: &str = ".aio";
+
+/// How long what is installed may take to be compiled.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// How often it is asked whether it should go on.
 const LOOK: Duration = Duration::from_millis(100);
@@ -63,7 +69,10 @@ impl Distributions<'_> {
         let cancelled = || progress.cancelled();
         let _lock = lock(&self.directory.join("lock"), "wait for another build", &cancelled)?;
         let staged = self.directory.join("staged");
-        empty(&staged)?;
+        // Whoever built something there could write there: nothing of it is used again.
+        descent::remove(&staged).doing(|| format!("empty {}", staged.display()))?;
+        let cache = staged.join(WORK).join("cache");
+        fs::create_dir_all(&cache).doing(|| format!("make {}", cache.display()))?;
         files::write(&staged.join(WORK).join("lock"), &self.spec.lock)?;
         let (count, total) = (0, parsed.distributions.len() as u64);
         progress.progress(count, total, "distributions");
@@ -87,9 +96,11 @@ impl Distributions<'_> {
                 &["pip", "install", "--python", &own, "--no-deps", "--require-hashes"][..],
                 &["--requirements", &text, "--build-constraints", &text],
             ];
-            installer.run(Task::Install, &target, &arguments.concat()).await
+            installer.run(Task::Install, &target, &arguments.concat()).await?;
+            self.tidy(&target).await
         };
         wait(installed, &cancelled)?;
+        look_through(&staged)?;
         let finished = process::run(self.command(&staged), &cancelled, &mut |_, line| {
             progress.line(line);
         })?;
@@ -100,6 +111,29 @@ impl Distributions<'_> {
         }
         progress.progress(total, total, "distributions");
         Ok(())
+    }
+
+    /// Leaves out what no container needs, and compiles the rest.
+    async fn tidy(&self, target: &Target<'_>) -> Result<()> {
+        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let environment = [
+            ("PATH", "/usr/bin:/bin".to_owned()),
+            ("LC_ALL", "C.UTF-8".to_owned()),
+            ("HOME_DIRECTORY", self.spec.home.clone()),
+            ("VERSION", self.spec.version.clone()),
+            ("KEEP_TESTS", self.spec.keep_tests.join(" ")),
+            ("JOBS", jobs.to_string()),
+        ];
+        let program = Program {
+            argv: ["sh", "-euc", TIDY].map(str::to_owned).to_vec(),
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            directory: target.place.to_owned(),
+        };
+        let finished = confined::run(target.sandbox()?, program, LIMIT).await?;
+        if finished.status == Some(0) {
+            return Ok(());
+        }
+        Err(Error::failed("compile Python distributions").output(finished.stderr))
     }
 
     /// The system of the layers below and of what was installed so far.
@@ -120,7 +154,6 @@ impl Distributions<'_> {
 
     fn command(&self, staged: &Path) -> std::process::Command {
         let mut command = process::isolated(SCRIPT);
-        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         command
             .env("LAYERS", self.layers)
             .env("LOWERS", self.roots(false).join(":"))
@@ -128,19 +161,48 @@ impl Distributions<'_> {
             .env("STAGED", staged)
             .env("PYTHON_HOME", &self.spec.home)
             .env("VERSION", &self.spec.version)
-            .env("MODULES", self.spec.modules.join(" "))
-            .env("KEEP_TESTS", self.spec.keep_tests.join(" "))
-            .env("JOBS", jobs.to_string());
+            .env("MODULES", self.spec.modules.join(" "));
         command
     }
 }
 
-/// Makes a directory for uv, in which only what it fetched for a build that failed is left.
-fn empty(staged: &Path) -> Result<()> {
-    let work = staged.join(WORK);
-    fs::create_dir_all(work.join("cache")).doing(|| format!("make {}", work.display()))?;
-    for entry in files::entries(staged)?.iter().filter(|entry| **entry != work) {
+/// Removes what installs distributions, once no build uses it.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(directory: &Path) -> Result<()> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let file = directory.join("lock");
+    let _lock = lock(&file, "wait for a build", &|| false)?;
+    for entry in files::entries(directory)?.iter().filter(|entry| **entry != file) {
         descent::remove(entry).doing(|| format!("remove {}", entry.display()))?;
+    }
+    Ok(())
+}
+
+/// Refuses what root must not walk through or take: links but those of a Python's own directory, and
+/// whatever is neither a file nor a directory.
+fn look_through(staged: &Path) -> Result<()> {
+    let mut directories = vec![staged.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for path in files::entries(&directory)? {
+            let doing = || format!("look at {}", path.display());
+            let kind = path.symlink_metadata().doing(doing)?.file_type();
+            let name = path.strip_prefix(staged).unwrap_or(&path);
+            let own = name == Path::new("lib64")
+                || name.parent() == Some(Path::new("bin"))
+                    && path
+                        .file_name()
+                        .is_some_and(|it| it.to_string_lossy().starts_with("python"));
+            if kind.is_dir() {
+                directories.push(path);
+            } else if !(kind.is_file() || kind.is_symlink() && own) {
+                return Err(Error::failed("take Python distributions into the layer")
+                    .because(format!("one of them made `{}`, which is no file", name.display())));
+            }
+        }
     }
     Ok(())
 }
@@ -160,4 +222,30 @@ fn wait(work: impl Future<Output = Result<()>>, cancelled: &dyn Fn() -> bool) ->
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_that_root_would_follow_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let staged = place.path();
+        for directory in ["bin", "lib/python3.13/site-packages"] {
+            fs::create_dir_all(staged.join(directory)).unwrap();
+        }
+        symlink("/usr/bin/python3.13", staged.join("bin/python")).unwrap();
+        symlink("lib", staged.join("lib64")).unwrap();
+        fs::write(staged.join("bin/heat-engine"), "").unwrap();
+        look_through(staged).unwrap();
+        for link in ["etc", "share", "bin/heat", "lib/python3.13/site-packages/x"] {
+            symlink("/etc", staged.join(link)).unwrap();
+            let error = look_through(staged).unwrap_err();
+            assert!(error.causes[0].contains(&format!("`{link}`")), "{error:?}");
+            fs::remove_file(staged.join(link)).unwrap();
+        }
+    }
 }

@@ -7,9 +7,8 @@ use async_trait::async_trait;
 use super::pool::Pool;
 use super::preparations::Preparations;
 use super::store::Store;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::host::{BuildProgress, Layers};
-use crate::lxc::descent;
 use crate::model::layer::{LayerInfo, LayerSpec};
 use crate::model::paths::Paths;
 
@@ -90,6 +89,5 @@ pub fn downloads_size(paths: &Paths) -> u64 {
 /// When something cannot be removed.
 pub fn remove_downloads(paths: &Paths) -> Result<()> {
     Pool::open(&paths.packages_dir())?.clear()?;
-    let python = paths.python_dir();
-    descent::remove(&python).doing(|| format!("remove {}", python.display()))
+    super::python::remove(&paths.python_dir())
 }

@@ -12,7 +12,7 @@ use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::confined::{self, Finished};
 use crate::lxc::descent;
-use crate::lxc::sandbox::{Lent, Program, System};
+use crate::lxc::sandbox::{Lent, Program, Sandbox, System};
 use crate::model::hash::sha256_hex;
 use crate::model::lock::{Distribution, Lock};
 use crate::model::requirement::Requirement;
@@ -64,6 +64,29 @@ pub struct Target<'a> {
     pub work: &'a Path,
 }
 
+impl Target<'_> {
+    /// A place without rights, settings and network in which it is worked on.
+    ///
+    /// # Errors
+    /// When the directory cannot be looked at.
+    pub fn sandbox(&self) -> Result<Sandbox> {
+        let mut sandbox = Settings::default().sandbox();
+        sandbox.network = false;
+        if let Some(system) = &self.system {
+            sandbox.see(system.clone());
+        }
+        sandbox.lent.push(lent(self.directory, self.place, true)?);
+        Ok(sandbox)
+    }
+}
+
+fn lent(source: &Path, place: &Path, writable: bool) -> Result<Lent> {
+    let doing = || format!("look at {}", source.display());
+    let source = fs::canonicalize(source).doing(doing)?;
+    let owner = source.metadata().doing(doing)?.uid();
+    Ok(Lent { source, target: place.to_owned(), owner, writable })
+}
+
 impl Installer {
     /// Returns the uv of a lock, from `directory` or else from the index.
     ///
@@ -73,7 +96,9 @@ impl Installer {
         let wanted = lock.distribution(NAME).ok_or_else(|| {
             Error::new(ErrorKind::Config, fetching()).because("the release's lock has no uv")
         })?;
-        let kept = directory.join(format!("uv-{}", wanted.version));
+        // The same version with other hashes is another.
+        let mark = sha256_hex(wanted.hashes.join(" "));
+        let kept = directory.join(format!("uv-{}-{}", wanted.version, &mark[..12]));
         if !kept.join(PROGRAM).is_file() {
             fetch(Some(wanted), directory, &kept).await?;
         }
@@ -102,14 +127,8 @@ impl Installer {
             Some(system) => self.settings.sandbox_of(system.clone()),
             None => self.settings.sandbox(),
         };
-        for (source, place, writable) in
-            [(target.directory, target.place, true), (&self.directory, Path::new(TOOLS), false)]
-        {
-            let doing = || format!("look at {}", source.display());
-            let source = fs::canonicalize(source).doing(doing)?;
-            let owner = source.metadata().doing(doing)?.uid();
-            sandbox.lent.push(Lent { source, target: place.to_owned(), owner, writable });
-        }
+        sandbox.lent.push(lent(target.directory, target.place, true)?);
+        sandbox.lent.push(lent(&self.directory, Path::new(TOOLS), false)?);
         let cache = target.work.join("cache");
         let program = Program {
             argv: argv.map(str::to_owned).collect(),
@@ -182,7 +201,7 @@ fn failure(task: Task, finished: &Finished) -> Error {
     } else if has("error sending request") || has("dns error") || has("timed out") {
         error.because("the package index could not be reached").hint(
             "Index, proxy and certificates are those of the host's uv, or else of its pip: `pip \
-             config list` shows them. What was fetched is kept: run the same command again.",
+             config list` shows them. Then run the same command again.",
         )
     } else if has(NO_SOLUTION) && task == Task::Resolve {
         return reasons(said).into_iter().fold(error, Error::because);

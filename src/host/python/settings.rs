@@ -70,20 +70,23 @@ const OF_PIP: [(&str, &[&str]); 8] = [
     ("client-cert", &["SSL_CLIENT_CERT"]),
     ("proxy", &["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"]),
 ];
-/// What a user's settings of uv do not decide: where things are put, and which Python it is.
-const OVERRIDDEN: [&str; 12] = [
-    "UV_CACHE_DIR",
-    "UV_CONSTRAINT",
-    "UV_BUILD_CONSTRAINT",
-    "UV_DRY_RUN",
-    "UV_LINK_MODE",
-    "UV_NO_CACHE",
-    "UV_OFFLINE",
-    "UV_OVERRIDE",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_TARGET",
-    "UV_PREFIX",
+/// What a user's settings of uv decide: how an index is reached. Where things are put, and which Python it
+/// is, they do not; those of an index by its name begin with `UV_INDEX_`.
+const OF_UV: [&str; 14] = [
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_CONFIG_FILE",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_INDEX",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_NO_INDEX",
+    "UV_REQUEST_TIMEOUT",
+    "UV_SYSTEM_CERTS",
 ];
 /// The longest file of settings.
 const LONGEST: u64 = 1 << 20;
@@ -150,10 +153,7 @@ impl Settings {
     /// A place in which uv finds all this, and another system's Python.
     pub fn sandbox_of(&self, system: System) -> Sandbox {
         let mut sandbox = self.sandbox();
-        // What names the trusted is the host's: links in there lead to the system's own.
-        sandbox.seen.retain(|path| !system.seen.iter().any(|its| path.starts_with(its)));
-        sandbox.copied.push(Copied { path: BUNDLE.into(), reader: 0 });
-        sandbox.system = Some(system);
+        sandbox.see(system);
         sandbox
     }
 
@@ -161,10 +161,17 @@ impl Settings {
     /// what it fetched.
     pub fn for_uv(&self, cache: &Path) -> Vec<(String, String)> {
         let own = |(name, _): &&(String, String)| {
-            !name.starts_with("PIP_") && !OVERRIDDEN.contains(&name.as_str())
+            let of_uv = OF_UV.contains(&name.as_str()) || name.starts_with("UV_INDEX_");
+            name == "HOME" || of_uv || VARIABLES.contains(&name.as_str())
         };
         let mut all: Vec<(String, String)> = self.environment.iter().filter(own).cloned().collect();
+        // What uv's own file says of an index counts, whatever pip's says.
+        let configured = self.files.iter().any(|file| file.ends_with("uv.toml") && file.exists());
+        let of_index = ["index-url", "extra-index-url", "find-links"];
         for (key, names) in OF_PIP {
+            if configured && of_index.contains(&key) {
+                continue;
+            }
             let Some(value) = self.of_pip(key) else { continue };
             if !names.iter().any(|name| all.iter().any(|(known, _)| known == name)) {
                 all.push((names[0].to_owned(), value));
