@@ -39,7 +39,7 @@ pub enum Job {
     Answer(Value),
 }
 
-/// How a program ended, and what it printed, at most the first megabyte of each.
+/// How a program ended, and at most the first megabyte of what it said on standard error.
 #[derive(Debug)]
 pub struct Finished {
     /// The exit status; none when a signal or the time limit ended it.

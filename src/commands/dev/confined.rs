@@ -18,6 +18,7 @@ use crate::lxc::sandbox::{self, Sandbox};
 const LOOK: Duration = Duration::from_secs(90);
 /// How long an answer may be: Python files that differ from the commit are part of it.
 const LONGEST_ANSWER: u64 = 64 << 20;
+
 /// A question about a checkout.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Look {

@@ -40,8 +40,9 @@ pub struct ContainerKind {
     /// [kvm, libvirt]}`. For releases whose programs come without packages.
     #[serde(default)]
     pub users: BTreeMap<String, Vec<String>>,
-    /// A shell script that finishes the kind's own layer: it runs in the layer's system, as its root and
-    /// without a network. For releases whose programs come without packages.
+    /// A shell script that finishes the kind's own layer: it runs in the layer's system, as the owner of
+    /// its files, without capabilities and without a network. For releases whose programs come without
+    /// packages.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub layer_script: String,
     /// Networks beside the NAT network that every container has: `[management]`.

@@ -48,7 +48,7 @@ pub struct Distributions<'a> {
     pub layers: &'a Path,
     pub chain: &'a [String],
     pub workspace: &'a Workspace,
-    /// Where what installs them is kept, and what a failed build fetched.
+    /// Where what installs them is kept, and where it does so.
     pub directory: &'a Path,
 }
 
@@ -59,9 +59,8 @@ impl Distributions<'_> {
     /// When the lock cannot be read, the index does not have what it says, a build fails, or on
     /// cancellation.
     pub fn install(&self, progress: &dyn BuildProgress) -> Result<()> {
-        let lock_file = || "read the release's lock".to_owned();
         let parsed = Lock::parse(&self.spec.lock).map_err(|reason| {
-            Error::new(ErrorKind::Config, lock_file())
+            Error::new(ErrorKind::Config, "read the release's lock")
                 .because(reason)
                 .hint("`aio release lock RELEASE` makes it anew.")
         })?;
@@ -74,8 +73,8 @@ impl Distributions<'_> {
         let cache = staged.join(WORK).join("cache");
         fs::create_dir_all(&cache).doing(|| format!("make {}", cache.display()))?;
         files::write(&staged.join(WORK).join("lock"), &self.spec.lock)?;
-        let (count, total) = (0, parsed.distributions.len() as u64);
-        progress.progress(count, total, "distributions");
+        let total = parsed.distributions.len() as u64;
+        progress.progress(0, total, "distributions");
         progress.line(&format!("installing {total} Python distributions"));
         let installed = async {
             let installer = Installer::of_lock(&parsed, self.directory).await?;
