@@ -13,7 +13,7 @@ use crate::support::cloud::Cloud;
 use crate::support::faults;
 use crate::support::load;
 use crate::support::openstack::Client;
-use crate::support::process::shell;
+use crate::support::process::{eventually, shell};
 
 /// What a user may see of a lost member here, on a host that does other things too. The figures of
 /// `scripts/bench` are stricter: they take the median of five.
@@ -31,6 +31,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
     }
     checks.check("fault: a client pauses within a request", || paused(cloud));
     checks.check("fault: a client asks again at once", || asked_again(cloud));
+    checks.check("fault: lines for a collector that is cut off", || lines_kept(cloud));
     checks.check("fault: power cut", || power_cut(cloud));
     checks.check("fault: reboot", || reboot(cloud));
 }
@@ -100,6 +101,26 @@ fn asked_again(cloud: &Cloud) {
             .collect();
         assert!(answer.iter().any(|line| line.contains(" 401 ")), "request {number}: {answer:?}");
     }
+}
+
+/// What goes into a connection that is already dead is not lost.
+fn lines_kept(cloud: &Cloud) {
+    const LINES: usize = 20;
+    let collector = cloud.container("rsyslog", 1);
+    faults::cut(&collector);
+    let say = format!(
+        "for number in $(seq {LINES}); do logger -t kept \"line $number.\"; sleep 0.1; done"
+    );
+    cloud.inside("utility", &say).ok();
+    faults::Fault::Killed.strike(&collector);
+    come_back(cloud, &collector);
+    let file = format!("/var/log/containers/{}.log", cloud.container("utility", 1));
+    let count = format!("grep -o ' kept.* line .*[.]' {file} | sort -u | wc -l");
+    let arrived = || {
+        let count = cloud.inside(&collector, &count).ok().stdout;
+        (count.trim() == LINES.to_string()).then_some(())
+    };
+    eventually(Duration::from_secs(30), arrived, "every line at its collector");
 }
 
 fn come_back(cloud: &Cloud, name: &str) {

@@ -32,11 +32,16 @@ impl Fault {
     /// Does it.
     pub fn strike(self, name: &str) {
         if self == Self::CutThenKilled {
-            for link in host_links(name) {
-                let _ = Command::new("ip").args(["link", "set", &link, "down"]).status();
-            }
+            cut(name);
         }
         let _ = Command::new("lxc-stop").args(["-k", "-n", name]).status();
+    }
+}
+
+/// Cuts a container's links: it runs on, and not a word reaches or leaves it.
+pub fn cut(name: &str) {
+    for link in host_links(name) {
+        let _ = Command::new("ip").args(["link", "set", &link, "down"]).status();
     }
 }
 
