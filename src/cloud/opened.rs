@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Session, recorded, tls};
-use crate::config::cloud::{CloudFile, CloudOptions};
+use crate::config::cloud::{CloudFile, CloudOptions, Key};
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::release::Release;
@@ -35,9 +35,12 @@ impl Opened {
         let profiles = Profiles::load(&paths.config_dir)?;
         let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
         cloud_file.apply(choices, &profiles)?;
+        let (former, name) = (recorded::find(paths), paths.cloud.clone());
+        if let (None, Ok(Some(cloud))) = (cloud_file.release(), &former) {
+            cloud_file.decide(Key::Release, &cloud.release.release, "what the cloud is of")?;
+        }
         let release = cloud_file.release().and_then(|name| profiles.releases.get(name)).cloned();
         let (profiles, specification) = checked(profiles, release.as_ref(), &paths.config_dir)?;
-        let (former, name) = (recorded::find(paths), paths.cloud.clone());
         Ok(Self { profiles, specification, cloud_file, former, name })
     }
 

@@ -95,6 +95,10 @@ pub struct PythonDistributions {
     /// Packages of Python whose directory `tests` is kept, for something in it runs. All others go.
     #[serde(default)]
     pub keep_tests: Vec<String>,
+    /// Files of theirs that list whom they trust, below their modules: the system's list stands in the
+    /// place of each, so that they trust whom the cloud does.
+    #[serde(default)]
+    pub certificates: Vec<String>,
     /// The lock. It stands in a file of its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(skip)]

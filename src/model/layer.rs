@@ -58,6 +58,9 @@ pub struct PythonSpec {
     pub modules: Vec<String>,
     /// Packages whose directory `tests` is kept.
     pub keep_tests: Vec<String>,
+    /// Files in whose place the system's list of authorities stands.
+    #[serde(default)]
+    pub certificates: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -107,9 +110,11 @@ impl LayerSpec {
             sorted.into_iter().for_each(&mut add);
         }
         // Those that have neither are called what they always were.
-        if let Some(PythonSpec { version, home, lock, modules, keep_tests }) = &self.python {
+        if let Some(PythonSpec { version, home, lock, modules, keep_tests, certificates }) =
+            &self.python
+        {
             [version, home, lock].into_iter().for_each(|part| add(part));
-            [modules, keep_tests].into_iter().for_each(|list| add(&list.join(" ")));
+            [modules, keep_tests, certificates].into_iter().for_each(|list| add(&list.join(" ")));
         }
         for (user, groups) in &self.users {
             add(user);
@@ -172,6 +177,7 @@ mod tests {
             lock: lock.to_owned(),
             modules: Vec::new(),
             keep_tests: Vec::new(),
+            certificates: Vec::new(),
         }
     }
 

@@ -133,6 +133,7 @@ fn python(distributions: &PythonDistributions) -> PythonSpec {
         lock: distributions.lock.clone(),
         modules: distributions.from_packages.values().flatten().cloned().collect(),
         keep_tests: distributions.keep_tests.clone(),
+        certificates: distributions.certificates.clone(),
     }
 }
 

@@ -143,7 +143,10 @@ fn outward(cloud: &Cloud, renderer: &Renderer) -> [String; 5] {
     [
         ("haproxy", "/etc/haproxy/haproxy.cfg"),
         ("haproxy", "/etc/haproxy/outside.pem"),
-        ("horizon", "/etc/openstack-dashboard/local_settings.d/_99_aio.py"),
+        (
+            "horizon",
+            "{{ cloud.python_path }}/openstack_dashboard/local/local_settings.d/_99_aio.py",
+        ),
         ("nova_api_os_compute", "/etc/nova/nova.conf"),
         ("utility", "/root/.config/openstack/clouds.yaml"),
     ]

@@ -211,7 +211,7 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
         name: "aio1".to_owned(),
         region: "RegionOne".to_owned(),
         patience: 1,
-        release: profiles.releases.values().next().unwrap().clone(),
+        release: profiles.newest_release().unwrap().clone(),
         scenario: scenario.scenario.clone(),
         networks: networks.networks,
         resolvers: Some(Vec::new()),

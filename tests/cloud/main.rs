@@ -22,10 +22,10 @@ mod dev;
 mod faults;
 mod interrupted;
 mod refused;
+mod release;
 mod seeing;
 mod support_bundle;
 mod tls;
-mod wheels;
 
 use std::fs;
 use std::time::Duration;
@@ -49,6 +49,7 @@ fn a_cloud_keeps_its_promises() {
     if checks.needed("bootstrap from nothing", || bootstrap(&cloud)) {
         seeing::checks(&cloud, &mut checks);
         refused::checks(&cloud, &mut checks);
+        release::checks(&cloud, &mut checks);
         access::checks(&cloud, &mut checks);
         support_bundle::checks(&cloud, &mut checks);
         changing::checks(&cloud, &mut checks);

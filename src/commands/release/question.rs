@@ -60,6 +60,7 @@ mod tests {
             as_of: "2026-10-20".to_owned(),
             as_of_by_project: other_days.iter().map(text).collect(),
             keep_tests: Vec::new(),
+            certificates: Vec::new(),
             from_packages: [("rbd".to_owned(), vec!["rbd".to_owned()])].into(),
             lock: String::new(),
         }

@@ -160,7 +160,8 @@ impl Distributions<'_> {
             .env("STAGED", staged)
             .env("PYTHON_HOME", &self.spec.home)
             .env("VERSION", &self.spec.version)
-            .env("MODULES", self.spec.modules.join(" "));
+            .env("MODULES", self.spec.modules.join(" "))
+            .env("CERTIFICATES", self.spec.certificates.join(" "));
         command
     }
 }

@@ -8,6 +8,7 @@
 # PYTHON_HOME  where it stands in the layer
 # VERSION      the layer's Python
 # MODULES      names of modules that packages bring, where a container has those
+# CERTIFICATES files of theirs in whose place the system's list of authorities stands
 umask 022
 cd "$LAYERS"
 upper=$BUILD/new/root
@@ -52,4 +53,9 @@ for module in $MODULES; do
 	for name in "$module" "$module.py" "$binary"; do
 		ln -s "/usr/lib/python3/dist-packages/$name" "$root$site/$name"
 	done
+done
+
+for file in $CERTIFICATES; do
+	[ -f "$root$site/$file" ] || { echo "aio: no such file for the list of authorities: $site/$file"; exit 1; }
+	ln -sf /etc/ssl/certs/ca-certificates.crt "$root$site/$file"
 done

@@ -12,6 +12,8 @@ use crate::config::release::Release;
 const BASE_MIB: u64 = 165;
 /// A layer that several kinds share, in MiB: 193 (nova) to 524 (what two services or more need).
 const SHARED_LAYER_MIB: u64 = 320;
+/// The layer of all of OpenStack's Python, in MiB.
+const PYTHON_LAYER_MIB: u64 = 870;
 /// A layer of one kind, in MiB: 3 (repo) to 386 (MariaDB with a fresh data directory).
 const OWN_LAYER_MIB: u64 = 120;
 /// Packages that are kept so that a layer can be built again, for each MiB of layers, in per cent.
@@ -85,7 +87,13 @@ impl<'a> Demand<'a> {
             .map(|(_, kind, _)| (&kind.layers, &kind.packages))
             .collect();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        BASE_MIB + count(shared.len()) * SHARED_LAYER_MIB + count(own.len()) * OWN_LAYER_MIB
+        let of_python =
+            |name: &str| self.release.layers.get(name).is_some_and(|layer| layer.python);
+        let shared: u64 = shared
+            .into_iter()
+            .map(|name| if of_python(name) { PYTHON_LAYER_MIB } else { SHARED_LAYER_MIB })
+            .sum();
+        BASE_MIB + shared + count(own.len()) * OWN_LAYER_MIB
     }
 
     /// Disk for layers, downloads, containers and data.

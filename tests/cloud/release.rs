@@ -1,31 +1,39 @@
-//! The newest release, whose programs are wheels of an index: a small cloud of it.
+//! The release of a cloud: the newest, whose programs are wheels of an index, and a small cloud of the
+//! one whose programs are the suite's packages.
 
 use std::fs;
 use std::time::Duration;
 
+use crate::dev;
 use crate::support::checks::Checks;
 use crate::support::cloud::Cloud;
 
-/// The release.
-const RELEASE: &str = "2026.2";
+/// What a new cloud is of.
+const NEWEST: &str = "2026.2";
+/// What the suite packages.
+const PACKAGED: &str = "2025.1";
+
+pub fn checks(cloud: &Cloud, checks: &mut Checks) {
+    checks.check("release: a lock that was edited is refused first", || edited(cloud));
+    checks.check("release: what is there is the lock's, and root's", || contents(cloud));
+    checks.check("release: a cloud keeps its own", || kept(cloud));
+}
 
 #[test]
 #[ignore = "builds a real cloud: scripts/test --cloud"]
-fn a_release_of_wheels_serves() {
-    let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), "aiowheel");
+fn a_release_of_packages_serves() {
+    let cloud = Cloud::new(env!("CARGO_BIN_EXE_aio"), "aiopkg");
     cloud.remove_leftovers();
     fs::create_dir_all(cloud.state_dir.parent().unwrap()).unwrap();
     let mut checks = Checks::new();
-    checks.check("wheels: a lock that was edited is refused first", || edited(&cloud));
-    if checks.needed("wheels: bootstrap", || bootstrap(&cloud)) {
-        checks.check("wheels: what is there is the lock's, and root's", || contents(&cloud));
-        checks.check("wheels: verify", || {
+    if checks.needed("packages: bootstrap", || packaged(&cloud)) {
+        checks.check("packages: verify", || {
             cloud.ok(&["verify"]);
         });
-        checks.check("wheels: a cloud keeps its release", || kept(&cloud));
+        dev::newer(&cloud, &mut checks);
     }
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
-        checks.needed("wheels: destroy", || {
+        checks.needed("packages: destroy", || {
             cloud.ok(&["destroy", "--yes"]);
             let _ = fs::remove_dir_all(cloud.state_dir.parent().unwrap());
         });
@@ -33,27 +41,29 @@ fn a_release_of_wheels_serves() {
     checks.finish();
 }
 
-fn edited(cloud: &Cloud) {
-    let releases = cloud.config_dir.join("profiles/releases");
-    let lock = releases.join(format!("{RELEASE}.lock"));
-    fs::create_dir_all(&releases).unwrap();
-    fs::write(&lock, "# by hand\n# sha256: 0\nsix==1.17.0\n").unwrap();
-    let release = format!("release={RELEASE}");
-    let refused = cloud.run(&["bootstrap", "--scenario", "minimal", "--set", &release]);
-    fs::remove_dir_all(cloud.config_dir.join("profiles")).unwrap();
-    assert_eq!(refused.status, 3, "{}", refused.all());
-    assert!(refused.stderr.contains("line 3: a hash is missing or none"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("aio release lock 2026.2"), "{}", refused.stderr);
-    assert!(cloud.lxc_names().is_empty());
-}
-
-fn bootstrap(cloud: &Cloud) {
-    let release = format!("release={RELEASE}");
+fn packaged(cloud: &Cloud) {
+    let release = format!("release={PACKAGED}");
     let run = cloud.bootstrap(&["--scenario", "minimal", "--set", &release]);
     println!("bootstrap took {:.1} s, {} steps", run.0.elapsed.as_secs_f64(), run.changed());
     cloud.healthy_within(Duration::from_secs(1));
     let again = cloud.bootstrap(&[]);
     assert_eq!(again.changed(), 0, "{:?}", again.changed_steps());
+    let owner = "dpkg --search /usr/bin/heat-engine && test ! -e /opt/openstack";
+    let said = cloud.inside("heat_engine", owner).ok().stdout;
+    assert!(said.starts_with("heat-engine: "), "{said}");
+}
+
+fn edited(cloud: &Cloud) {
+    let releases = cloud.config_dir.join("profiles/releases");
+    let lock = releases.join(format!("{NEWEST}.lock"));
+    fs::create_dir_all(&releases).unwrap();
+    fs::write(&lock, "# by hand\n# sha256: 0\nsix==1.17.0\n").unwrap();
+    let refused = cloud.run(&["bootstrap"]);
+    fs::remove_dir_all(cloud.config_dir.join("profiles")).unwrap();
+    assert_eq!(refused.status, 3, "{}", refused.all());
+    assert!(refused.stderr.contains("line 3: a hash is missing or none"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("aio release lock 2026.2"), "{}", refused.stderr);
+    cloud.healthy_within(Duration::from_secs(1));
 }
 
 /// In a container, where all of it is read-only to its services.
@@ -87,7 +97,7 @@ END
 }
 
 fn kept(cloud: &Cloud) {
-    let refused = cloud.run(&["bootstrap", "--set", "release=2025.1"]);
+    let refused = cloud.run(&["bootstrap", "--set", &format!("release={PACKAGED}")]);
     assert_eq!(refused.status, 3, "{}", refused.all());
     assert!(refused.stderr.contains("from 2026.2 to 2025.1"), "{}", refused.stderr);
     let plan = cloud.ok(&["plan"]);
