@@ -25,7 +25,7 @@ impl Question {
     /// A sentence about a requirement or a day that is none.
     pub fn new(python: &PythonDistributions, as_of: Date, machine: &str) -> Result<Self, String> {
         let mut requirements = String::new();
-        for text in &python.requirements {
+        for text in python.projects.iter().chain(&python.requirements) {
             let read = Conditional::parse(text).map_err(|reason| not_taken(text, &reason))?;
             requirements.push_str(&format!("{read}\n"));
         }
@@ -56,6 +56,7 @@ mod tests {
         PythonDistributions {
             version: "3.13".to_owned(),
             home: "/opt/openstack".to_owned(),
+            projects: Vec::new(),
             requirements: requirements.iter().map(|&it| it.to_owned()).collect(),
             as_of: "2026-10-20".to_owned(),
             as_of_by_project: other_days.iter().map(text).collect(),
