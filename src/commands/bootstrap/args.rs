@@ -74,7 +74,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
 /// When the host or a file is not fit, or a step could not be looked at: what could is printed.
 pub fn plan(global: &Global, args: PlanArgs) -> Result<ExitCode> {
     let choices = args.choices.options(&global.name);
-    let report = block_on(work::plan(&options(global), &choices))?;
-    global.print(&report, words::render)?;
-    report.unseen().map_or(Ok(ExitCode::SUCCESS), Err)
+    let planned = block_on(work::plan(&options(global), &choices))?;
+    global.print(&planned, words::render)?;
+    planned.report.unseen().map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::cloud::desired;
 use crate::cloud::desired::Desired;
 use crate::cloud::open::Access;
@@ -15,6 +17,7 @@ use crate::config::profile::Speech;
 use crate::engine::report::Report;
 use crate::engine::step::{Step, StepContext};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::cloud::Cloud;
 use crate::model::departed::{Departed, labels};
 use crate::model::health::Health;
 use crate::model::topology::Container;
@@ -36,6 +39,20 @@ pub struct Wanted<'a> {
     pub yes: bool,
     /// Remove them even if something still needs them.
     pub force: bool,
+}
+
+/// What `bootstrap` would do now, and with which cloud.
+#[derive(Debug, Serialize)]
+pub struct Planned {
+    /// The cloud's name.
+    pub cloud: String,
+    /// Its release of OpenStack.
+    pub release: String,
+    /// Its scenario.
+    pub scenario: String,
+    /// What would be done.
+    #[serde(flatten)]
+    pub report: Report,
 }
 
 /// Builds the cloud, or brings it back to what it should be. `None` when it stopped after
@@ -99,7 +116,7 @@ pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<R
 }
 
 /// What `bootstrap` would do now. Changes nothing, needs no root for a new cloud.
-pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
+pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Planned> {
     let desired = desired::load(options, choices).await?;
     for note in &desired.notes {
         ui::out::note(note);
@@ -109,7 +126,7 @@ pub async fn plan(options: &Options, choices: &CloudOptions) -> Result<Report> {
 }
 
 /// What `bootstrap` would do to bring the session's cloud to what is desired.
-pub async fn look(options: &Options, session: &Session, desired: &Desired) -> Result<Report> {
+pub async fn look(options: &Options, session: &Session, desired: &Desired) -> Result<Planned> {
     let surplus = surplus(desired);
     let mut gone = departed::load(&*session.host.records).await?;
     gone.extend(surplus.iter().map(Into::into));
@@ -119,7 +136,14 @@ pub async fn look(options: &Options, session: &Session, desired: &Desired) -> Re
     steps.extend(rolling::one_at_a_time(wanted, &session.site, &replaced)?);
     let gone = departed::still_gone(gone, &desired.cloud);
     steps.extend(leave::steps(&session.site, &desired.renderer, &gone)?);
-    Run::new(options, session, "plan").look(steps).await
+    let report = Run::new(options, session, "plan").look(steps).await?;
+    let Cloud { name, release, scenario, .. } = &desired.cloud;
+    Ok(Planned {
+        cloud: name.clone(),
+        release: release.release.clone(),
+        scenario: scenario.clone(),
+        report,
+    })
 }
 
 /// Refuses to remove what something still needs, or of which that cannot be asked. Nothing was changed.

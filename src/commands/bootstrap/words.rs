@@ -1,11 +1,12 @@
 //! The table of `aio plan`.
 
+use super::run::Planned;
 use crate::engine::event::Outcome;
-use crate::engine::report::Report;
 use crate::ui::table::Table;
 
-/// Steps that would act, with their reasons; then how many are right already.
-pub fn render(report: &Report) -> String {
+/// Which cloud; steps that would act, with their reasons; then how many are right already.
+pub fn render(planned: &Planned) -> String {
+    let Planned { cloud, release, scenario, report } = planned;
     let mut table = Table::new(["step", "what", "why"]);
     let mut right = 0;
     for step in &report.steps {
@@ -24,6 +25,7 @@ pub fn render(report: &Report) -> String {
         }
     }
     let pending = report.steps.len() - right;
-    let summary = format!("{pending} to do, {right} right already\n");
-    if pending == 0 { summary } else { format!("{}\n{summary}", table.render()) }
+    let head = format!("cloud {cloud}, OpenStack {release}, scenario {scenario}\n\n");
+    let steps = if pending == 0 { String::new() } else { table.render() + "\n" };
+    format!("{head}{steps}{pending} to do, {right} right already\n")
 }
