@@ -36,8 +36,9 @@ impl Opened {
         let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
         cloud_file.apply(choices, &profiles)?;
         let (former, name) = (recorded::find(paths), paths.cloud.clone());
+        // Nobody named one: the cloud that is there keeps its own.
         if let (None, Ok(Some(cloud))) = (cloud_file.release(), &former) {
-            cloud_file.decide(Key::Release, &cloud.release.release, "what the cloud is of")?;
+            cloud_file.decide(Key::Release, &cloud.release.release, "a cloud keeps its release")?;
         }
         let release = cloud_file.release().and_then(|name| profiles.releases.get(name)).cloned();
         let (profiles, specification) = checked(profiles, release.as_ref(), &paths.config_dir)?;

@@ -77,11 +77,11 @@ pub struct PythonDistributions {
     /// `/usr/local/bin`.
     #[serde(default)]
     pub home: String,
-    /// What the lock is made for, as requirements: projects in the release's series, and what these
-    /// versions of them do not go together with.
+    /// What the lock is made for, as requirements: OpenStack's projects in the release's series, and
+    /// limits of what else these versions of them work with.
     #[serde(default)]
     pub projects: Vec<String>,
-    /// What is needed of any series, as requirements: what the projects' use in a cloud needs besides,
+    /// The same for every series, as requirements: what the projects' use in a cloud needs besides,
     /// what those are built with that have no wheel, and `uv`, which installs all of them.
     #[serde(default)]
     pub requirements: Vec<String>,
