@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::opened::Opened;
+use super::opened::{Opened, Stage};
 use super::run::Options;
 use super::tls::Certificates;
 use super::{recorded, secrets};
@@ -16,6 +16,7 @@ use crate::config::cloud::{CloudFile, CloudOptions};
 use crate::config::load::Profiles;
 use crate::config::overrides::{Overrides, Target, file_name};
 use crate::config::profile::Merge;
+use crate::config::release::Releases;
 use crate::config::scenario::Scenario;
 use crate::config::variables::{UserVariables, resolve_variables};
 use crate::error::{Error, Result};
@@ -53,8 +54,21 @@ pub struct Desired {
 /// # Errors
 /// When a file is wrong or the host is not fit for it. Nothing was changed.
 pub async fn load(options: &Options, choices: &CloudOptions) -> Result<Desired> {
+    load_opened(options, choices, Opened::read(&options.paths, choices)?).await
+}
+
+/// As [`load`], for a cloud that changes its release.
+pub async fn load_stage(
+    options: &Options,
+    choices: &CloudOptions,
+    stage: &Stage,
+) -> Result<Desired> {
+    let opened = Opened::read_stage(&options.paths, choices, Some(stage))?;
+    load_opened(options, choices, opened).await
+}
+
+async fn load_opened(options: &Options, choices: &CloudOptions, opened: Opened) -> Result<Desired> {
     let paths = &options.paths;
-    let opened = Opened::read(paths, choices)?;
     let settings = opened.settings(paths)?;
     // A host that carries the cloud already needs no proof that it can.
     let depth = match opened.former {
@@ -86,7 +100,7 @@ async fn desire(
     let paths = &options.paths;
     opened.former.as_ref().map_err(Error::clone)?;
     let decision = opened.decide(facts, choices)?;
-    let Opened { profiles, specification, former, .. } = opened;
+    let Opened { profiles, specification, former, behind, .. } = opened;
     let former = former?;
     decision.permit()?;
     let now = OffsetDateTime::now_utc();
@@ -98,7 +112,7 @@ async fn desire(
         paths,
         region: decision.file.region().unwrap_or_default(),
         patience: decision.file.patience().0,
-        release: &decision.release,
+        releases: Releases { main: &decision.release, behind: behind.as_ref() },
         scenario: &decision.scenario.scenario,
         members: &decision.members,
         services: profiles.services.values().collect(),

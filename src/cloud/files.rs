@@ -45,7 +45,7 @@ impl Files {
     /// Reads the recorded cloud and the user's files.
     pub fn open(paths: &Paths) -> Result<Self> {
         let mut cloud = recorded::load(paths)?;
-        let profiles = opened::profiles(&paths.config_dir, &cloud.release)?;
+        let profiles = opened::profiles(&paths.config_dir, cloud.releases())?;
         let origins = variables(paths, &profiles, &mut cloud)?;
         let secrets = secrets::known(paths, &cloud)?;
         let overrides = Overrides::load(&paths.overrides_dir())?;
@@ -59,11 +59,11 @@ impl Files {
         let mut cloud = recorded::load(paths)?;
         let secrets = secrets::known(paths, &cloud)?;
         let mut mistakes = Vec::new();
-        let profiles = match opened::profiles(&paths.config_dir, &cloud.release) {
+        let profiles = match opened::profiles(&paths.config_dir, cloud.releases()) {
             Ok(profiles) => profiles,
             Err(mistake) => {
                 mistakes.push(mistake);
-                Profiles::built_in()?.of_release(&cloud.release)
+                Profiles::built_in()?.of_releases(cloud.releases())
             }
         };
         // Without them it has those of the last `bootstrap`.
@@ -154,7 +154,7 @@ impl Files {
 
     fn files<'a>(&'a self, container: &Container) -> impl Iterator<Item = &'a File> {
         let own = self.cloud.kind(&container.kind).map(|(_, kind)| kind.files.as_slice());
-        self.cloud.release.files.iter().chain(own.unwrap_or_default())
+        self.cloud.releases().of(&container.kind).files.iter().chain(own.unwrap_or_default())
     }
 
     fn file(&self, container: &Container, path: &str) -> Result<&File> {

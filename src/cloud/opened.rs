@@ -1,12 +1,13 @@
 //! What the configuration directory says: read and checked once, before anything is decided.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Session, recorded, tls};
 use crate::config::cloud::{CloudFile, CloudOptions, Key};
 use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
-use crate::config::release::Release;
+use crate::config::release::{Behind, Releases};
 use crate::config::variables::UserVariables;
 use crate::error::Result;
 use crate::model::cloud::Cloud;
@@ -27,11 +28,29 @@ pub struct Opened {
     pub cloud_file: CloudFile,
     /// The cloud as the last `bootstrap` wanted it. Only root can know.
     pub former: Result<Option<Cloud>>,
+    /// Kinds that are of another release than the cloud.
+    pub behind: Option<Behind>,
+    upgrades: bool,
     name: String,
+}
+
+/// A stretch of a cloud's way to another release, which its options name.
+pub struct Stage {
+    /// Kinds that stay as they are for now.
+    pub behind: BTreeSet<String>,
 }
 
 impl Opened {
     pub fn read(paths: &Paths, choices: &CloudOptions) -> Result<Self> {
+        Self::read_stage(paths, choices, None)
+    }
+
+    /// The same for a cloud that changes its release.
+    pub fn read_stage(
+        paths: &Paths,
+        choices: &CloudOptions,
+        stage: Option<&Stage>,
+    ) -> Result<Self> {
         let profiles = Profiles::load(&paths.config_dir)?;
         let mut cloud_file = CloudFile::load(&paths.cloud_file())?;
         cloud_file.apply(choices, &profiles)?;
@@ -41,8 +60,12 @@ impl Opened {
             cloud_file.decide(Key::Release, &cloud.release.release, "a cloud keeps its release")?;
         }
         let release = cloud_file.release().and_then(|name| profiles.releases.get(name)).cloned();
-        let (profiles, specification) = checked(profiles, release.as_ref(), &paths.config_dir)?;
-        Ok(Self { profiles, specification, cloud_file, former, name })
+        let known = former.as_ref().ok().and_then(Option::as_ref);
+        let behind = known.and_then(|former| behind(&profiles, former, stage));
+        let releases = release.as_ref().map(|main| Releases { main, behind: behind.as_ref() });
+        let (profiles, specification) = checked(profiles, releases, &paths.config_dir)?;
+        let upgrades = stage.is_some();
+        Ok(Self { profiles, specification, cloud_file, former, behind, upgrades, name })
     }
 
     /// What no decision follows from, but every rendered file: the user's values of variables, and lines
@@ -61,22 +84,42 @@ impl Opened {
             profiles: &self.profiles,
             file: &self.cloud_file,
             former: self.former.as_ref().ok().and_then(Option::as_ref),
+            upgrades: self.upgrades,
         };
         decide(&premises, choices)
     }
 }
 
-/// All profiles as they are in a release, the newest without one, and which secrets there are.
+/// What stays of another release: what a stage says, or else what was behind before. A release that
+/// profiles still have is as they have it.
+fn behind(profiles: &Profiles, former: &Cloud, stage: Option<&Stage>) -> Option<Behind> {
+    let before = former.behind.as_ref();
+    let kinds = match stage {
+        Some(stage) => stage.behind.clone(),
+        None => before?.kinds.clone(),
+    };
+    if kinds.is_empty() {
+        return None;
+    }
+    let release = before.map_or(&former.release, |before| &before.release);
+    let release = profiles.releases.get(&release.release).unwrap_or(release).clone();
+    Some(Behind { release, kinds })
+}
+
+/// All profiles with each kind as it is in its release, the newest without one, and which secrets there
+/// are.
 pub fn checked(
     profiles: Profiles,
-    release: Option<&Release>,
+    releases: Option<Releases<'_>>,
     directory: &Path,
 ) -> Result<(Profiles, SecretSpec)> {
-    let profiles = match release {
-        Some(release) => profiles.of_release(release),
+    let profiles = match releases {
+        Some(releases) => profiles.of_releases(releases),
         None => profiles,
     };
-    if let Some(release) = release.or(profiles.newest_release()) {
+    let behind = releases.and_then(|releases| releases.behind).map(|behind| &behind.release);
+    let main = releases.map(|releases| releases.main).or(profiles.newest_release());
+    for release in main.into_iter().chain(behind) {
         Lock::check(release, &profiles.shown_path(&format!("releases/{}.lock", release.release)))?;
     }
     let specification = store::specification(directory)?;
@@ -84,16 +127,16 @@ pub fn checked(
     Ok((profiles, specification))
 }
 
-/// All profiles as they are in a cloud's release.
-pub fn profiles(directory: &Path, release: &Release) -> Result<Profiles> {
-    Ok(checked(Profiles::load(directory)?, Some(release), directory)?.0)
+/// All profiles as they are in a cloud's releases.
+pub fn profiles(directory: &Path, releases: Releases<'_>) -> Result<Profiles> {
+    Ok(checked(Profiles::load(directory)?, Some(releases), directory)?.0)
 }
 
 /// What the profiles say now, and a renderer with them, of the recorded cloud or of one like it.
 pub fn renderer(session: &Session, cloud: &Cloud) -> Result<(Profiles, Renderer)> {
     let Session { paths, site, .. } = session;
     tls::check_keys(paths, cloud, &site.secrets)?;
-    let profiles = profiles(&paths.config_dir, &cloud.release)?;
+    let profiles = profiles(&paths.config_dir, cloud.releases())?;
     let overrides = Overrides::load(&paths.overrides_dir())?;
     let renderer = Renderer::new(cloud, &site.secrets, &profiles, &overrides)?;
     Ok((profiles, renderer))

@@ -8,7 +8,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::global::Global;
 use super::{
     attach, bootstrap, completions, config, destroy, dev, examples, gateway, hidden, image, logs,
-    man, openstack, power, profile, rebuild, release, size, status, support, tempest, verify,
+    man, openstack, power, profile, rebuild, release, size, status, support, tempest, upgrade,
+    verify,
 };
 use crate::error::Result;
 use crate::ui;
@@ -43,6 +44,7 @@ Examples:
   aio gateway --detach           ssh, scp and editors into all containers
   aio logs heat_engine -f        what its units say
   aio dev heat-engine --from ./heat  run a checkout in place of the package
+  aio upgrade --to 2026.2        the running cloud to another release of OpenStack
   aio rebuild heat_engine        throw a container's root away and make it anew
   aio support-bundle a.tar.gz    what a maintainer would ask for, secrets masked
   aio destroy                    remove everything that aio made
@@ -108,6 +110,8 @@ enum Command {
     Image(image::Args),
     /// List the releases of OpenStack, and make the lock of one that comes from wheels.
     Release(release::Args),
+    /// Bring the running cloud to the next release of OpenStack, and back.
+    Upgrade(upgrade::Args),
     /// Remove everything that aio made on this host.
     Destroy(destroy::Args),
     /// Print a completion script for a shell.
@@ -143,6 +147,7 @@ impl Command {
             Self::SupportBundle(args) => support::run(global, args),
             Self::Image(args) => image::run(global, &args),
             Self::Release(args) => release::run(global, args),
+            Self::Upgrade(args) => upgrade::run(global, args),
             Self::Destroy(args) => destroy::run(global, args),
             Self::Completions(args) => completions::run(Cli::command(), args),
             Self::Examples(args) => examples::run(global, args),

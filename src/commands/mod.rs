@@ -28,6 +28,7 @@ pub mod size;
 pub mod status;
 pub mod support;
 pub mod tempest;
+pub mod upgrade;
 pub mod verify;
 
 pub use command::main;

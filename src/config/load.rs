@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::profile::{ContainerKind, ServiceProfile};
-use super::release::Release;
+use super::release::{Release, Releases};
 use super::scenario::Scenario;
 use super::{embedded, yaml};
 
@@ -23,7 +23,7 @@ mod releases;
 #[derive(Clone, Debug, Default)]
 pub struct Profiles {
     /// Services by name, in alphabetical order, as the newest release has them, or the one that
-    /// [`Self::of_release`] was asked for.
+    /// [`Self::of_releases`] was asked for.
     pub services: IndexMap<String, ServiceProfile>,
     /// The same as their authors wrote them.
     written: IndexMap<String, ServiceProfile>,
@@ -81,7 +81,7 @@ impl Profiles {
         profiles.files = files;
         errors.extend(profiles.extend_releases());
         let newest = profiles.newest_release().cloned();
-        (profiles.of_release(&newest.unwrap_or_default()), errors)
+        (profiles.of_releases(Releases::of_all(&newest.unwrap_or_default())), errors)
     }
 
     fn add(&mut self, path: &str, file: &SourceFile) -> Result<()> {

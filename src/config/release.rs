@@ -1,7 +1,7 @@
 //! Releases: an OpenStack release on a Debian suite, and what every container of it has
 //! (`profiles/releases/*.yml`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -27,6 +27,9 @@ pub struct Release {
     /// Whether a new cloud has it only when somebody asks for it by name.
     #[serde(default)]
     pub by_name: bool,
+    /// Series of OpenStack from which a cloud may be upgraded to it.
+    #[serde(default)]
+    pub upgrades_from: Vec<String>,
     /// Debian suite of the containers: `trixie`.
     #[serde(default)]
     pub suite: String,
@@ -64,6 +67,34 @@ pub struct Release {
     /// Python requirements that the suite's packages meet without a distribution of that name.
     #[serde(default)]
     pub met_by_packages: Vec<String>,
+}
+
+/// Container kinds that are of another release than the rest of their cloud: what an upgrade has not
+/// come to yet, or was told to leave.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Behind {
+    pub release: Release,
+    pub kinds: BTreeSet<String>,
+}
+
+/// The release of each container kind of a cloud.
+#[derive(Clone, Copy, Debug)]
+pub struct Releases<'a> {
+    /// Of all kinds that are not behind.
+    pub main: &'a Release,
+    pub behind: Option<&'a Behind>,
+}
+
+impl<'a> Releases<'a> {
+    /// One for all kinds.
+    pub fn of_all(main: &'a Release) -> Self {
+        Self { main, behind: None }
+    }
+
+    pub fn of(self, kind: &str) -> &'a Release {
+        let behind = self.behind.filter(|behind| behind.kinds.contains(kind));
+        behind.map_or(self.main, |behind| &behind.release)
+    }
 }
 
 /// Python distributions of an index, in the versions of a lock (`profiles/releases/NAME.lock`).

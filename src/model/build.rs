@@ -11,7 +11,7 @@ use super::sizing::Sizing;
 use super::topology::{Container, Data, Networks, SharedDirectory};
 use crate::config::network::NetworkRole;
 use crate::config::profile::{ContainerKind, HostDirectory, ServiceProfile};
-use crate::config::release::Release;
+use crate::config::release::{Behind, Releases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::paths::Paths;
 
@@ -20,7 +20,7 @@ pub struct Inputs<'a> {
     pub region: &'a str,
     /// See [`Cloud::patience`].
     pub patience: u32,
-    pub release: &'a Release,
+    pub releases: Releases<'a>,
     pub scenario: &'a str,
     /// Members by kind; a kind with none is not deployed.
     pub members: &'a BTreeMap<String, u32>,
@@ -57,7 +57,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         .filter(|(_, kind, _)| count(kind) > 0)
         .collect();
     let stack = layers::stack(
-        inputs.release,
+        inputs.releases,
         kinds.iter().map(|(_, kind, definition)| (*kind, *definition)),
         inputs.packages,
         inputs.sources,
@@ -90,7 +90,8 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         name: cloud_name.clone(),
         region: inputs.region.to_owned(),
         patience: inputs.patience,
-        release: inputs.release.clone(),
+        release: inputs.releases.main.clone(),
+        behind: behind(inputs.releases.behind, count),
         scenario: inputs.scenario.to_owned(),
         networks: inputs.networks.clone(),
         outside: None,
@@ -105,6 +106,13 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         unified_cgroups: inputs.facts.kernel.cgroup == CgroupLayout::Unified,
         standby: BTreeSet::new(),
     })
+}
+
+/// What of those that are behind is deployed.
+fn behind(behind: Option<&Behind>, count: impl Fn(&str) -> u32) -> Option<Behind> {
+    let mut behind = behind?.clone();
+    behind.kinds.retain(|kind| count(kind) > 0);
+    (!behind.kinds.is_empty()).then_some(behind)
 }
 
 /// The network roles that a profile names.
@@ -165,7 +173,8 @@ fn container(
         .display()
         .to_string(),
     });
-    let units = definition.units.iter().chain(&inputs.release.units);
+    let common = &inputs.releases.of(&identity.kind).units;
+    let units = definition.units.iter().chain(common);
     let floor = definition.memory.limit_mib;
     let limit = inputs.sizing.memory_limit_mib.get(&identity.kind).copied().unwrap_or(floor);
     let weighted = inputs.facts.can(Ability::CpuWeights) == Answer::Yes;

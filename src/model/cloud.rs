@@ -11,7 +11,7 @@ use crate::config::profile::{
     ContainerKind, Frontend, FrontendMode, IdentityServer, LoadBalancer, Probe, ServiceProfile,
     SqlServer,
 };
-use crate::config::release::Release;
+use crate::config::release::{Behind, Release, Releases};
 use crate::error::{Error, Result};
 
 use super::layer::LayerSpec;
@@ -27,6 +27,9 @@ pub struct Cloud {
     #[serde(default = "one")]
     pub patience: u32,
     pub release: Release,
+    /// Kinds that are not of it.
+    #[serde(default)]
+    pub behind: Option<Behind>,
     pub scenario: String,
     pub networks: Networks,
     /// How it is reached from outside, if at all.
@@ -128,6 +131,10 @@ impl Cloud {
             *members.entry(container.kind.clone()).or_default() += 1;
         }
         members
+    }
+
+    pub fn releases(&self) -> Releases<'_> {
+        Releases { main: &self.release, behind: self.behind.as_ref() }
     }
 
     /// Members of a kind, in order; empty when it is not deployed.

@@ -38,6 +38,8 @@ pub struct Premises<'a> {
     pub file: &'a CloudFile,
     /// The cloud as the last `bootstrap` wanted it, if it is there and known.
     pub former: Option<&'a Cloud>,
+    /// Whether it is on its way to another release.
+    pub upgrades: bool,
 }
 
 /// What will be built, and whether the host can carry it.
@@ -104,7 +106,9 @@ pub fn decide(premises: &Premises<'_>, choices: &CloudOptions) -> Result<Decisio
     let Premises { name, facts, profiles, former, .. } = *premises;
     let mut file = premises.file.clone();
     let release = release(profiles, &mut file)?;
-    refuse_another(former, release)?;
+    if !premises.upgrades {
+        refuse_another(former, release)?;
+    }
     let (scenario, reason) = scenario(premises, choices, release, &mut file)?;
     file.decide(Key::Name, name, "")?;
     file.decide(Key::Patience, "1", "")?;
@@ -176,8 +180,11 @@ fn refuse_another(former: Option<&Cloud>, release: &Release) -> Result<()> {
     };
     let (from, to) = (&former.release.release, &release.release);
     let doing = format!("change the release of cloud `{}` from {from} to {to}", former.name);
+    let upgrade = format!("Upgrade it: aio upgrade --to {to}");
+    let follows = release.upgrades_from.iter().any(|series| series == former.release.series());
     Err(Error::new(ErrorKind::Config, doing)
-        .because("its databases are of the former, and nothing upgrades them")
+        .because("its databases are of the former")
+        .hints(follows.then_some(upgrade))
         .hint(format!("Keep it: --set release={from}"))
         .hint(format!("Build a cloud of {to} beside it: --name NAME bootstrap --set release={to}")))
 }
@@ -330,7 +337,9 @@ mod tests {
         file: &CloudFile,
         choices: &CloudOptions,
     ) -> Result<Decision> {
-        decide(&Premises { name: "aio1", facts, profiles, file, former: None }, choices)
+        let premises =
+            Premises { name: "aio1", facts, profiles, file, former: None, upgrades: false };
+        decide(&premises, choices)
     }
 
     fn look(facts: &HostFacts, cloud: &str) -> Result<Decision> {
@@ -371,12 +380,16 @@ mod tests {
         let profiles = Profiles::built_in().unwrap();
         let release = |name: &str| profiles.releases[name].clone();
         let mut former = testing::cloud(&testing::profiles(&[]));
-        former.release = release("2025.1");
+        former.release = release("2026.1");
         assert!(refuse_another(None, &release("2026.2")).is_ok());
-        assert!(refuse_another(Some(&former), &release("2025.1")).is_ok());
+        assert!(refuse_another(Some(&former), &release("2026.1")).is_ok());
         let error = refuse_another(Some(&former), &release("2026.2")).unwrap_err();
-        assert!(error.message.ends_with("from 2025.1 to 2026.2"), "{error}");
-        assert_eq!(error.hints[0], "Keep it: --set release=2025.1");
+        assert!(error.message.ends_with("from 2026.1 to 2026.2"), "{error}");
+        assert_eq!(error.hints[0], "Upgrade it: aio upgrade --to 2026.2");
+        assert_eq!(error.hints[1], "Keep it: --set release=2026.1");
+        former.release = release("2025.1");
+        let error = refuse_another(Some(&former), &release("2026.2")).unwrap_err();
+        assert_eq!(error.hints[0], "Keep it: --set release=2025.1", "no way leads there at once");
     }
 
     #[test]

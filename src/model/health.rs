@@ -76,6 +76,9 @@ pub struct CloudHealth {
     pub cloud: String,
     /// Its release of OpenStack.
     pub release: String,
+    /// Kinds of another release, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<String, BTreeSet<String>>,
     pub state: Health,
     pub containers: Vec<ContainerHealth>,
     /// Clusters by container kind.

@@ -23,6 +23,7 @@
 //!       swaps/CONTAINER/      what runs from a checkout: a record for each unit
 //!       kept/CONTAINER/       what is published again when the container starts
 //!       dumps/                databases as they were before a checkout changed their schema
+//!       upgrade/              what leads back from an upgrade that is not accepted yet
 //!   roots/CONTAINER/root      merged roots (mount points), each in a directory that only root and the
 //!                             container's root may enter
 //!   shared/CONTAINER/         directories of the host that appear in a running container
@@ -229,6 +230,20 @@ impl Paths {
     /// A database as it was before a checkout changed its schema; there until it is brought back.
     pub fn dump_file(&self, database: &str) -> PathBuf {
         self.cloud_dir().join("dumps").join(format!("{database}.sql"))
+    }
+
+    /// What an upgrade that is not accepted yet keeps.
+    pub fn upgrade_dir(&self) -> PathBuf {
+        self.cloud_dir().join("upgrade")
+    }
+
+    pub fn upgrade_file(&self) -> PathBuf {
+        self.upgrade_dir().join("upgrade.json")
+    }
+
+    /// All databases as they were before it.
+    pub fn upgrade_dump_file(&self) -> PathBuf {
+        self.upgrade_dir().join("databases.sql")
     }
 
     /// Python packages that checkouts need beside the packaged ones, and their byte code: both can

@@ -92,6 +92,9 @@ fn rejoin(
     member: &Container,
 ) -> StepKey {
     let key = container_key(member, ContainerStep::Rejoin);
+    if steps.iter().any(|step| step.key == key) {
+        return key;
+    }
     let mut needs = vec![container_key(member, ContainerStep::Units)];
     needs.extend(balancer_units(site));
     let frontends = site.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
@@ -138,7 +141,7 @@ fn add_needs(steps: &mut [Step], key: &StepKey, needs: Vec<StepKey>) {
 }
 
 /// Whether the step `from` comes after the step `target`, or is it.
-fn depends_on(steps: &[Step], from: &StepKey, target: &StepKey) -> bool {
+pub fn depends_on(steps: &[Step], from: &StepKey, target: &StepKey) -> bool {
     let mut seen: BTreeSet<&StepKey> = BTreeSet::new();
     let mut open = vec![from];
     while let Some(key) = open.pop() {

@@ -1,6 +1,6 @@
 //! What templates see of a cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use minijinja::Value;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::config::load::Profiles;
 use crate::config::network::NetworkRole;
 use crate::config::profile::Runs;
+use crate::config::release::Release;
 use crate::model::cloud::{Cloud, Inside, Outside};
 use crate::model::ranges::pool;
 use crate::model::topology::Container;
@@ -50,6 +51,8 @@ pub struct Context {
     pub(super) databases: BTreeMap<String, Database>,
     pub(super) tls: bool,
     pub(super) cloud: String,
+    /// The cloud as it is for kinds of another release.
+    behind: Option<(BTreeSet<String>, Value)>,
 }
 
 /// A database, its user and where it is.
@@ -70,7 +73,7 @@ pub struct CloudValue<'a> {
     region: &'a str,
     /// What every time limit is to be multiplied by.
     patience: u32,
-    /// The release's name: `2025.1`.
+    /// The name of its release, or of that of the container's kind: `2025.1`.
     release: &'a str,
     /// Where Python looks for modules that are put beside those of the release.
     python_path: &'a str,
@@ -194,7 +197,7 @@ impl Context {
             .collect();
         let databases = databases(cloud, &secrets);
         let shared = BTreeMap::from([
-            ("cloud", value(cloud_value(cloud))),
+            ("cloud", value(cloud_value(cloud, &cloud.release))),
             ("networks", value(network_values(cloud))),
             ("secrets", value(secrets)),
             ("services", value(&cloud.services)),
@@ -210,6 +213,10 @@ impl Context {
             databases,
             tls: cloud.inside.is_some(),
             cloud: cloud.name.clone(),
+            behind: cloud
+                .behind
+                .as_ref()
+                .map(|behind| (behind.kinds.clone(), value(cloud_value(cloud, &behind.release)))),
         }
     }
 
@@ -222,6 +229,11 @@ impl Context {
         let mut names: BTreeMap<String, Value> =
             self.shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         names.insert("container".to_owned(), value(container_value(container)));
+        if let Some((kinds, cloud)) = &self.behind
+            && kinds.contains(&container.kind)
+        {
+            names.insert("cloud".to_owned(), cloud.clone());
+        }
         for extra in extra.into_iter().filter_map(serde_json::Value::as_object) {
             names.extend(extra.iter().map(|(name, extra)| (name.clone(), value(extra))));
         }
@@ -234,14 +246,14 @@ fn value(any: impl Serialize) -> Value {
     Value::from(Serde(any))
 }
 
-fn cloud_value(cloud: &Cloud) -> CloudValue<'_> {
+fn cloud_value<'a>(cloud: &'a Cloud, release: &'a Release) -> CloudValue<'a> {
     CloudValue {
         name: &cloud.name,
         region: &cloud.region,
         patience: cloud.patience,
-        release: &cloud.release.release,
-        python_path: &cloud.release.python_path,
-        python_home: cloud.release.python.as_ref().map(|python| python.home.as_str()),
+        release: &release.release,
+        python_path: &release.python_path,
+        python_home: release.python.as_ref().map(|python| python.home.as_str()),
         scenario: &cloud.scenario,
         virtual_address: cloud.networks.virtual_address.to_string(),
         exposed_address: cloud.networks.exposed_address.map(|address| address.to_string()),

@@ -39,8 +39,8 @@ pub struct Renderer {
     /// Where services are defined.
     pub(super) service_places: BTreeMap<String, String>,
     pub(super) services: Vec<ServiceProfile>,
-    /// Scripts in place of WSGI modules.
-    wsgi_scripts: BTreeMap<String, String>,
+    /// Scripts in place of WSGI modules, by container kind.
+    wsgi_scripts: BTreeMap<String, BTreeMap<String, String>>,
     /// Value and placeholder of every secret, the longest value first.
     secrets: Vec<(String, String)>,
 }
@@ -72,7 +72,7 @@ impl Renderer {
             frontends: frontend_places(profiles),
             service_places: service_places(profiles),
             services: cloud.services.clone(),
-            wsgi_scripts: cloud.release.wsgi_scripts.clone(),
+            wsgi_scripts: wsgi_scripts(cloud),
             secrets: by_length(secrets),
         };
         for (name, template) in &renderer.templates {
@@ -173,7 +173,8 @@ impl Renderer {
         let services = self.services.iter().filter(|it| it.service == container.service);
         let kind = services.filter_map(|it| it.containers.get(&container.kind)).next()?;
         let unit = kind.units.iter().find(|unit| Some(&unit.name) == file.unit.as_ref())?;
-        let script = unit.runs.as_ref().and_then(|runs| self.wsgi_scripts.get(runs.wsgi.as_ref()?));
+        let scripts = self.wsgi_scripts.get(&container.kind);
+        let script = unit.runs.as_ref().and_then(|runs| scripts?.get(runs.wsgi.as_ref()?));
         let unit = UnitValue {
             name: &unit.name,
             stem: unit.stem(),
@@ -293,6 +294,11 @@ fn syntax_error(shown: &str, error: &minijinja::Error) -> Error {
     let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
     Error::new(ErrorKind::Config, format!("{shown}{line}: {}{detail}", error.kind()))
+}
+
+fn wsgi_scripts(cloud: &Cloud) -> BTreeMap<String, BTreeMap<String, String>> {
+    let kinds = cloud.services.iter().flat_map(|service| service.containers.keys());
+    kinds.map(|kind| (kind.clone(), cloud.releases().of(kind).wsgi_scripts.clone())).collect()
 }
 
 fn by_length(secrets: &BTreeMap<String, SecretString>) -> Vec<(String, String)> {

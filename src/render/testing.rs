@@ -77,6 +77,7 @@ pub fn cloud(profiles: &Profiles) -> Cloud {
         region: "RegionOne".to_owned(),
         patience: 1,
         release: profiles.releases["2025.1"].clone(),
+        behind: None,
         scenario: "control".to_owned(),
         networks: Networks {
             networks: vec![management],
@@ -212,6 +213,7 @@ pub fn builtin_cloud(profiles: &Profiles, scenario: &Scenario) -> Cloud {
         region: "RegionOne".to_owned(),
         patience: 1,
         release: profiles.newest_release().unwrap().clone(),
+        behind: None,
         scenario: scenario.scenario.clone(),
         networks: networks.networks,
         resolvers: Some(Vec::new()),

@@ -4,3 +4,4 @@ pub mod files;
 pub mod lock;
 pub mod swaps;
 pub mod topology;
+pub mod upgrade;

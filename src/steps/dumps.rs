@@ -12,15 +12,31 @@ const LARGEST_DUMP_BYTES: u64 = 1 << 30;
 
 /// The text that makes the tables of a database, with their rows.
 pub async fn dump(context: &StepContext, site: &Site, database: &str) -> Result<Vec<u8>> {
+    let doing = format!("dump the database `{database}`");
+    dumped(context, site, database, &doing).await
+}
+
+/// The text that makes databases anew, all as of one moment.
+pub async fn dump_all(context: &StepContext, site: &Site, databases: &[String]) -> Result<Vec<u8>> {
+    let arguments = format!("--add-drop-database --databases {}", databases.join(" "));
+    dumped(context, site, &arguments, "dump the databases").await
+}
+
+async fn dumped(
+    context: &StepContext,
+    site: &Site,
+    arguments: &str,
+    doing: &str,
+) -> Result<Vec<u8>> {
     let member = member(context, site).await?;
     let tool = &site.sql_definition()?.local_dump;
     let script = Command {
         largest_output_bytes: Some(LARGEST_DUMP_BYTES),
-        ..Command::shell(format!("{tool} {database}"))
+        ..Command::shell(format!("{tool} {arguments}"))
     };
     let output = context.host.containers.run(&member.name, script).await?;
     if !output.success() {
-        return Err(Error::failed(format!("dump the database `{database}`"))
+        return Err(Error::failed(doing)
             .because(format!("it exited with {} in `{}`", output.status, member.name))
             .output(output.tail(5)));
     }

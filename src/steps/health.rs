@@ -41,9 +41,11 @@ pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHea
     let containers: Vec<ContainerHealth> =
         containers.into_iter().map(|(_, health)| health).collect();
     let state = overall(&containers, &clusters, &backends);
+    let behind = site.cloud.behind.iter();
     Ok(CloudHealth {
         cloud: site.cloud.name.clone(),
         release: site.cloud.release.release.clone(),
+        behind: behind.map(|it| (it.release.release.clone(), it.kinds.clone())).collect(),
         state,
         containers,
         clusters,
@@ -105,7 +107,7 @@ pub async fn look(
 fn own_units(site: &Site, container: &Container) -> Vec<String> {
     let kind = site.cloud.kind(&container.kind);
     let own = kind.map(|(_, definition)| definition.units.as_slice()).unwrap_or_default();
-    let common = &site.cloud.release.units;
+    let common = &site.cloud.releases().of(&container.kind).units;
     own.iter().chain(common).map(|unit| unit.name.clone()).collect()
 }
 

@@ -217,7 +217,7 @@ async fn speaks_otherwise(
 /// Containers that serve and will be defined anew, one after another. Whether one serves is asked as the last
 /// `bootstrap` left it: it may lack what is new. What cannot be looked at is not among them: its own
 /// step looks again and says why.
-async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
+pub async fn replaced(session: &Session, desired: &Desired) -> Vec<Container> {
     let Some(former) = &desired.former else { return Vec::new() };
     let context = session.context();
     let former = Site::new(former.clone(), session.site.secrets.clone());

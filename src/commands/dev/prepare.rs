@@ -118,8 +118,9 @@ pub fn into(
     standby.extend(swap.standby.iter().cloned());
     let renderer = renderer(session, standby)?;
     let schema = if asked.schema { schema(target, &renderer)? } else { None };
+    let met_by_packages = cloud.releases().of(&target.container.kind).met_by_packages.clone();
     Ok(SwapIn {
-        request: request(cloud.release.met_by_packages.clone(), asked, target, sources)?,
+        request: request(met_by_packages, asked, target, sources)?,
         user: target.dev.user.clone(),
         generated: generated(sources),
         schema,

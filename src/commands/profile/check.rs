@@ -13,7 +13,7 @@ use crate::config::load::Profiles;
 use crate::config::overrides::Overrides;
 use crate::config::profile::{Ask, Done, Probe, ServiceProfile};
 use crate::config::reference;
-use crate::config::release::Release;
+use crate::config::release::{Release, Releases};
 use crate::config::scenario::Scenario;
 use crate::config::schema;
 use crate::config::variables::{UserVariables, resolve_variables};
@@ -83,7 +83,7 @@ pub async fn check(paths: &Paths) -> Result<Vec<Finding>> {
             for release in profiles.releases.values() {
                 let file = profiles.shown_path(&format!("releases/{}.lock", release.release));
                 errors.extend(Lock::check(release, &file).err());
-                let profiles = profiles.clone().of_release(release);
+                let profiles = profiles.clone().of_releases(Releases::of_all(release));
                 errors.extend(profiles.mistakes(&|name| specification.known(name)));
                 if syntax.is_empty() {
                     let (specification, facts) = (&specification, &facts);
@@ -155,7 +155,7 @@ impl Rehearsal<'_> {
             paths: self.paths,
             region: "RegionOne",
             patience: 1,
-            release: self.release,
+            releases: Releases::of_all(self.release),
             scenario: &scenario.scenario,
             members: &members,
             services: profiles.services.values().collect(),
@@ -262,6 +262,14 @@ fn texts(service: &ServiceProfile) -> Vec<(&str, &str)> {
         };
         let all = environment.values().chain([script]).chain(done);
         texts.extend(all.map(|text| (container.as_str(), text.as_str())));
+    }
+    if let Some(upgrade) = &service.upgrade {
+        let setup = service.setup.iter().filter(|command| command.name == upgrade.setup);
+        let scripts = setup.flat_map(|command| {
+            let all = [&upgrade.check, &upgrade.expand, &upgrade.migrate];
+            all.map(|script| (command.container.as_str(), script.as_str()))
+        });
+        texts.extend(scripts);
     }
     texts
 }

@@ -230,6 +230,7 @@ mod tests {
             profiles: &profiles,
             file: &cloud,
             former: None,
+            upgrades: false,
         };
         let mut decision = decide(&premises, &CloudOptions::default()).unwrap();
         decision.obstacles = obstacles.to_vec();

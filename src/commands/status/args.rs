@@ -10,6 +10,7 @@ use crate::cloud::open::Access;
 use crate::cloud::{Session, require_root, secrets};
 use crate::commands::global::Global;
 use crate::commands::runtime::block_on;
+use crate::commands::upgrade;
 use crate::error::Result;
 use crate::host::facts::shortage;
 use crate::model::health::CloudHealth;
@@ -45,6 +46,9 @@ pub fn status(global: &Global, _: StatusArgs) -> Result<ExitCode> {
         ui::out::note(&note);
     }
     if let Some(note) = certificates_note(&cloud, OffsetDateTime::now_utc().date()) {
+        ui::out::note(&note);
+    }
+    if let Some(note) = upgrade::describe(&global.paths())? {
         ui::out::note(&note);
     }
     if let Some(note) = disk_note(&global.paths().state_dir) {
@@ -91,6 +95,7 @@ mod tests {
         let cloud = CloudHealth {
             cloud: "aio1".to_owned(),
             release: "2025.1".to_owned(),
+            behind: Default::default(),
             state: crate::model::health::Health::Healthy,
             containers: Vec::new(),
             clusters: Default::default(),

@@ -34,7 +34,16 @@ pub fn status(cloud: &CloudHealth) -> String {
     let outside = cloud.outside.as_ref().map(|url| format!(", from outside at {url}"));
     let outside = outside.unwrap_or_default();
     let (state, release) = (health(cloud.state), &cloud.release);
-    let mut text = format!("cloud {}: {state}, OpenStack {release}{outside}\n\n", cloud.cloud);
+    let behind: String = cloud
+        .behind
+        .iter()
+        .map(|(release, kinds)| {
+            let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+            format!(" ({} of {release})", kinds.join(", "))
+        })
+        .collect();
+    let mut text =
+        format!("cloud {}: {state}, OpenStack {release}{behind}{outside}\n\n", cloud.cloud);
     let mut table = Table::new(["container", "state", "health", "address", "units", "reason"]);
     for container in &cloud.containers {
         let active = container.units.values().filter(|active| **active).count();

@@ -34,6 +34,10 @@ pub fn check(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
     if let Some(dev) = &service.dev {
         check_dev(file, service, dev);
     }
+    if let Some(upgrade) = &service.upgrade {
+        let setup = service.setup.iter().map(|command| command.name.as_str());
+        file.known("set-up command", &upgrade.setup, setup);
+    }
 }
 
 fn check_dev(file: &mut FileCheck<'_, '_>, service: &ServiceProfile, dev: &ServiceDev) {

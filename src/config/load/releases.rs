@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Profiles, parse};
 use crate::config::nearest::suggestion;
 use crate::config::profile::ServiceProfile;
-use crate::config::release::Release;
+use crate::config::release::{Release, Releases};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
 impl Profiles {
@@ -15,11 +15,11 @@ impl Profiles {
         chosen.max_by_key(|release| &release.release)
     }
 
-    /// The profiles as they are in a release.
+    /// The profiles with each kind as it is in its release.
     #[must_use]
-    pub fn of_release(mut self, release: &Release) -> Self {
+    pub fn of_releases(mut self, releases: Releases<'_>) -> Self {
         self.services.clone_from(&self.written);
-        self.services.values_mut().for_each(|service| complete(service, release));
+        self.services.values_mut().for_each(|service| complete(service, releases));
         self
     }
 
@@ -86,10 +86,10 @@ fn fill(whole: &mut Map<String, Value>, from: Map<String, Value>) {
 }
 
 /// Writes out what follows from what a service's units run.
-fn complete(profile: &mut ServiceProfile, release: &Release) {
+fn complete(profile: &mut ServiceProfile, releases: Releases<'_>) {
     let ServiceProfile { service, containers, dev, .. } = profile;
-    for kind in containers.values_mut() {
-        kind.complete(service, release);
+    for (name, kind) in containers {
+        kind.complete(service, releases.of(name));
         for unit in &kind.units {
             let dev = dev.as_mut().and_then(|dev| dev.units.get_mut(&unit.name));
             if let Some(dev) = dev {
@@ -200,7 +200,7 @@ containers:
         assert!(paths.contains(&"/etc/default/api".to_owned()));
         assert!(!paths.contains(&"/etc/systemd/system/heat-engine.service".to_owned()));
 
-        let profiles = profiles.of_release(&wheels);
+        let profiles = profiles.of_releases(Releases::of_all(&wheels));
         let (kind, paths) = of(&profiles);
         assert_eq!(kind.packages, ["curl"]);
         assert_eq!(kind.layer_script, "true");

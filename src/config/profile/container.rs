@@ -79,6 +79,10 @@ pub struct ContainerKind {
     /// service `needs` is there anyway. Other kinds of a service are started beside each other.
     #[serde(default)]
     pub after: Vec<String>,
+    /// Whether the others work with it while it is of the release before theirs: an upgrade comes to it
+    /// last of all, or leaves it where it is.
+    #[serde(default)]
+    pub upgraded_last: bool,
     /// What it lets in beside the host and the load balancer, which reaches what stands behind a
     /// frontend. Nobody else opens a connection to it.
     #[serde(default)]

@@ -18,6 +18,7 @@ mod service;
 mod setup;
 mod stores;
 mod unit;
+mod upgrade;
 mod verify;
 
 pub use cluster::{Cluster, ClusterSize, Speech};
@@ -32,6 +33,7 @@ pub use service::{ServiceProfile, Variable};
 pub use setup::{Done, SetupCommand, SetupPhase};
 pub use stores::{Database, Queue, SqlServer};
 pub use unit::{PATIENCE_SECS, Runs, Unit, UnitStart};
+pub use upgrade::ServiceUpgrade;
 #[cfg(test)]
 pub use verify::Part;
 pub use verify::{CLIENT_KIND, Check, Suite};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Identity;
 use crate::config::profile::{
     Check, ContainerKind, Database, Frontend, IdentityServer, Leave, LoadBalancer, Queue,
-    ServiceDev, SetupCommand, SqlServer, Suite,
+    ServiceDev, ServiceUpgrade, SetupCommand, SqlServer, Suite,
 };
 
 /// One file of `profiles/services/`.
@@ -60,6 +60,9 @@ pub struct ServiceProfile {
     /// How a checkout runs in place of the packaged code; absent where none can.
     #[serde(default)]
     pub dev: Option<ServiceDev>,
+    /// How it comes from one release to the next.
+    #[serde(default)]
+    pub upgrade: Option<ServiceUpgrade>,
     /// Its functional round: what `aio verify` does.
     #[serde(default)]
     pub verify: Vec<Check>,

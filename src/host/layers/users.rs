@@ -1,4 +1,4 @@
-//! Who uses a layer: containers that were made from it, and clouds that want it.
+//! Who uses a layer: containers that were made from it, and clouds that want it, or may come back to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,6 +27,12 @@ struct Cloud {
     containers: Vec<Container>,
 }
 
+/// The part of an upgrade's record that matters here: the way back needs what the cloud was made of.
+#[derive(Deserialize)]
+struct Upgrade {
+    former: Cloud,
+}
+
 /// Names of users by layer id, over all clouds of the state directory. A container that is wanted
 /// but not made yet counts: its layers may be on their way.
 ///
@@ -46,6 +52,10 @@ pub fn users(paths: &Paths) -> Result<BTreeMap<String, BTreeSet<String>>> {
             if file.extension().is_some_and(|extension| extension == "json") {
                 add(read::<Record>(&file)?.container);
             }
+        }
+        let upgrade = of.upgrade_file();
+        if upgrade.exists() {
+            read::<Upgrade>(&upgrade)?.former.containers.into_iter().for_each(&mut add);
         }
         let recorded = of.recorded_cloud_file();
         if recorded.exists() {
@@ -84,11 +94,14 @@ mod tests {
         fs::write(specs("two").spec_file("b"), record("b")).unwrap();
         let cloud = format!(r#"{{"name": "two", "containers": [{}]}}"#, container("c"));
         fs::write(specs("two").recorded_cloud_file(), cloud).unwrap();
+        let upgrade = format!(r#"{{"former": {{"containers": [{}]}}}}"#, container("d"));
+        fs::create_dir_all(specs("two").upgrade_dir()).unwrap();
+        fs::write(specs("two").upgrade_file(), upgrade).unwrap();
         let users = users(&paths).unwrap();
         let of = |id: &str| users[id].iter().map(String::as_str).collect::<Vec<_>>();
-        assert_eq!(of("base-0"), ["a", "b", "c"]);
+        assert_eq!(of("base-0"), ["a", "b", "c", "d"]);
         assert_eq!(of("c-1"), ["c"]);
-        assert_eq!(users.len(), 4);
+        assert_eq!(users.len(), 5);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Builder<'_> {
             before_start,
             Start { container: container.name.clone() },
         );
-        let common = self.site.cloud.release.units.clone();
+        let common = self.site.cloud.releases().of(&container.kind).units.clone();
         let own = definition.units.iter().filter(|unit| cluster_unit != Some(unit.name.as_str()));
         let units: Vec<Unit> = common.into_iter().chain(own.cloned()).collect();
         let mut needs = vec![container_key(container, ContainerStep::Start)];
@@ -123,7 +123,7 @@ impl Builder<'_> {
         container: &Container,
         units: &[String],
     ) -> Result<Vec<DesiredFile>> {
-        let release = &self.site.cloud.release;
+        let release = self.site.cloud.releases().of(&container.kind);
         let common_units: Vec<String> =
             release.units.iter().map(|unit| unit.name.clone()).collect();
         let mut files = Vec::new();

@@ -14,6 +14,7 @@ use crate::model::topology::Container;
 use crate::render::Renderer;
 use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
+use crate::steps::rejoin::Rejoin;
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::{Keepsake, Setup};
 use crate::steps::site::ATTEMPTS;
@@ -212,8 +213,10 @@ impl Builder<'_> {
             let commands = self.setup_commands(service, phase);
             needs.extend(commands.map(|command| setup_key(&service.service, &command.name)));
         }
-        let balancers = cloud.balancers();
-        needs.extend(balancers.map(|member| container_key(member, ContainerStep::Units)));
+        let balancers = cloud.balancers().map(|it| container_key(it, ContainerStep::Units));
+        needs.extend(balancers);
+        needs.extend(self.back_in_service(service));
+        let cloud = &self.site.cloud;
         if service.sql_server.is_some() {
             // The balancer's own check logs in with an account that this step makes.
             needs.push(StepKey::DatabaseAccess);
@@ -232,6 +235,40 @@ impl Builder<'_> {
             needs,
             Ready { servers, site },
         );
+    }
+
+    /// Members of a service whose commands use it before it counts as ready: each serves as soon as it
+    /// can, if it was taken out of service before.
+    fn back_in_service(&mut self, service: &ServiceProfile) -> Vec<StepKey> {
+        if self.setup_commands(service, SetupPhase::Ready).next().is_none() {
+            return Vec::new();
+        }
+        let mut keys = Vec::new();
+        let site = Arc::clone(&self.site);
+        for kind in service.containers.keys() {
+            let frontends = service.frontends.iter().filter(|it| it.backend == *kind);
+            let frontends: Vec<String> = frontends.map(|it| it.name.clone()).collect();
+            for member in site.cloud.members(kind).filter(|_| !frontends.is_empty()) {
+                let mut needs = vec![container_key(member, ContainerStep::Units)];
+                let balancers = site.cloud.balancers();
+                needs.extend(balancers.map(|it| container_key(it, ContainerStep::Units)));
+                let servers = frontends.iter().map(|name| (member.clone(), name.clone())).collect();
+                let key = container_key(member, ContainerStep::Rejoin);
+                self.add(
+                    key.clone(),
+                    format!("{} is back in service", member.label()),
+                    (Phase::Services, Resource::Light, 1_000),
+                    needs,
+                    Rejoin {
+                        member: member.clone(),
+                        form: None,
+                        ready: Ready { servers, site: Arc::clone(&site) },
+                    },
+                );
+                keys.push(key);
+            }
+        }
+        keys
     }
 
     pub(super) fn catalog(&mut self) {

@@ -1,0 +1,125 @@
+//! In which order a cloud comes to another release. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::config::release::{Behind, Release};
+use crate::model::cloud::Cloud;
+
+/// What comes along together: the kinds of one service, but for those that come last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub service: String,
+    pub kinds: Vec<String>,
+    /// Whether others of the service came before.
+    pub last: bool,
+}
+
+/// The kinds whose software the cloud has otherwise than is wanted, service by service, each after those
+/// that it needs.
+pub fn stretches(former: &Cloud, wanted: &Cloud) -> Vec<Stretch> {
+    let differs = |kind: &str| {
+        let before = former.members(kind).map(|member| &member.layers);
+        let after = wanted.members(kind).map(|member| &member.layers);
+        before.ne(after)
+    };
+    let of = |last: bool| {
+        wanted.services.iter().filter_map(move |service| {
+            let kinds = service
+                .containers
+                .iter()
+                .filter(|(kind, definition)| definition.upgraded_last == last && differs(kind));
+            let mut kinds: Vec<String> = kinds.map(|(kind, _)| kind.clone()).collect();
+            // What answers clients is of no use before what it asks.
+            kinds.sort_by_key(|kind| wanted.is_balanced(kind));
+            let service = service.service.clone();
+            (!kinds.is_empty()).then_some(Stretch { service, kinds, last })
+        })
+    };
+    of(false).chain(of(true)).collect()
+}
+
+/// The kinds that are still to come when the first `done` stretches are behind the cloud, and those that
+/// are left where they are.
+pub fn still_behind(
+    stretches: &[Stretch],
+    done: usize,
+    left: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let waiting = stretches.iter().skip(done).flat_map(|stretch| stretch.kinds.iter().cloned());
+    waiting.chain(left.iter().cloned()).collect()
+}
+
+/// The release that a cloud has where `wanted` has another.
+pub fn former_release<'a>(former: &'a Cloud, wanted: &Cloud) -> &'a Release {
+    match &former.behind {
+        Some(behind) if former.release.release == wanted.release.release => &behind.release,
+        _ => &former.release,
+    }
+}
+
+/// The cloud that is wanted, with these kinds as they were.
+pub fn mixed(former: &Cloud, wanted: &Cloud, behind: BTreeSet<String>) -> Cloud {
+    let mut cloud = wanted.clone();
+    for container in &mut cloud.containers {
+        let before = former.container(&container.name).filter(|it| behind.contains(&it.kind));
+        let Some(before) = before else { continue };
+        *container = before.clone();
+        let probes = former.health.get(&before.name).cloned().unwrap_or_default();
+        cloud.health.insert(before.name.clone(), probes);
+    }
+    for service in &mut cloud.services {
+        for (kind, definition) in &mut service.containers {
+            if behind.contains(kind)
+                && let Some((_, before)) = former.kind(kind)
+            {
+                *definition = before.clone();
+            }
+        }
+    }
+    let more = former.layers.iter().filter(|(id, _)| !wanted.layers.iter().any(|(it, _)| it == id));
+    cloud.layers.extend(more.cloned());
+    let release = former_release(former, wanted).clone();
+    cloud.behind = (!behind.is_empty()).then_some(Behind { release, kinds: behind });
+    cloud
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::Profiles;
+    use crate::render::testing::builtin_cloud;
+
+    #[test]
+    fn services_come_after_those_that_they_need_and_hypervisors_last() {
+        let profiles = Profiles::built_in().unwrap();
+        let former = builtin_cloud(&profiles, &profiles.scenarios["default"]);
+        let mut wanted = former.clone();
+        let needed =
+            |name: &str| ["galera", "keystone", "glance"].iter().position(|it| *it == name);
+        wanted.services.sort_by_key(|it| needed(&it.service).unwrap_or(usize::MAX));
+        let openstack = |kind: &str| {
+            let (_, definition) = former.kind(kind).unwrap();
+            definition.layers.contains(&"openstack".to_owned())
+        };
+        for container in &mut wanted.containers {
+            if openstack(&container.kind) {
+                container.layers = vec!["other".to_owned()];
+            }
+        }
+        assert_eq!(stretches(&former, &former), []);
+        let order = stretches(&former, &wanted);
+        let place = |service: &str| order.iter().position(|it| it.service == service);
+        assert_eq!(place("galera"), None);
+        assert!(place("keystone") < place("glance") && place("glance") < place("nova"));
+        let last = order.last().unwrap();
+        assert_eq!((last.service.as_str(), last.last), ("nova", true));
+        assert_eq!(last.kinds, ["nova_compute"]);
+        let nova = place("nova").unwrap();
+        assert_eq!(order[nova].kinds[0], "nova_conductor");
+        assert!(!order[nova].kinds.contains(&"nova_compute".to_owned()));
+        let left = BTreeSet::from(["x".to_owned()]);
+        assert_eq!(still_behind(&order, order.len(), &left), left);
+        let behind = still_behind(&order, nova, &left);
+        assert!(behind.contains("nova_conductor") && !behind.contains("keystone"));
+    }
+}

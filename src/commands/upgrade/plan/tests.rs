@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::commands::upgrade::order::stretches;
+use crate::engine::graph::Graph;
+use crate::model::layer::{LayerSpec, PythonSpec};
+use crate::plan::bootstrap;
+use crate::render::builtin_tests::each_scenario;
+
+const PYTHON: &str = "python-2";
+
+/// A layer with a release's Python.
+fn layer() -> (String, LayerSpec) {
+    let python = PythonSpec {
+        version: "3.13".to_owned(),
+        home: "/opt/openstack".to_owned(),
+        lock: String::new(),
+        modules: Vec::new(),
+        keep_tests: Vec::new(),
+        certificates: Vec::new(),
+    };
+    let spec = LayerSpec {
+        name: "python".to_owned(),
+        parent: None,
+        suite: "trixie".to_owned(),
+        packages: Vec::new(),
+        keep_units: Vec::new(),
+        mask_units: Vec::new(),
+        python: Some(python),
+        users: BTreeMap::new(),
+        script: String::new(),
+        files: Vec::new(),
+        drop: Vec::new(),
+    };
+    (PYTHON.to_owned(), spec)
+}
+
+/// The same cloud with other layers wherever OpenStack runs.
+fn wanted(former: &Cloud) -> Cloud {
+    let mut wanted = former.clone();
+    wanted.release.release = "9999.9".to_owned();
+    wanted.layers.push(layer());
+    for container in &mut wanted.containers {
+        let (_, kind) = former.kind(&container.kind).unwrap();
+        if kind.layers.contains(&"openstack".to_owned()) {
+            container.layers = vec![PYTHON.to_owned()];
+        }
+    }
+    let mut order: Vec<ServiceProfile> = Vec::new();
+    while let Some(next) = wanted.services.iter().position(|service| {
+        let waits = |needed: &String| wanted.services.iter().any(|it| it.service == *needed);
+        !service.needs.iter().any(waits)
+    }) {
+        order.push(wanted.services.remove(next));
+    }
+    wanted.services = order;
+    wanted
+}
+
+/// The upgrade's graph of a cloud with those that serve, and where a step is in it.
+struct Found {
+    graph: Graph,
+    stretches: Vec<Stretch>,
+}
+
+fn found(former: &Cloud, renderer: &Renderer, leave: &[&str], serves: bool) -> Found {
+    let leave: BTreeSet<String> = leave.iter().map(|kind| (*kind).to_owned()).collect();
+    let wanted = mixed(former, &wanted(former), leave.clone());
+    let stretches = stretches(former, &wanted);
+    let site = Arc::new(Site::new(wanted, BTreeMap::new()));
+    let kinds: Vec<&String> = stretches.iter().flat_map(|it| &it.kinds).collect();
+    let serving: Vec<Container> = match serves {
+        true => {
+            site.cloud.containers.iter().filter(|it| kinds.contains(&&it.kind)).cloned().collect()
+        }
+        false => Vec::new(),
+    };
+    let paths = Paths::below(std::path::Path::new("/nonexistent"));
+    let plan = Plan {
+        paths: &paths,
+        site: &site,
+        renderer,
+        former,
+        stretches: &stretches,
+        leave: &leave,
+        serving: &serving,
+    };
+    let steps = plan.steps(bootstrap::steps(&site, renderer).unwrap()).unwrap();
+    Found { graph: Graph::new(steps).unwrap(), stretches }
+}
+
+impl Found {
+    fn place(&self, key: &StepKey) -> Option<usize> {
+        self.graph.steps().iter().position(|step| step.key == *key)
+    }
+
+    /// Whether the one cannot begin before the other has ended.
+    fn waits(&self, one: &StepKey, other: &StepKey) -> bool {
+        let (Some(one), Some(other)) = (self.place(one), self.place(other)) else { return false };
+        let mut open = vec![one];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            if next == other {
+                return true;
+            }
+            if seen.insert(next) {
+                open.extend(self.graph.needs(next));
+            }
+        }
+        false
+    }
+}
+
+fn member(kind: &str, member: u32, step: ContainerStep) -> StepKey {
+    StepKey::Container { kind: kind.to_owned(), member, step }
+}
+
+fn schema(service: &str) -> StepKey {
+    StepKey::Setup { service: service.to_owned(), command: "schema".to_owned() }
+}
+
+#[test]
+fn databases_come_first_then_members_then_what_the_former_release_cannot_live_with() {
+    use ContainerStep::{Define, Units};
+    each_scenario(|cloud, renderer| {
+        let found = found(cloud, renderer, &[], true);
+        let expand = own_key("keystone", "expand");
+        let begin = own_key("keystone", "begin");
+        let mut members = 0;
+        for one in cloud.members("keystone") {
+            let define = member("keystone", one.member, Define);
+            assert!(found.waits(&define, &begin) && found.waits(&begin, &expand));
+            assert!(found.waits(&schema("keystone"), &member("keystone", one.member, Units)));
+            members += 1;
+        }
+        if members > 1 {
+            let second = member("keystone", 2, Define);
+            assert!(found.waits(&second, &member("keystone", 1, ContainerStep::Rejoin)));
+        }
+        let verify = StepKey::CloudVerify;
+        assert!(found.waits(&verify, &schema("keystone")));
+    });
+}
+
+#[test]
+fn a_service_begins_when_the_one_before_serves_and_hypervisors_come_last() {
+    use ContainerStep::{Define, Units};
+    let mut seen = 0;
+    each_scenario(|cloud, renderer| {
+        let found = found(cloud, renderer, &[], true);
+        for pair in found.stretches.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            for kind in &before.kinds {
+                let units = member(kind, 1, Units);
+                assert!(found.waits(&recorded_key(after), &units), "{after:?} {kind}");
+            }
+        }
+        if cloud.members("nova_compute").next().is_some() {
+            let define = member("nova_compute", 1, Define);
+            assert!(found.waits(&define, &member("trove_api", 1, Units)));
+            assert!(found.waits(&StepKey::CloudVerify, &member("nova_compute", 1, Units)));
+            assert!(!found.waits(&schema("nova"), &member("nova_compute", 1, Units)));
+            seen += 1;
+        }
+    });
+    assert!(seen > 0);
+}
+
+#[test]
+fn what_is_left_is_not_touched() {
+    let mut seen = 0;
+    each_scenario(|cloud, renderer| {
+        if cloud.members("nova_compute").next().is_none() {
+            return;
+        }
+        let found = found(cloud, renderer, &["nova_compute"], true);
+        assert!(found.stretches.iter().all(|stretch| !stretch.last));
+        let define = member("nova_compute", 1, ContainerStep::Define);
+        assert!(!found.waits(&define, &own_key("nova", "begin")));
+        seen += 1;
+    });
+    assert!(seen > 0);
+}
+
+#[test]
+fn where_nobody_serves_schemas_come_before_the_units_as_in_a_new_cloud() {
+    each_scenario(|cloud, renderer| {
+        let found = found(cloud, renderer, &[], false);
+        assert_eq!(found.place(&own_key("keystone", "expand")), None);
+        let units = member("keystone", 1, ContainerStep::Units);
+        assert!(found.waits(&units, &schema("keystone")));
+    });
+}
