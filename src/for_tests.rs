@@ -35,6 +35,7 @@ pub use crate::model::layer::{LayerFile, LayerSpec};
 pub use crate::model::paths::{Paths, RUN_DIR};
 pub use crate::model::publication::{Access, Directory, Publication};
 pub use crate::model::ranges::{self, bridge_name};
+pub use crate::model::renew::Renewed;
 pub use crate::model::requirement::{Conditional, Requirement};
 pub use crate::model::topology::{Container, Data, Interface};
 pub use crate::model::{addresses, sizing};

@@ -117,6 +117,7 @@ async fn desire(
         members: &decision.members,
         services: profiles.services.values().collect(),
         networks: &decision.networks,
+        former: former.as_ref(),
         recorded: &former.as_ref().map(recorded::identities).unwrap_or_default(),
         facts,
         sizing: decision.sizing,

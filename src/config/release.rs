@@ -175,6 +175,9 @@ pub struct LayerDefinition {
     /// Units that are masked although they are kept by `keep_units` patterns or by the base.
     #[serde(default)]
     pub mask_units: Vec<String>,
+    /// Files that it has besides, by their paths, with their text.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
     /// Paths that are emptied at the end.
     #[serde(default)]
     pub drop: Vec<String>,

@@ -109,6 +109,10 @@ pub trait Containers: Send + Sync {
     /// whose definition had gone is thrown away first. The container is stopped.
     async fn define(&self, container: &Container) -> Result<()>;
 
+    /// Gives a running container what [`Container::renewed`] says, if nothing else of its definition
+    /// changed; returns whether it did. What runs in it goes on.
+    async fn renew(&self, container: &Container) -> Result<bool>;
+
     /// Why the rules of what containers let in, by full name, are not kept for their next start or not
     /// loaded where they run. Cheap, and without a look into their namespaces.
     async fn filters_differ(&self, filters: &BTreeMap<String, String>) -> Result<Option<String>>;

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::addresses::{self, Identity, Member, Recorded};
 use super::cloud::Cloud;
 use super::facts::{Ability, Answer, CgroupLayout, HostFacts};
+use super::layer::LayerSpec;
 use super::layers;
+use super::renew::renewed;
 use super::sizing::Sizing;
 use super::topology::{Container, Data, Networks, SharedDirectory};
 use crate::config::network::NetworkRole;
@@ -26,6 +28,8 @@ pub struct Inputs<'a> {
     pub members: &'a BTreeMap<String, u32>,
     pub services: Vec<&'a ServiceProfile>,
     pub networks: &'a Networks,
+    /// The cloud that is there: what its containers are made of.
+    pub former: Option<&'a Cloud>,
     /// Addresses and ids that containers already have.
     pub recorded: &'a BTreeMap<String, Recorded>,
     pub facts: &'a HostFacts,
@@ -77,6 +81,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
     let cloud_name = &inputs.paths.cloud;
     let identities = addresses::allocate(cloud_name, inputs.networks, &wanted, inputs.recorded)?;
     let mut containers = Vec::new();
+    let mut layers = stack.layers.clone();
     for identity in identities {
         let Some((service, kind, definition)) =
             kinds.iter().find(|(_, kind, _)| *kind == identity.kind)
@@ -84,7 +89,18 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
             continue;
         };
         let chain = stack.chains.get(*kind).cloned().unwrap_or_default();
-        containers.push(container(&inputs, service, definition, identity, chain));
+        let mut made = container(&inputs, service, definition, identity, chain);
+        if definition.renewed_in_place
+            && let Some(former) = inputs.former
+            && let Some(before) = former.container(&made.name)
+        {
+            made.renewed = renewed(former, before, &stack, &made.layers);
+            if made.renewed.is_some() {
+                made.layers.clone_from(&before.layers);
+                keep_layers(&mut layers, former, &made.layers);
+            }
+        }
+        containers.push(made);
     }
     Ok(Cloud {
         name: cloud_name.clone(),
@@ -99,13 +115,22 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         resolvers: Some(own_resolvers(inputs.facts)),
         services,
         containers,
-        layers: stack.layers,
+        layers,
         sizing: inputs.sizing,
         variables: inputs.variables,
         health: BTreeMap::new(),
         unified_cgroups: inputs.facts.kernel.cgroup == CgroupLayout::Unified,
         standby: BTreeSet::new(),
     })
+}
+
+/// Adds layers of before that a container still stands on. Their names are taken.
+pub fn keep_layers(layers: &mut Vec<(String, LayerSpec)>, former: &Cloud, ids: &[String]) {
+    for (id, spec) in former.layers.iter().filter(|(id, _)| ids.contains(id)) {
+        if !layers.iter().any(|(it, _)| it == id) {
+            layers.push((id.clone(), LayerSpec { name: id.clone(), ..spec.clone() }));
+        }
+    }
 }
 
 /// What of those that are behind is deployed.
@@ -183,6 +208,7 @@ fn container(
         service: service.to_owned(),
         member: identity.member,
         layers,
+        renewed: None,
         privileged: definition.privileged.clone(),
         id_slot: identity.id_slot,
         interfaces: identity.interfaces,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::{LayerSpec, PythonSpec};
+use super::layer::{LayerFile, LayerSpec, PythonSpec};
 use crate::config::nearest::suggestion;
 use crate::config::profile::ContainerKind;
 use crate::config::release::{LayerDefinition, PythonDistributions, Release, Releases};
@@ -107,7 +107,7 @@ impl Builder<'_> {
             python: release.python.as_ref().filter(|_| definition.python).map(python),
             users: finish.users.cloned().unwrap_or_default(),
             script: finish.script.to_owned(),
-            files: Vec::new(),
+            files: definition.files.iter().map(file).collect(),
             drop: definition.drop.clone(),
         };
         if let Some((id, _)) = self.stack.layers.iter().find(|(_, there)| same(there, &spec)) {
@@ -125,6 +125,10 @@ impl Builder<'_> {
         self.stack.layers.push((id.clone(), spec));
         id
     }
+}
+
+fn file((path, text): (&String, &String)) -> LayerFile {
+    LayerFile { path: path.clone(), mode: "0644".to_owned(), text: text.clone() }
 }
 
 fn python(distributions: &PythonDistributions) -> PythonSpec {

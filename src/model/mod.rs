@@ -20,6 +20,7 @@ pub mod lock;
 pub mod paths;
 pub mod publication;
 pub mod ranges;
+pub mod renew;
 pub mod requirement;
 pub mod sizing;
 pub mod swap;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, Result};
 use crate::model::hash::sha256_hex;
+use crate::model::renew::Renewed;
 
 /// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).
 const INTERFACE_NAME_BYTES: usize = 15;
@@ -29,6 +30,9 @@ pub struct Container {
     pub machine_id: String,
     /// Ids of its layers, topmost first.
     pub layers: Vec<String>,
+    /// What it would be made of now, where it was renewed while it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<Renewed>,
     /// Why it is privileged; absent for an unprivileged one.
     pub privileged: Option<String>,
     /// Which ids of the host stand for its own, out of the cloud's: the first 65536, the second, …
@@ -119,6 +123,18 @@ impl Container {
         label(&self.kind, self.member)
     }
 
+    /// Made of one piece the next time: of what it would be made of now.
+    pub fn make_whole(&mut self) {
+        if let Some(renewed) = self.renewed.take() {
+            self.layers = renewed.layers;
+        }
+    }
+
+    /// Ids of the layers of which what it runs is: topmost first.
+    pub fn software(&self) -> &[String] {
+        self.renewed.as_ref().map_or(&self.layers, |renewed| &renewed.layers)
+    }
+
     /// The address on the network of that role.
     pub fn address(&self, role: NetworkRole) -> Option<Ipv4Addr> {
         let interface = self.interfaces.iter().find(|interface| interface.role == role)?;
@@ -196,6 +212,7 @@ pub(crate) mod tests {
             hostname: format!("test-{kind}-{member}"),
             machine_id: "0".repeat(32),
             layers: Vec::new(),
+            renewed: None,
             privileged: None,
             id_slot: 0,
             interfaces: Vec::new(),

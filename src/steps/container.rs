@@ -28,8 +28,26 @@ async fn stop(context: &StepContext, container: &str) -> Result<()> {
 /// LXC's definition, the upper directory and the data directories.
 pub struct Define {
     pub container: Container,
+    /// Units that run what a renewal brings.
+    pub programs: Vec<String>,
     /// Takes the member out of service first, when it runs.
     pub balancer: Arc<Balancer>,
+}
+
+impl Define {
+    /// Renews a running container, where that is all that it takes; returns whether it did. What runs
+    /// goes on until it is restarted, which is written down first.
+    async fn renew(&self, context: &StepContext) -> Result<bool> {
+        if self.container.renewed.is_none() {
+            return Ok(false);
+        }
+        let (containers, name) = (&context.host.containers, &self.container.name);
+        let active = containers.active_units(name, &self.programs).await?;
+        let mut pending = Pending::load(context, name).await?;
+        pending.add_restarts(&self.programs, &active);
+        pending.save(context, name).await?;
+        containers.renew(&self.container).await
+    }
 }
 
 #[async_trait]
@@ -41,6 +59,7 @@ impl Action for Define {
     async fn act(&self, context: &StepContext) -> Result<()> {
         let name = &self.container.name;
         match context.host.containers.state(name).await? {
+            ContainerState::Running { .. } if self.renew(context).await? => return Ok(()),
             ContainerState::Running { .. } => {
                 self.balancer.take_out(context, &self.container).await?;
                 stop(context, name).await?;
@@ -219,5 +238,53 @@ impl Action for Discard {
             ContainerState::Absent => Observation::Right,
             _ => Observation::Wrong("it is still defined".to_owned()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
+    use crate::host::{Containers, Host};
+    use crate::model::renew::Renewed;
+    use crate::model::topology::tests::container;
+    use crate::render::testing;
+
+    #[tokio::test]
+    async fn what_can_be_renewed_runs_on_and_its_programs_are_to_be_restarted() {
+        for (memory_limit_mib, goes_on) in [(64, true), (128, false)] {
+            let containers = Arc::new(FakeContainers::default());
+            let units = ["agent.service", "guests.service"].map(str::to_owned).to_vec();
+            let before =
+                Container { units: units.clone(), memory_limit_mib: 64, ..container("c/1") };
+            containers.define(&before).await.unwrap();
+            containers.start(&before.name).await.unwrap();
+            for unit in &units {
+                containers.set_active(&before.name, unit, true);
+            }
+            let host = Host { containers: Arc::clone(&containers) as Arc<_>, ..empty() };
+            let context = StepContext::silent(Arc::new(host));
+            let renewed = Renewed {
+                layers: vec!["new".to_owned()],
+                python: "new".to_owned(),
+                home: "/opt".to_owned(),
+            };
+            let after = Container { renewed: Some(renewed), memory_limit_mib, ..before.clone() };
+            let cloud = testing::cloud(&testing::profiles(&[]));
+            let define = Define {
+                container: after.clone(),
+                programs: vec!["agent.service".to_owned()],
+                balancer: Arc::new(Balancer::new(&cloud)),
+            };
+            define.act(&context).await.unwrap();
+            assert_eq!(containers.definition_differs(&after).await.unwrap(), None);
+            let state = containers.state(&after.name).await.unwrap();
+            assert_eq!(matches!(state, ContainerState::Running { .. }), goes_on);
+            if goes_on {
+                let pending = Pending::load(&context, &after.name).await.unwrap();
+                assert_eq!(pending.restarts, ["agent.service"]);
+            }
+        }
     }
 }

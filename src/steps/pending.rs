@@ -86,7 +86,12 @@ impl Pending {
             }
             return;
         }
-        for (unit, is_active) in changed.restarts.iter().zip(active) {
+        self.add_restarts(&changed.restarts, active);
+    }
+
+    /// Adds those units that run.
+    pub fn add_restarts(&mut self, units: &[String], active: &[bool]) {
+        for (unit, is_active) in units.iter().zip(active) {
             if *is_active && !self.restarts.contains(unit) {
                 self.restarts.push(unit.clone());
             }

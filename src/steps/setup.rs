@@ -55,7 +55,11 @@ pub struct Setup {
 impl Setup {
     /// The software with which it last ran: other layers may bring another schema.
     fn fingerprint(&self) -> String {
-        sha256_hex(format!("{}\n{}", self.container.layers.join("\n"), self.command.argv.join(" ")))
+        sha256_hex(format!(
+            "{}\n{}",
+            self.container.software().join("\n"),
+            self.command.argv.join(" ")
+        ))
     }
 
     /// Sees to it that databases that no run ever filled whole are empty, and returns whether they are.

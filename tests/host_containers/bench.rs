@@ -118,6 +118,7 @@ impl Bench {
             member: 1,
             machine_id: addresses::machine_id(&name),
             layers: self.layers.clone(),
+            renewed: None,
             privileged: None,
             id_slot: self.id_slot(what),
             interfaces: Vec::new(),

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use aio::for_tests::{ContainerState, Containers, ErrorKind};
+use aio::for_tests::{ContainerState, Containers, ErrorKind, Renewed, Stop};
 
 use crate::bench::{bench, run, sh};
 
@@ -28,6 +28,38 @@ fn what_is_removed_by_hand_comes_back_fresh_with_its_data() {
         bench.up(&container).await;
         bench.sh(&container, "test -e /srv/data/kept").await;
         bench.kill(&container).await;
+    });
+}
+
+#[test]
+fn a_container_is_renewed_while_it_runs_and_keeps_that_over_a_restart() {
+    let bench = bench();
+    run(async {
+        let before = bench.container("renewed");
+        bench.up(&before).await;
+        let init_pid = bench.init_pid(&before).await;
+        // Any directory of a layer will do.
+        let renewed = Renewed {
+            layers: before.layers.clone(),
+            python: before.layers.last().unwrap().clone(),
+            home: "/etc/systemd".to_owned(),
+        };
+        let after = aio::for_tests::Container { renewed: Some(renewed), ..before.clone() };
+        let other = aio::for_tests::Container { memory_limit_mib: 300, ..after.clone() };
+        assert!(!bench.containers.renew(&before).await.unwrap(), "nothing to renew");
+        assert!(!bench.containers.renew(&other).await.unwrap(), "more than that changed");
+        bench.sh(&before, "touch /etc/systemd/own").await;
+
+        assert!(bench.containers.renew(&after).await.unwrap());
+        let lies_over = "! test -e /etc/systemd/own && test -d /etc/systemd/system && \
+                         ! touch /etc/systemd/own 2>/dev/null";
+        bench.sh(&after, lies_over).await;
+        assert_eq!(bench.init_pid(&after).await, init_pid);
+        assert_eq!(bench.containers.definition_differs(&after).await.unwrap(), None);
+        bench.containers.stop(&after.name, Stop::Kill).await.unwrap();
+        bench.containers.start(&after.name).await.unwrap();
+        bench.sh(&after, lies_over).await;
+        bench.kill(&after).await;
     });
 }
 

@@ -160,6 +160,7 @@ impl Rehearsal<'_> {
             members: &members,
             services: profiles.services.values().collect(),
             networks: &networks.networks,
+            former: None,
             recorded: &BTreeMap::new(),
             facts: self.facts,
             sizing: Sizing { memory_limit_mib: limits.collect(), ..Sizing::default() },
@@ -285,7 +286,11 @@ fn checks(service: &ServiceProfile) -> Vec<(&str, &str)> {
         let own = suite.environment.values().chain([&suite.script]);
         own.map(|text| (&suite.container, text))
     });
-    checks.chain(suites).map(|(kind, text)| (kind.as_str(), text.as_str())).collect()
+    let lasting = service.lasting.iter().flat_map(|it| {
+        let own = it.environment.values().chain([&it.script]);
+        own.map(|text| (&it.container, text))
+    });
+    checks.chain(suites).chain(lasting).map(|(kind, text)| (kind.as_str(), text.as_str())).collect()
 }
 
 /// Writes the files of a new service, which a check finds nothing wrong with, and returns their paths.

@@ -3,7 +3,7 @@
 use crate::cloud::open::Access;
 use crate::cloud::run;
 use crate::cloud::run::{Options, Run};
-use crate::cloud::{Session, opened, require_root, secrets};
+use crate::cloud::{Session, opened, recorded, require_root, secrets};
 use crate::commands::dev;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
@@ -32,7 +32,6 @@ pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Res
     if let Some(note) = secrets::note(&session.site.unapplied) {
         ui::out::note(&note);
     }
-    let (_, renderer) = opened::renderer(&session, &session.site.cloud)?;
     let targets = session.select(names)?;
     let _lock = run::lock(options, "rebuild")?;
     if data && !force {
@@ -40,12 +39,33 @@ pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Res
             refuse_last_copy(&session, target, &targets).await?;
         }
     }
-    for wave in waves(targets) {
+    let session = of_one_piece(options, session, &targets).await?;
+    let (_, renderer) = opened::renderer(&session, &session.site.cloud)?;
+    for wave in waves(session.select(names)?) {
         let steps = bootstrap::steps(&session.site, &renderer)?;
         let steps = change::rebuild(steps, &session.site, &wave, data);
         Run::new(options, &session, "rebuild").go(steps).await?;
     }
     Ok(())
+}
+
+/// What was renewed while it ran is made anew of the layers that it would have now.
+async fn of_one_piece(
+    options: &Options,
+    session: Session,
+    targets: &[Container],
+) -> Result<Session> {
+    if targets.iter().all(|target| target.renewed.is_none()) {
+        return Ok(session);
+    }
+    let mut cloud = session.site.cloud.clone();
+    for container in &mut cloud.containers {
+        if targets.iter().any(|target| target.name == container.name) {
+            container.make_whole();
+        }
+    }
+    recorded::save(&options.paths, &cloud)?;
+    Session::recorded(&options.paths, Access::Change).await
 }
 
 /// The first member of each kind, then the second, …: members of one kind are never away together.

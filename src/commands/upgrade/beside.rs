@@ -59,8 +59,10 @@ impl Beside {
             Purpose::Check => "check",
             Purpose::Expand => "expand",
         };
+        // The administrator may have moved the state directory and left a link.
+        let source = self.python.directory.canonicalize();
         let directory = Directory {
-            source: self.python.directory.clone(),
+            source: source.unwrap_or_else(|_| self.python.directory.clone()),
             access: Access::Read { owner: 0, reader: 0 },
         };
         Publication {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::config::release::{Behind, Release};
+use crate::model::build::keep_layers;
 use crate::model::cloud::Cloud;
+use crate::model::topology::Container;
 
 /// What comes along together: the kinds of one service, but for those that come last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub struct Stretch {
 /// that it needs.
 pub fn stretches(former: &Cloud, wanted: &Cloud) -> Vec<Stretch> {
     let differs = |kind: &str| {
-        let before = former.members(kind).map(|member| &member.layers);
-        let after = wanted.members(kind).map(|member| &member.layers);
+        let before = former.members(kind).map(Container::software);
+        let after = wanted.members(kind).map(Container::software);
         before.ne(after)
     };
     let of = |last: bool| {
@@ -76,8 +78,8 @@ pub fn mixed(former: &Cloud, wanted: &Cloud, behind: BTreeSet<String>) -> Cloud 
             }
         }
     }
-    let more = former.layers.iter().filter(|(id, _)| !wanted.layers.iter().any(|(it, _)| it == id));
-    cloud.layers.extend(more.cloned());
+    let ids: Vec<String> = former.layers.iter().map(|(id, _)| id.clone()).collect();
+    keep_layers(&mut cloud.layers, former, &ids);
     let release = former_release(former, wanted).clone();
     cloud.behind = (!behind.is_empty()).then_some(Behind { release, kinds: behind });
     cloud

@@ -260,7 +260,7 @@ impl Plan<'_> {
     fn python(&self, member: &Container) -> Option<Python> {
         let mut layers = self.site.cloud.layers.iter();
         let (id, spec) =
-            layers.find(|(id, spec)| member.layers.contains(id) && spec.python.is_some())?;
+            layers.find(|(id, spec)| member.software().contains(id) && spec.python.is_some())?;
         let home = spec.python.as_ref()?.home.clone();
         let root = self.paths.layers_dir().join(id).join("root");
         Some(Python { directory: root.join(home.trim_start_matches('/')), home })

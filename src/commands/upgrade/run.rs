@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::order::{Stretch, former_release, stretches};
 use super::pairs;
@@ -62,6 +62,7 @@ pub struct Prepared {
 /// When it cannot be (nothing was changed), or a step failed: running it again goes on.
 pub async fn upgrade(options: &Options, wanted: &Wanted) -> Result<Upgraded> {
     require_root("upgrade")?;
+    let began = Instant::now();
     dev::settle(options).await?;
     let prepared = prepare(options, wanted).await?;
     prepared.refuse_unwell()?;
@@ -91,7 +92,7 @@ pub async fn upgrade(options: &Options, wanted: &Wanted) -> Result<Upgraded> {
         upgrade::save(&options.paths, &Upgrade { progress: Progress::Done, leave, ..record })?;
     }
     let of = |service: &str| answers.get(service).copied().unwrap_or_default();
-    Ok(prepared.upgraded(&report, of))
+    Ok(prepared.upgraded(&report, began.elapsed(), of))
 }
 
 /// What `upgrade` would do, as the steps of it that are not done yet.
@@ -104,7 +105,7 @@ pub async fn plan(options: &Options, wanted: &Wanted) -> Result<(Upgraded, Repor
     steps.retain(|step| !more.iter().any(|other| other.key == step.key));
     steps.extend(more);
     let report = Run::new(options, &prepared.session, "upgrade").look(only_among(steps)).await?;
-    Ok((prepared.upgraded(&report, |_| Answers::default()), report))
+    Ok((prepared.upgraded(&report, Duration::ZERO, |_| Answers::default()), report))
 }
 
 /// Accepts the upgrade: there is no way back any more.
@@ -346,7 +347,12 @@ impl Prepared {
     }
 
     /// What came along, with what clients noticed of it.
-    fn upgraded(&self, report: &Report, of: impl Fn(&str) -> Answers) -> Upgraded {
+    fn upgraded(
+        &self,
+        report: &Report,
+        seconds: Duration,
+        of: impl Fn(&str) -> Answers,
+    ) -> Upgraded {
         let cloud = &self.session.site.cloud;
         let before = former_release(&self.former, cloud);
         let services = self.stretches.iter().filter_map(|stretch| {
@@ -367,7 +373,7 @@ impl Prepared {
             cloud: cloud.name.clone(),
             from: before.release.clone(),
             to: cloud.release.release.clone(),
-            seconds: report.summary.elapsed,
+            seconds,
             services: services.collect(),
             left: self.leave.clone(),
         }

@@ -13,6 +13,7 @@ pub struct Upgraded {
     pub cloud: String,
     pub from: String,
     pub to: String,
+    /// All of it: layers, checks and the copy of the databases too.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
     /// What came along in this run, in order.

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::host::Listen;
-use crate::model::command::Command;
+use crate::model::command::{Command, Output};
 
 /// How long a check that is told to end may take to clean up.
-const GRACE: Duration = Duration::from_secs(30);
+pub const GRACE: Duration = Duration::from_secs(30);
 /// How many of its last lines are shown when it fails.
 const LINES: usize = 20;
 
@@ -27,6 +27,12 @@ pub struct Check {
 
 /// A check that this cloud cannot do.
 pub struct LeftOut(pub String);
+
+/// Why a script did not pass.
+pub fn failed(container: &str, output: &Output) -> Error {
+    let how = format!("it exited with {} in container `{container}`", output.status);
+    Error::failed(how).output(output.tail(LINES))
+}
 
 /// Lines of a command, as output of the step that runs it.
 pub fn listen(context: &StepContext) -> Listen {
@@ -50,9 +56,7 @@ impl Action for Check {
             };
             let output = context.host.containers.follow(container, command, &listen).await?;
             if !output.success() {
-                let status = output.status;
-                let how = format!("it exited with {status} in container `{container}`");
-                return Err(Error::failed(how).output(output.tail(LINES)));
+                return Err(failed(container, &output));
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod args;
 pub mod check;
 mod checks;
+mod lasting;
 pub mod plan;
 pub mod run;
 mod words;

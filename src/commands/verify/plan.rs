@@ -86,18 +86,23 @@ fn of_absent_extra(cloud: &Cloud, service: &ServiceProfile, check: &Definition) 
 
 /// Returns where a check begins, or why it cannot be done in this cloud.
 fn places<'a>(cloud: &'a Cloud, check: &'a Definition) -> Result<Vec<&'a Container>, String> {
-    let deployed = |name: &&String| cloud.services.iter().any(|it| it.service == **name);
-    if let Some(missing) = check.needs.iter().find(|name| !deployed(name)) {
-        return Err(format!("it needs {missing}, which this cloud does not have"));
-    }
-    let kinds = std::iter::once(&check.container).chain(check.then.iter().map(|it| &it.container));
-    for kind in kinds {
-        if cloud.members(kind).next().is_none() {
-            return Err(format!("it runs in {kind}, which this cloud does not have"));
-        }
+    place(cloud, &check.container, &check.needs)?;
+    for part in &check.then {
+        place(cloud, &part.container, &[])?;
     }
     let limit = if check.everywhere { usize::MAX } else { 1 };
     Ok(cloud.members(&check.container).take(limit).collect())
+}
+
+/// Returns the container in which something runs that needs these services, or why it cannot in this
+/// cloud.
+pub fn place<'a>(cloud: &'a Cloud, kind: &str, needs: &[String]) -> Result<&'a Container, String> {
+    let deployed = |name: &&String| cloud.services.iter().any(|it| it.service == **name);
+    if let Some(missing) = needs.iter().find(|name| !deployed(name)) {
+        return Err(format!("it needs {missing}, which this cloud does not have"));
+    }
+    let mut members = cloud.containers.iter().filter(|it| it.kind == kind);
+    members.next().ok_or_else(|| format!("it runs in {kind}, which this cloud does not have"))
 }
 
 /// The scripts of a check with the names of the containers in which they run.
@@ -149,7 +154,7 @@ pub fn suite(
 }
 
 /// A script with its environment, as it runs in a container.
-fn command(
+pub fn command(
     renderer: &Renderer,
     container: &Container,
     variables: &BTreeMap<String, String>,

@@ -43,7 +43,7 @@ pub async fn verify(options: &Options, names: &[String]) -> Result<Verified> {
 }
 
 /// What a check is called (service, name, title), and its step.
-type Described = (String, String, String, StepKey);
+pub type Described = (String, String, String, StepKey);
 
 fn described(planned: Vec<Planned<'_>>) -> (Vec<Described>, Vec<Step>) {
     let split = planned.into_iter().map(|Planned { service, name, title, step }| {
@@ -53,7 +53,7 @@ fn described(planned: Vec<Planned<'_>>) -> (Vec<Described>, Vec<Step>) {
 }
 
 /// The services of this cloud that names mean, in the order of the profiles.
-fn select<'a>(
+pub fn select<'a>(
     profiles: &'a Profiles,
     cloud: &Cloud,
     names: &[String],
@@ -81,7 +81,7 @@ fn select<'a>(
     Ok(profiles.services.values().filter(wanted).collect())
 }
 
-fn checked(described: Vec<Described>, report: &Report) -> Vec<Checked> {
+pub fn checked(described: Vec<Described>, report: &Report) -> Vec<Checked> {
     let found = described.into_iter().filter_map(|(service, check, title, key)| {
         let step = report.steps.iter().find(|step| step.key == key)?;
         let (result, reason) = verdict(step);

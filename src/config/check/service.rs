@@ -240,6 +240,17 @@ fn check_verify(file: &mut FileCheck<'_, '_>, service: &ServiceProfile) {
             file.no_secret_in(&part.script, &check.name);
         }
     }
+    let mut seen = BTreeSet::new();
+    for lasting in &service.lasting {
+        file.known_kind(&lasting.container);
+        file.expect(seen.insert(&lasting.name), &lasting.name, || {
+            format!("two things that last are called `{}`", lasting.name)
+        });
+        for needed in &lasting.needs {
+            file.known_service(needed);
+        }
+        file.no_secret_in(&lasting.script, &lasting.name);
+    }
     for suite in &service.suites {
         file.known_kind(&suite.container);
         file.no_secret_in(&suite.script, &suite.name);

@@ -83,6 +83,10 @@ pub struct ContainerKind {
     /// last of all, or leaves it where it is.
     #[serde(default)]
     pub upgraded_last: bool,
+    /// Whether other versions of the release's Python distributions take the place of its own while it
+    /// runs, where nothing else of its layers changed: what users have in it goes on.
+    #[serde(default)]
+    pub renewed_in_place: bool,
     /// What it lets in beside the host and the load balancer, which reaches what stands behind a
     /// frontend. Nobody else opens a connection to it.
     #[serde(default)]

@@ -36,4 +36,4 @@ pub use unit::{PATIENCE_SECS, Runs, Unit, UnitStart};
 pub use upgrade::ServiceUpgrade;
 #[cfg(test)]
 pub use verify::Part;
-pub use verify::{CLIENT_KIND, Check, Suite};
+pub use verify::{CLIENT_KIND, Check, Lasting, Suite};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Identity;
 use crate::config::profile::{
-    Check, ContainerKind, Database, Frontend, IdentityServer, Leave, LoadBalancer, Queue,
+    Check, ContainerKind, Database, Frontend, IdentityServer, Lasting, Leave, LoadBalancer, Queue,
     ServiceDev, ServiceUpgrade, SetupCommand, SqlServer, Suite,
 };
 
@@ -66,6 +66,9 @@ pub struct ServiceProfile {
     /// Its functional round: what `aio verify` does.
     #[serde(default)]
     pub verify: Vec<Check>,
+    /// What `aio verify --before` makes and `--after` finds again.
+    #[serde(default)]
+    pub lasting: Vec<Lasting>,
     /// Test suites that come with the software.
     #[serde(default)]
     pub suites: Vec<Suite>,

@@ -101,6 +101,11 @@ impl Unit {
         format!("/etc/{service}/{}-uwsgi.ini", self.stem())
     }
 
+    /// Whether it runs a program of OpenStack's, and not of the distribution's.
+    pub fn runs_openstack(&self) -> bool {
+        self.runs.as_ref().is_some_and(Runs::of_openstack)
+    }
+
     /// The user as whom it runs a program of OpenStack's.
     pub fn user<'a>(&'a self, service: &'a str) -> Option<&'a str> {
         let runs = self.runs.as_ref().filter(|runs| runs.of_openstack())?;

@@ -62,6 +62,32 @@ fn two_minutes() -> u64 {
     120
 }
 
+/// Something that a user makes and that outlasts what is done to the cloud: an upgrade, say.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lasting {
+    /// Unique in the profile: `server`.
+    pub name: String,
+    /// What it proves, for the table.
+    pub title: String,
+    /// The container kind in whose first member it runs.
+    #[serde(default = "client_kind")]
+    pub container: String,
+    /// Its script is asked to end after this; it then has half a minute to clean up.
+    #[serde(default = "two_minutes")]
+    pub timeout_secs: u64,
+    /// Services without which it is left out.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// Environment of its script (*template*: secrets allowed).
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// A script as that of a check. `ACTION` tells it what to do: `make` it, with `VERIFY_ID` in its
+    /// name, and print what is needed to find it again; `prove` that it is there and as it was, by what
+    /// was printed (`MADE`); `remove` what there is of it. What was half made has no `MADE`.
+    pub script: String,
+}
+
 /// A test suite that comes with the deployed software, run by the command of its name.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]

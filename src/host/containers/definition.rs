@@ -21,6 +21,7 @@ use crate::lxc::prepare::{DataDirectory, Preparation};
 use crate::lxc::publication::Place;
 use crate::lxc::root::{self, Bind, Root};
 use crate::model::paths::{LXC_PATH, Paths};
+use crate::model::renew::Renewed;
 use crate::model::topology::Container;
 use crate::state::files::{self, prepare, write_atomic};
 
@@ -71,8 +72,13 @@ impl Inner {
             read_only,
         };
         let data = container.data.iter().map(|data| bind(&data.source, &data.path, false));
+        let renewed = container.renewed.iter().map(|renewed| Bind {
+            source: self.python(renewed),
+            target: Path::new(&renewed.home).to_owned(),
+            read_only: true,
+        });
         let shared = container.shared.iter().map(|shared| bind(&shared.source, &shared.path, true));
-        let mut binds: Vec<Bind> = data.chain(shared).collect();
+        let mut binds: Vec<Bind> = data.chain(shared).chain(renewed).collect();
         binds.push(journal);
         binds.sort_by_key(|bind| bind.target.components().count());
         Root {
@@ -92,6 +98,20 @@ impl Inner {
             kept: self.paths.kept_dir(&container.name),
             devices: container.devices.clone(),
         }
+    }
+
+    /// The Python that lies over a renewed container's own.
+    pub(super) fn python(&self, renewed: &Renewed) -> PathBuf {
+        self.layer(&renewed.python).join(renewed.home.trim_start_matches('/'))
+    }
+
+    /// Whether a container that is there would be as wanted, but for what renews it.
+    pub(super) fn differs_by_renewal(&self, container: &Container) -> Result<bool> {
+        let Some(record) = self.record(&container.name)? else { return Ok(false) };
+        let renewed = container.renewed.clone();
+        Ok(record.container.renewed != renewed
+            && Container { renewed, ..record.container } == *container
+            && record.place == self.place(container))
     }
 
     fn layer(&self, id: &str) -> PathBuf {

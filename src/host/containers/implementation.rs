@@ -48,6 +48,10 @@ impl Containers for RealContainers {
         self.blocking(move |inner| inner.finish_definition(&wanted)).await
     }
 
+    async fn renew(&self, container: &Container) -> Result<bool> {
+        super::renew::renew(self, container).await
+    }
+
     async fn filters_differ(&self, filters: &BTreeMap<String, String>) -> Result<Option<String>> {
         let filters = filters.clone();
         self.blocking(move |inner| inner.filters_differ(&filters)).await

@@ -15,6 +15,7 @@ pub mod limits;
 mod lookup;
 mod read;
 mod real;
+mod renew;
 mod start;
 
 pub use inner::HostFeatures;

@@ -19,6 +19,12 @@ struct Record {
 struct Container {
     name: String,
     layers: Vec<String>,
+    renewed: Option<Renewed>,
+}
+
+#[derive(Deserialize)]
+struct Renewed {
+    layers: Vec<String>,
 }
 
 /// The part of a recorded cloud that matters here.
@@ -41,7 +47,8 @@ struct Upgrade {
 pub fn users(paths: &Paths) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut add = |container: Container| {
-        for layer in container.layers {
+        let renewed = container.renewed.into_iter().flat_map(|renewed| renewed.layers);
+        for layer in container.layers.into_iter().chain(renewed) {
             users.entry(layer).or_default().insert(container.name.clone());
         }
     };

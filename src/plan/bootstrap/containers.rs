@@ -53,7 +53,11 @@ impl Builder<'_> {
             format!("define container {label}"),
             (Phase::Containers, Resource::Light, 100),
             self.layer_keys(container),
-            Define { container: container.clone(), balancer: Arc::clone(&self.site.balancer) },
+            Define {
+                container: container.clone(),
+                programs: programs(definition),
+                balancer: Arc::clone(&self.site.balancer),
+            },
         );
         self.add(
             container_key(container, ContainerStep::Files),
@@ -111,7 +115,7 @@ impl Builder<'_> {
     fn layer_keys(&self, container: &Container) -> Vec<StepKey> {
         let layers = self.site.cloud.layers.iter();
         layers
-            .filter(|(id, _)| container.layers.contains(id))
+            .filter(|(id, _)| container.layers.contains(id) || container.software().contains(id))
             .map(|(_, spec)| StepKey::Layer(spec.name.clone()))
             .collect()
     }
@@ -238,4 +242,10 @@ impl Builder<'_> {
         );
         Ok(())
     }
+}
+
+/// The units that run OpenStack's own programs.
+fn programs(definition: &ContainerKind) -> Vec<String> {
+    let units = definition.units.iter().filter(|unit| unit.runs_openstack());
+    units.map(|unit| unit.name.clone()).collect()
 }

@@ -12,6 +12,7 @@ fn container() -> Container {
         hostname: "aio1-galera-container-0a1b2c3d".to_owned(),
         machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
         layers: vec!["top".to_owned(), "base".to_owned()],
+        renewed: None,
         privileged: None,
         id_slot: 0,
         interfaces: vec![

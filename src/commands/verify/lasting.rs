@@ -1,0 +1,265 @@
+//! `aio verify --before` and `--after`: what users made before something was done to the cloud, and
+//! whether it is there afterwards.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::check::{ASKED, Check, GRACE, LeftOut, failed, listen};
+use super::checks::Verified;
+use super::plan::{command, place};
+use super::run::{Described, checked, select};
+use crate::cloud::open::Access;
+use crate::cloud::run::{Options, Run};
+use crate::cloud::{Session, opened, require_root};
+use crate::config::load::Profiles;
+use crate::config::profile::Lasting;
+use crate::engine::event::{Phase, Resource};
+use crate::engine::key::StepKey;
+use crate::engine::step::{Action, Observation, Step, StepContext};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::model::command::Command;
+use crate::render::Renderer;
+use crate::state::files;
+
+/// What it takes before one was measured, in milliseconds.
+const ESTIMATE_MS: u64 = 10_000;
+
+/// What was made, as the file has it.
+#[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
+struct Kept {
+    cloud: String,
+    /// The release in which it was made.
+    release: String,
+    /// What is in all names.
+    id: String,
+    made: Vec<Made>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+struct Made {
+    service: String,
+    name: String,
+    /// What its script printed; none where it did not come to its end.
+    text: Option<String>,
+}
+
+/// Makes what is to last, and writes down in `file` what that is.
+///
+/// # Errors
+/// When the file is there, or there is no such cloud or service. What could not be made is part of the
+/// answer.
+pub async fn before(options: &Options, file: &Path, names: &[String]) -> Result<Verified> {
+    require_root("verify")?;
+    if file.exists() {
+        return Err(Error::new(ErrorKind::Refused, format!("write {}", file.display()))
+            .because("it is there, and what it names would be forgotten")
+            .hint(format!("Remove that: aio verify --after {} --remove", file.display())));
+    }
+    let Opened { session, profiles, renderer } = Opened::new(options).await?;
+    let services = select(&profiles, &session.site.cloud, names)?;
+    let id = format!("{:08x}", rand::random::<u32>());
+    let printed = Arc::new(Mutex::new(BTreeMap::new()));
+    let mut work = Work::new(&session, &renderer, &id);
+    let mut made = Vec::new();
+    for (service, lasting) in
+        services.iter().flat_map(|service| service.lasting.iter().map(|it| (&service.service, it)))
+    {
+        let here = work.add(service, lasting, "make", None, |timeout_secs, parts| {
+            let (container, command) = parts;
+            let key = (service.clone(), lasting.name.clone());
+            Arc::new(Make { timeout_secs, container, command, key, printed: Arc::clone(&printed) })
+        })?;
+        if here {
+            made.push(Made { service: service.clone(), name: lasting.name.clone(), text: None });
+        }
+    }
+    let verified = work.run(options).await?;
+    let mut printed = printed.lock().await;
+    for one in &mut made {
+        one.text = printed.remove(&(one.service.clone(), one.name.clone()));
+    }
+    let cloud = &session.site.cloud;
+    let kept = Kept { cloud: cloud.name.clone(), release: cloud.release.release.clone(), id, made };
+    let text = serde_json::to_vec_pretty(&kept).doing(|| format!("write {}", file.display()))?;
+    files::replace(file, 0o600, &text)?;
+    Ok(verified)
+}
+
+/// Proves that what `file` names is there, and with `remove` takes it away then, the file too.
+///
+/// # Errors
+/// When the file cannot be read, or is of another cloud. What is not there is part of the answer.
+pub async fn after(options: &Options, file: &Path, remove: bool) -> Result<Verified> {
+    require_root("verify")?;
+    let doing = || format!("read {}", file.display());
+    let text = std::fs::read(file).doing(doing)?;
+    let kept: Kept = serde_json::from_slice(&text).doing(doing)?;
+    let Opened { session, profiles, renderer } = Opened::new(options).await?;
+    let cloud = &session.site.cloud.name;
+    if kept.cloud != *cloud {
+        return Err(Error::new(ErrorKind::Usage, doing())
+            .because(format!("it is of the cloud `{}`, not of `{cloud}`", kept.cloud)));
+    }
+    let find = |one: &Made| {
+        let service = profiles.services.get(&one.service)?;
+        service.lasting.iter().find(|lasting| lasting.name == one.name)
+    };
+    let all = |action: &str| -> Result<Work<'_>> {
+        let mut work = Work::new(&session, &renderer, &kept.id);
+        for one in &kept.made {
+            let Some(lasting) = find(one) else { continue };
+            match (&one.text, action) {
+                (None, "prove") => work.leave_out(&one.service, lasting, "it was not made"),
+                _ => {
+                    let text = one.text.as_deref();
+                    work.add(&one.service, lasting, action, text, |timeout_secs, part| {
+                        Arc::new(Check { timeout_secs, parts: vec![part] })
+                    })?;
+                }
+            }
+        }
+        Ok(work)
+    };
+    let proven = all("prove")?.run(options).await?;
+    if remove {
+        let removed = all("remove")?.run(options).await?;
+        if let Some(error) = removed.error() {
+            return Err(error.context(format!("remove what {} names", file.display())));
+        }
+        files::remove(file)?;
+    }
+    Ok(proven)
+}
+
+struct Opened {
+    session: Session,
+    profiles: Profiles,
+    renderer: Renderer,
+}
+
+impl Opened {
+    async fn new(options: &Options) -> Result<Self> {
+        let session = Session::recorded(&options.paths, Access::Look).await?;
+        let (profiles, renderer) = opened::renderer(&session, &session.site.cloud)?;
+        Ok(Self { session, profiles, renderer })
+    }
+}
+
+/// Steps of one kind on what lasts.
+struct Work<'a> {
+    session: &'a Session,
+    renderer: &'a Renderer,
+    id: &'a str,
+    described: Vec<Described>,
+    steps: Vec<Step>,
+}
+
+/// A script with the container in which it runs.
+type Part = (String, Command);
+
+impl<'a> Work<'a> {
+    fn new(session: &'a Session, renderer: &'a Renderer, id: &'a str) -> Self {
+        Self { session, renderer, id, described: Vec::new(), steps: Vec::new() }
+    }
+
+    /// Adds a step; returns whether this cloud can do it.
+    fn add(
+        &mut self,
+        service: &str,
+        lasting: &Lasting,
+        action: &str,
+        made: Option<&str>,
+        make: impl FnOnce(u64, Part) -> Arc<dyn Action>,
+    ) -> Result<bool> {
+        let cloud = &self.session.site.cloud;
+        let container = match place(cloud, &lasting.container, &lasting.needs) {
+            Ok(container) => container,
+            Err(reason) => {
+                self.leave_out(service, lasting, &reason);
+                return Ok(false);
+            }
+        };
+        let Lasting { environment, script, timeout_secs, .. } = lasting;
+        let mut command = command(self.renderer, container, environment, script)?;
+        let told = [("ACTION", action), ("VERIFY_ID", self.id)];
+        let told = told.into_iter().chain(made.map(|made| ("MADE", made)));
+        command.environment.extend(told.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self.push(service, lasting, make(*timeout_secs, (container.name.clone(), command)));
+        Ok(true)
+    }
+
+    fn leave_out(&mut self, service: &str, lasting: &Lasting, reason: &str) {
+        self.push(service, lasting, Arc::new(LeftOut(reason.to_owned())));
+    }
+
+    fn push(&mut self, service: &str, lasting: &Lasting, action: Arc<dyn Action>) {
+        let Lasting { name, title, .. } = lasting;
+        let key = StepKey::new(format!("lasting/{service}/{name}"));
+        self.described.push((service.to_owned(), name.clone(), title.clone(), key.clone()));
+        self.steps.push(Step {
+            key,
+            title: format!("{service} {name}: {title}"),
+            phase: Phase::Verify,
+            resource: Resource::Load,
+            needs: Vec::new(),
+            estimate_ms: ESTIMATE_MS,
+            action,
+        });
+    }
+
+    async fn run(self, options: &Options) -> Result<Verified> {
+        let cloud = &self.session.site.cloud;
+        let report = Run::new(options, self.session, "verify").check(self.steps, None).await?;
+        Ok(Verified {
+            cloud: cloud.name.clone(),
+            release: cloud.release.release.clone(),
+            seconds: report.summary.elapsed,
+            checks: checked(self.described, &report),
+        })
+    }
+}
+
+/// What scripts printed, by service and name.
+type Printed = Arc<Mutex<BTreeMap<(String, String), String>>>;
+
+/// Makes something that lasts, and keeps what its script printed.
+struct Make {
+    timeout_secs: u64,
+    container: String,
+    command: Command,
+    key: (String, String),
+    printed: Printed,
+}
+
+#[async_trait]
+impl Action for Make {
+    async fn observe(&self, _: &StepContext) -> Result<Observation> {
+        Ok(Observation::Wrong(ASKED.to_owned()))
+    }
+
+    async fn act(&self, context: &StepContext) -> Result<()> {
+        let command = Command {
+            timeout: Some(Duration::from_secs(self.timeout_secs)),
+            grace: Some(GRACE),
+            ..self.command.clone()
+        };
+        let listen = listen(context);
+        let output = context.host.containers.follow(&self.container, command, &listen).await?;
+        if !output.success() {
+            return Err(failed(&self.container, &output));
+        }
+        let text = output.text().trim_end().to_owned();
+        self.printed.lock().await.insert(self.key.clone(), text);
+        Ok(())
+    }
+
+    async fn verify(&self, _: &StepContext) -> Result<Observation> {
+        Ok(Observation::Right)
+    }
+}
