@@ -91,6 +91,10 @@ impl<'a> Releases<'a> {
         Self { main, behind: None }
     }
 
+    pub fn is_behind(self, kind: &str) -> bool {
+        self.behind.is_some_and(|behind| behind.kinds.contains(kind))
+    }
+
     pub fn of(self, kind: &str) -> &'a Release {
         let behind = self.behind.filter(|behind| behind.kinds.contains(kind));
         behind.map_or(self.main, |behind| &behind.release)

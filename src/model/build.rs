@@ -7,7 +7,7 @@ use super::addresses::{self, Identity, Member, Recorded};
 use super::cloud::Cloud;
 use super::facts::{Ability, Answer, CgroupLayout, HostFacts};
 use super::layer::LayerSpec;
-use super::layers;
+use super::layers::{self, Stack};
 use super::renew::renewed;
 use super::sizing::Sizing;
 use super::topology::{Container, Data, Networks, SharedDirectory};
@@ -61,8 +61,11 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         .filter(|(_, kind, _)| count(kind) > 0)
         .collect();
     let stack = layers::stack(
-        inputs.releases,
-        kinds.iter().map(|(_, kind, definition)| (*kind, *definition)),
+        inputs.releases.main,
+        kinds
+            .iter()
+            .filter(|(_, kind, _)| !inputs.releases.is_behind(kind))
+            .map(|(_, kind, definition)| (*kind, *definition)),
         inputs.packages,
         inputs.sources,
     )?;
@@ -90,15 +93,13 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         };
         let chain = stack.chains.get(*kind).cloned().unwrap_or_default();
         let mut made = container(&inputs, service, definition, identity, chain);
-        if definition.renewed_in_place
-            && let Some(former) = inputs.former
-            && let Some(before) = former.container(&made.name)
-        {
-            made.renewed = renewed(former, before, &stack, &made.layers);
-            if made.renewed.is_some() {
-                made.layers.clone_from(&before.layers);
-                keep_layers(&mut layers, former, &made.layers);
+        if let Some(former) = inputs.former {
+            if inputs.releases.is_behind(kind) {
+                stay(&mut made, former);
+            } else if definition.renewed_in_place {
+                renew(&mut made, former, &stack);
             }
+            keep_layers(&mut layers, former, &made.layers);
         }
         containers.push(made);
     }
@@ -122,6 +123,25 @@ pub fn build(inputs: Inputs<'_>) -> Result<Cloud> {
         unified_cgroups: inputs.facts.kernel.cgroup == CgroupLayout::Unified,
         standby: BTreeSet::new(),
     })
+}
+
+/// A container of a kind that is behind is made of what it was made of, a new one of what the others are.
+fn stay(container: &mut Container, former: &Cloud) {
+    if let Some(before) = former.container(&container.name) {
+        container.layers.clone_from(&before.layers);
+        container.renewed.clone_from(&before.renewed);
+    } else if let Some(sibling) = former.members(&container.kind).next() {
+        container.layers = sibling.software().to_vec();
+    }
+}
+
+/// A container goes on with its layers where that will do.
+fn renew(container: &mut Container, former: &Cloud, stack: &Stack) {
+    let Some(before) = former.container(&container.name) else { return };
+    container.renewed = renewed(former, before, stack, &container.layers);
+    if container.renewed.is_some() {
+        container.layers.clone_from(&before.layers);
+    }
 }
 
 /// Adds layers of before that a container still stands on. Their names are taken.

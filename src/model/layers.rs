@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::layer::{LayerFile, LayerSpec, PythonSpec};
 use crate::config::nearest::suggestion;
 use crate::config::profile::ContainerKind;
-use crate::config::release::{LayerDefinition, PythonDistributions, Release, Releases};
+use crate::config::release::{LayerDefinition, PythonDistributions, Release};
 use crate::error::{Error, ErrorKind, Result};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,21 +23,20 @@ pub struct Stack {
 /// The layers of these kinds. `sources` says where the host gets packages from: it is part of every
 /// id. `extra` are packages by kind that the user wants besides.
 pub fn stack<'a>(
-    releases: Releases<'_>,
+    release: &Release,
     kinds: impl IntoIterator<Item = (&'a str, &'a ContainerKind)>,
     extra: &BTreeMap<String, Vec<String>>,
     sources: &str,
 ) -> Result<Stack> {
-    let mut builder = Builder { sources, stack: Stack::default() };
+    let mut builder = Builder { release, sources, stack: Stack::default() };
     for (kind, definition) in kinds {
-        let release = releases.of(kind);
         let nothing = Finish::default();
-        let mut chain = vec![builder.add(release, "base", &release.base, nothing, None)];
+        let mut chain = vec![builder.add("base", &release.base, nothing, None)];
         for name in &definition.layers {
             let shared = release.layers.get(name).ok_or_else(|| unknown(release, kind, name))?;
             // A release may need nothing more for it.
             if *shared != LayerDefinition::default() {
-                chain.push(builder.add(release, name, shared, nothing, chain.last()));
+                chain.push(builder.add(name, shared, nothing, chain.last()));
             }
         }
         let more = extra.get(kind).cloned().unwrap_or_default();
@@ -49,7 +48,7 @@ pub fn stack<'a>(
         for (name, packages, finish) in own {
             if !packages.is_empty() || !finish.is_nothing() {
                 let layer = LayerDefinition { packages, ..LayerDefinition::default() };
-                chain.push(builder.add(release, &name, &layer, finish, chain.last()));
+                chain.push(builder.add(&name, &layer, finish, chain.last()));
             }
         }
         chain.reverse();
@@ -80,6 +79,7 @@ impl Finish<'_> {
 }
 
 struct Builder<'a> {
+    release: &'a Release,
     sources: &'a str,
     stack: Stack,
 }
@@ -88,7 +88,6 @@ impl Builder<'_> {
     /// The id of a layer, which is added unless one of the same content on the same parent is there.
     fn add(
         &mut self,
-        release: &Release,
         name: &str,
         definition: &LayerDefinition,
         finish: Finish<'_>,
@@ -100,11 +99,11 @@ impl Builder<'_> {
         let mut spec = LayerSpec {
             name: name.to_owned(),
             parent: parent.cloned(),
-            suite: release.suite.clone(),
+            suite: self.release.suite.clone(),
             packages,
             keep_units: definition.keep_units.clone(),
             mask_units: definition.mask_units.clone(),
-            python: release.python.as_ref().filter(|_| definition.python).map(python),
+            python: self.release.python.as_ref().filter(|_| definition.python).map(python),
             users: finish.users.cloned().unwrap_or_default(),
             script: finish.script.to_owned(),
             files: definition.files.iter().map(file).collect(),
@@ -189,8 +188,7 @@ layers:
     #[test]
     fn a_chain_is_listed_topmost_first_and_parents_come_before_children() {
         let engine = kind(&["openstack"], &["heat-engine"]);
-        let stack =
-            stack(Releases::of_all(&release()), [("heat_engine", &engine)], &none(), "s").unwrap();
+        let stack = stack(&release(), [("heat_engine", &engine)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "heat_engine"), ["heat_engine", "openstack", "base"]);
         let order: Vec<&str> = stack.layers.iter().map(|(_, spec)| spec.name.as_str()).collect();
         assert_eq!(order, ["base", "openstack", "heat_engine"]);
@@ -211,7 +209,7 @@ layers:
         let engine = kind(&["openstack"], &["heat-engine", "heat-api"]);
         let other = kind(&[], &["heat-engine", "heat-api"]);
         let kinds = [("apis", &apis), ("engine", &engine), ("other", &other)];
-        let stack = stack(Releases::of_all(&release()), kinds, &none(), "s").unwrap();
+        let stack = stack(&release(), kinds, &none(), "s").unwrap();
         assert_eq!(stack.chains["apis"], stack.chains["engine"]);
         assert_eq!(names(&stack, "other"), ["other", "base"]);
         assert_eq!(stack.layers.len(), 4);
@@ -220,7 +218,7 @@ layers:
     #[test]
     fn a_kind_without_packages_has_no_layer_of_its_own() {
         let log = kind(&[], &[]);
-        let stack = stack(Releases::of_all(&release()), [("rsyslog", &log)], &none(), "s").unwrap();
+        let stack = stack(&release(), [("rsyslog", &log)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "rsyslog"), ["base"]);
     }
 
@@ -230,7 +228,7 @@ layers:
         let extra =
             ["engine", "log", "other"].map(|kind| (kind.to_owned(), vec!["vim".to_owned()]));
         let kinds = [("engine", &engine), ("log", &log), ("plain", &engine)];
-        let stack = stack(Releases::of_all(&release()), kinds, &extra.into(), "s").unwrap();
+        let stack = stack(&release(), kinds, &extra.into(), "s").unwrap();
         assert_eq!(names(&stack, "engine"), ["engine_extra", "engine", "openstack", "base"]);
         assert_eq!(names(&stack, "log"), ["log_extra", "base"]);
         assert_eq!(stack.chains["plain"], stack.chains["engine"][1..], "the rest is shared");
@@ -239,9 +237,7 @@ layers:
     #[test]
     fn a_shared_layer_on_two_parents_has_two_names() {
         let (one, two) = (kind(&["compute"], &[]), kind(&["openstack", "compute"], &[]));
-        let stack =
-            stack(Releases::of_all(&release()), [("one", &one), ("two", &two)], &none(), "s")
-                .unwrap();
+        let stack = stack(&release(), [("one", &one), ("two", &two)], &none(), "s").unwrap();
         assert_eq!(names(&stack, "one"), ["compute", "base"]);
         assert_eq!(names(&stack, "two"), ["compute_2", "openstack", "base"]);
     }
@@ -257,7 +253,7 @@ layers:
         let mut other = heat.clone();
         other.layer_script = "true".to_owned();
         let kinds = [("apis", &heat), ("engine", &heat), ("other", &other)];
-        let stack = stack(Releases::of_all(&release), kinds, &none(), "s").unwrap();
+        let stack = stack(&release, kinds, &none(), "s").unwrap();
         assert_eq!(names(&stack, "apis"), ["apis", "openstack", "base"], "an empty layer is none");
         assert_eq!(stack.chains["apis"], stack.chains["engine"]);
         assert_eq!(names(&stack, "other"), ["other", "openstack", "base"]);
@@ -271,9 +267,8 @@ layers:
     #[test]
     fn other_sources_give_other_ids() {
         let log = kind(&[], &[]);
-        let ids = |sources: &str| {
-            stack(Releases::of_all(&release()), [("k", &log)], &none(), sources).unwrap().chains
-        };
+        let ids =
+            |sources: &str| stack(&release(), [("k", &log)], &none(), sources).unwrap().chains;
         assert_ne!(ids("one"), ids("two"));
         assert_eq!(ids("one"), ids("one"));
     }
@@ -281,8 +276,7 @@ layers:
     #[test]
     fn an_unknown_layer_names_the_nearest() {
         let wrong = kind(&["openstak"], &[]);
-        let error =
-            stack(Releases::of_all(&release()), [("keystone", &wrong)], &none(), "s").unwrap_err();
+        let error = stack(&release(), [("keystone", &wrong)], &none(), "s").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Config);
         assert!(error.to_string().contains("`openstak`"), "{error}");
         assert!(error.hints[0].contains("openstack"), "{:?}", error.hints);

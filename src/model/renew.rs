@@ -1,22 +1,9 @@
 //! Containers that go on running while another release's Python takes the place of their own. Pure.
 
-use serde::{Deserialize, Serialize};
-
 use super::cloud::Cloud;
 use super::layer::{LayerSpec, PythonSpec};
 use super::layers::Stack;
-use super::topology::Container;
-
-/// What a container would be made of now, where it was made of other layers and renewed while it ran.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Renewed {
-    /// Ids of layers, topmost first.
-    pub layers: Vec<String>,
-    /// The one of them whose Python lies over the container's own.
-    pub python: String,
-    /// Where it lies.
-    pub home: String,
-}
+use super::topology::{Container, Renewed};
 
 /// What it takes to renew a container that is there; `None` where it must be made anew, or is as it
 /// would be made.

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::network::{NetworkRole, Range};
 use crate::error::{Error, Result};
 use crate::model::hash::sha256_hex;
-use crate::model::renew::Renewed;
 
 /// The longest name of an interface, in bytes (the kernel's IFNAMSIZ without its end mark).
 const INTERFACE_NAME_BYTES: usize = 15;
@@ -64,6 +63,17 @@ pub struct Container {
     /// Fully rendered small files that are in place before the first start (host name, resolver,
     /// machine id, network): path to text. Root's, mode 0644.
     pub identity_files: BTreeMap<String, String>,
+}
+
+/// What a container would be made of now, where it was made of other layers and renewed while it ran.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Renewed {
+    /// Ids of layers, topmost first.
+    pub layers: Vec<String>,
+    /// The one of them whose Python lies over the container's own.
+    pub python: String,
+    /// Where it lies.
+    pub home: String,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

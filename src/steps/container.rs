@@ -247,7 +247,7 @@ mod tests {
     use crate::host::fake::containers::FakeContainers;
     use crate::host::fake::empty;
     use crate::host::{Containers, Host};
-    use crate::model::renew::Renewed;
+    use crate::model::topology::Renewed;
     use crate::model::topology::tests::container;
     use crate::render::testing;
 

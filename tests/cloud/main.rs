@@ -26,6 +26,7 @@ mod release;
 mod seeing;
 mod support_bundle;
 mod tls;
+mod upgrade;
 
 use std::fs;
 use std::time::Duration;

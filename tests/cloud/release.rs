@@ -4,9 +4,9 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::dev;
 use crate::support::checks::Checks;
 use crate::support::cloud::Cloud;
+use crate::{dev, upgrade};
 
 /// What a new cloud is of.
 const NEWEST: &str = "2026.2";
@@ -31,6 +31,7 @@ fn a_release_of_packages_serves() {
             cloud.ok(&["verify"]);
         });
         dev::newer(&cloud, &mut checks);
+        upgrade::checks(&cloud, &mut checks);
     }
     if std::env::var_os("AIO_TEST_KEEP").is_none() {
         checks.needed("packages: destroy", || {

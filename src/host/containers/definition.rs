@@ -21,8 +21,7 @@ use crate::lxc::prepare::{DataDirectory, Preparation};
 use crate::lxc::publication::Place;
 use crate::lxc::root::{self, Bind, Root};
 use crate::model::paths::{LXC_PATH, Paths};
-use crate::model::renew::Renewed;
-use crate::model::topology::Container;
+use crate::model::topology::{Container, Renewed};
 use crate::state::files::{self, prepare, write_atomic};
 
 /// With what a container was made. Hooks read `root` and `place` of it.
