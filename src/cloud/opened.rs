@@ -1,6 +1,5 @@
 //! What the configuration directory says: read and checked once, before anything is decided.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Session, recorded, tls};
@@ -36,8 +35,8 @@ pub struct Opened {
 
 /// A stretch of a cloud's way to another release, which its options name.
 pub struct Stage {
-    /// Kinds that stay as they are for now.
-    pub behind: BTreeSet<String>,
+    /// What stays of another release for now.
+    pub behind: Option<Behind>,
 }
 
 impl Opened {
@@ -93,17 +92,9 @@ impl Opened {
 /// What stays of another release: what a stage says, or else what was behind before. A release that
 /// profiles still have is as they have it.
 fn behind(profiles: &Profiles, former: &Cloud, stage: Option<&Stage>) -> Option<Behind> {
-    let before = former.behind.as_ref();
-    let kinds = match stage {
-        Some(stage) => stage.behind.clone(),
-        None => before?.kinds.clone(),
-    };
-    if kinds.is_empty() {
-        return None;
-    }
-    let release = before.map_or(&former.release, |before| &before.release);
-    let release = profiles.releases.get(&release.release).unwrap_or(release).clone();
-    Some(Behind { release, kinds })
+    let behind = stage.map_or(&former.behind, |stage| &stage.behind).clone()?;
+    let release = profiles.releases.get(&behind.release.release).cloned();
+    Some(Behind { release: release.unwrap_or(behind.release), kinds: behind.kinds })
 }
 
 /// All profiles with each kind as it is in its release, the newest without one, and which secrets there

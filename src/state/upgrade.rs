@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{read, write_atomic};
-use crate::error::{Result, ResultExt};
+use super::files::{read, remove, write_atomic};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
 use crate::model::cloud::Cloud;
 use crate::model::paths::Paths;
@@ -62,6 +62,41 @@ pub fn save(paths: &Paths, upgrade: &Upgrade) -> Result<()> {
 /// # Errors
 /// When it cannot be removed.
 pub fn forget(paths: &Paths) -> Result<()> {
+    // First what says that there is a way back.
+    remove(&paths.upgrade_file())?;
     let directory = paths.upgrade_dir();
     descent::remove(&directory).doing(|| format!("remove {}", directory.display()))
+}
+
+/// Refuses to build a cloud that is on its way: `aio upgrade` does all that `bootstrap` does, in an order
+/// that the databases need.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] then, or when the record cannot be read.
+pub fn refuse_going(paths: &Paths) -> Result<()> {
+    refuse_returning(paths, "build")?;
+    match find(paths)? {
+        Some(Upgrade { progress: Progress::Going, from, to, .. }) => {
+            Err(Error::new(ErrorKind::Busy, format!("build the cloud `{}`", paths.cloud))
+                .because(format!("it is on its way from {from} to {to}"))
+                .hint("`aio upgrade` goes on with that, and does all that `bootstrap` does.")
+                .hint(format!("`aio upgrade --back` brings it back to {from} as it was.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to work on a cloud that is being brought back: its databases may be half of before.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] then, or when the record cannot be read.
+pub fn refuse_returning(paths: &Paths, doing: &str) -> Result<()> {
+    match find(paths)? {
+        Some(Upgrade { progress: Progress::Returning, from, to, .. }) => {
+            Err(Error::new(ErrorKind::Busy, format!("{doing} the cloud `{}`", paths.cloud))
+                .because(format!("it is on its way back from {to} to {from}"))
+                .hint("`aio upgrade --back` goes on with that."))
+        }
+        _ => Ok(()),
+    }
 }

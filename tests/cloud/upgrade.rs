@@ -73,6 +73,8 @@ fn planted(cloud: &Cloud) {
     cloud.ok(&[&["verify"], &SERVICES[..]].concat());
     let plan = cloud.ok(&["plan"]);
     assert!(plan.contains("0 to do"), "{plan}");
+    let built = cloud.run(&["bootstrap"]);
+    assert_eq!(built.status, 5, "{}", built.all());
 }
 
 fn goes_on(cloud: &Cloud) {

@@ -23,7 +23,7 @@ use crate::model::health::Health;
 use crate::model::topology::Container;
 use crate::plan::leave::{self, Question};
 use crate::plan::{bootstrap, change, rolling};
-use crate::state::files;
+use crate::state::{files, upgrade};
 use crate::steps::cluster::Form;
 use crate::steps::departed;
 use crate::steps::health::{self};
@@ -63,6 +63,7 @@ pub struct Planned {
 /// goes on).
 pub async fn bootstrap(options: &Options, wanted: Wanted<'_>) -> Result<Option<Report>> {
     require_root("bootstrap")?;
+    upgrade::refuse_going(&options.paths)?;
     dev::settle(options).await?;
     let desired = desired::load(options, wanted.choices).await?;
     for note in &desired.notes {

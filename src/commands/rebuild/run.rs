@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::ContainerState;
 use crate::model::topology::Container;
 use crate::plan::{bootstrap, change};
+use crate::state::upgrade;
 use crate::ui;
 
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,7 @@ pub struct Wanted {
 pub async fn rebuild(options: &Options, names: &[String], wanted: Wanted) -> Result<()> {
     require_root("rebuild")?;
     let Wanted { data, force, yes } = wanted;
+    upgrade::refuse_returning(&options.paths, "rebuild containers of")?;
     dev::release(options, names, "a rebuild", yes).await?;
     let session = Session::recorded(&options.paths, Access::Change).await?;
     // What is made anew gets the new values, while the others have the old ones.

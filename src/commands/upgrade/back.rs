@@ -3,11 +3,10 @@
 //! Whatever may use the databases stops first, those that were not upgraded yet too; then all databases
 //! are made anew as they were; then containers are made of the former release's layers, which were kept.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::restore_point::{self, PutBack};
-use super::run::refuse_none;
+use super::run::{refuse_none, refuse_other_containers, refuse_swaps};
 use crate::cloud::desired;
 use crate::cloud::open::Access;
 use crate::cloud::opened::Stage;
@@ -18,7 +17,8 @@ use crate::config::cloud::CloudOptions;
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::step::Step;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 use crate::plan::bootstrap::{container_key, steps as bootstrap_steps};
 use crate::plan::change;
@@ -39,30 +39,54 @@ pub async fn back(options: &Options, yes: bool) -> Result<()> {
     ui::prompt::confirm(&question, yes)?;
     let choices = CloudOptions {
         name: record.former.name.clone(),
-        set: vec![("release".to_owned(), record.from.clone())],
+        set: vec![("release".to_owned(), record.former.release.release.clone())],
         ..CloudOptions::default()
     };
-    let stage = Stage { behind: BTreeSet::new() };
-    let desired = desired::load_stage(options, &choices, &stage).await?;
+    let stage = Stage { behind: record.former.behind.clone() };
     let _lock = run::lock(options, "upgrade --back")?;
+    if refuse_none(options)?.began != record.began {
+        return Err(Error::new(ErrorKind::Busy, "bring the cloud back")
+            .because("another upgrade was begun meanwhile"));
+    }
+    let present = recorded::load(&options.paths)?;
+    refuse_swaps(options, &present)?;
+    let mut desired = desired::load_stage(options, &choices, &stage).await?;
+    for other in [&present, &record.former] {
+        refuse_other_containers(other, &desired.cloud)?;
+    }
+    make_of_what_it_was(&mut desired.cloud, &record.former);
     let session = Session::open(&options.paths, desired.site(), Access::Change).await?;
-    let returning = Upgrade { progress: Progress::Returning, ..record.clone() };
-    upgrade::save(&options.paths, &returning)?;
     let steps = bootstrap_steps(&session.site, &desired.renderer)?;
     // They stop once: a run that was cut off may have started some since.
     let is_back = restore_point::is_back(&*session.host.records, &record).await?;
+    if !is_back {
+        restore_point::refuse_lost(&options.paths)?;
+    }
+    let returning = Upgrade { progress: Progress::Returning, ..record.clone() };
+    upgrade::save(&options.paths, &returning)?;
     let users = if is_back { Vec::new() } else { users(&session.site) };
     let steps = put_back(options, &session.site, steps, &users, &record);
     desired.write_files(options)?;
     recorded::save(&options.paths, &session.site.cloud)?;
     Run::new(options, &session, "upgrade --back").go(steps).await?;
-    session.host.records.remove("upgrade").await?;
+    desired.remember_secrets(options).await?;
     upgrade::forget(&options.paths)?;
     ui::out::note(&format!(
         "The cloud `{}` is of {} again, as it was before the upgrade.",
         record.former.name, record.from
     ));
     Ok(())
+}
+
+/// The layers of before were kept; profiles or package sources may say others by now.
+fn make_of_what_it_was(cloud: &mut Cloud, former: &Cloud) {
+    for container in &mut cloud.containers {
+        if let Some(before) = former.container(&container.name) {
+            container.layers.clone_from(&before.layers);
+            container.renewed.clone_from(&before.renewed);
+        }
+    }
+    cloud.layers.clone_from(&former.layers);
 }
 
 /// Containers of services that have databases.
@@ -84,7 +108,15 @@ fn put_back(
     record: &Upgrade,
 ) -> Vec<Step> {
     // Nobody takes over from one another: all stop.
-    let stops = change::stop(site, users, true);
+    let mut stops = change::stop(site, users, true);
+    // Not before all that they are to be made of is there.
+    let made_of = |step: &&Step| {
+        matches!(step.key, StepKey::PackageIndex | StepKey::PackageDownload | StepKey::Layer(_))
+    };
+    let layers: Vec<StepKey> = steps.iter().filter(made_of).map(|it| it.key.clone()).collect();
+    for stop in &mut stops {
+        stop.needs.extend(layers.iter().cloned());
+    }
     let key = StepKey::new("upgrade/databases");
     for step in &mut steps {
         let StepKey::Container { step: ContainerStep::Define, .. } = &step.key else { continue };

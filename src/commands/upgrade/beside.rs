@@ -19,8 +19,7 @@ const NAME: &str = "python";
 
 /// Mounts the first argument at the second, and runs the third.
 const BEGIN: &str = r#"
-mkdir -p "$2"
-mount --bind "$1" "$2"
+mkdir -p "$2" && mount --bind "$1" "$2" || exit 99
 export PATH="$2/bin:$PATH"
 exec sh -euc "$3"
 "#;
@@ -111,6 +110,12 @@ impl Action for Beside {
         let output = ran?;
         for line in output.tail(usize::MAX).lines() {
             context.output(line);
+        }
+        if (self.purpose, output.status) == (Purpose::Check, 1) {
+            context.warn(format!(
+                "the upgrade check of {} has warnings: they are in the log of this run",
+                self.service
+            ));
         }
         self.judge(output.status).map_or(Ok(()), |error| Err(error.output(output.tail(30))))
     }

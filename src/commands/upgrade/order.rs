@@ -17,12 +17,19 @@ pub struct Stretch {
 }
 
 /// The kinds whose software the cloud has otherwise than is wanted, service by service, each after those
-/// that it needs.
-pub fn stretches(former: &Cloud, wanted: &Cloud) -> Vec<Stretch> {
+/// that it needs. Members of `serving` are made of other than what is recorded: a run that was cut off has
+/// written down that their kind comes along.
+pub fn stretches(former: &Cloud, wanted: &Cloud, serving: &[Container]) -> Vec<Stretch> {
+    let has_python =
+        |id: &String| wanted.layers.iter().any(|(it, spec)| it == id && spec.python.is_some());
+    let begun = |kind: &str| {
+        let mut members = serving.iter().filter(|member| member.kind == kind);
+        members.any(|member| member.software().iter().any(has_python))
+    };
     let differs = |kind: &str| {
         let before = former.members(kind).map(Container::software);
         let after = wanted.members(kind).map(Container::software);
-        before.ne(after)
+        before.ne(after) || begun(kind)
     };
     let of = |last: bool| {
         wanted.services.iter().filter_map(move |service| {
@@ -41,20 +48,27 @@ pub fn stretches(former: &Cloud, wanted: &Cloud) -> Vec<Stretch> {
 }
 
 /// The kinds that are still to come when the first `done` stretches are behind the cloud, and those that
-/// are left where they are.
+/// are left where they are. What came along before is not behind again, whatever it is made of.
 pub fn still_behind(
+    former: &Cloud,
+    to: &str,
     stretches: &[Stretch],
     done: usize,
     left: &BTreeSet<String>,
 ) -> BTreeSet<String> {
     let waiting = stretches.iter().skip(done).flat_map(|stretch| stretch.kinds.iter().cloned());
-    waiting.chain(left.iter().cloned()).collect()
+    let all = waiting.chain(left.iter().cloned());
+    if former.release.release != to {
+        return all.collect();
+    }
+    let behind = former.behind.as_ref().map(|behind| &behind.kinds);
+    all.filter(|kind| behind.is_some_and(|behind| behind.contains(kind))).collect()
 }
 
-/// The release that a cloud has where `wanted` has another.
-pub fn former_release<'a>(former: &'a Cloud, wanted: &Cloud) -> &'a Release {
+/// The release of what in a cloud is not of the release `to`.
+pub fn present<'a>(former: &'a Cloud, to: &str) -> &'a Release {
     match &former.behind {
-        Some(behind) if former.release.release == wanted.release.release => &behind.release,
+        Some(behind) if former.release.release == to => &behind.release,
         _ => &former.release,
     }
 }
@@ -80,7 +94,7 @@ pub fn mixed(former: &Cloud, wanted: &Cloud, behind: BTreeSet<String>) -> Cloud 
     }
     let ids: Vec<String> = former.layers.iter().map(|(id, _)| id.clone()).collect();
     keep_layers(&mut cloud.layers, former, &ids);
-    let release = former_release(former, wanted).clone();
+    let release = present(former, &wanted.release.release).clone();
     cloud.behind = (!behind.is_empty()).then_some(Behind { release, kinds: behind });
     cloud
 }
@@ -108,8 +122,8 @@ mod tests {
                 container.layers = vec!["other".to_owned()];
             }
         }
-        assert_eq!(stretches(&former, &former), []);
-        let order = stretches(&former, &wanted);
+        assert_eq!(stretches(&former, &former, &[]), []);
+        let order = stretches(&former, &wanted, &[]);
         let place = |service: &str| order.iter().position(|it| it.service == service);
         assert_eq!(place("galera"), None);
         assert!(place("keystone") < place("glance") && place("glance") < place("nova"));
@@ -120,8 +134,13 @@ mod tests {
         assert_eq!(order[nova].kinds[0], "nova_conductor");
         assert!(!order[nova].kinds.contains(&"nova_compute".to_owned()));
         let left = BTreeSet::from(["x".to_owned()]);
-        assert_eq!(still_behind(&order, order.len(), &left), left);
-        let behind = still_behind(&order, nova, &left);
+        assert_eq!(still_behind(&former, "9999.9", &order, order.len(), &left), left);
+        let behind = still_behind(&former, "9999.9", &order, nova, &left);
         assert!(behind.contains("nova_conductor") && !behind.contains("keystone"));
+        // Keystone came along, and is to be made anew for another reason.
+        let mut half_way = former.clone();
+        half_way.behind = Some(Behind { release: former.release.clone(), kinds: behind.clone() });
+        let again = still_behind(&half_way, &former.release.release, &order, 0, &BTreeSet::new());
+        assert!(again.contains("nova_conductor") && !again.contains("keystone"));
     }
 }

@@ -267,8 +267,9 @@ impl Plan<'_> {
     }
 
     fn write_down(&self, index: usize, stretch: &Stretch, needs: Vec<StepKey>) -> Step {
-        let behind = still_behind(self.stretches, index + 1, self.leave);
         let release = &self.site.cloud.release.release;
+        let (stretches, leave) = (self.stretches, self.leave);
+        let behind = still_behind(self.former, release, stretches, index + 1, leave);
         Step {
             key: recorded_key(stretch),
             title: format!("{} goes on to {release}", stretch.service),

@@ -23,6 +23,7 @@ pub struct Take {
     pub site: Arc<Site>,
     /// The cloud as it is.
     pub former: Cloud,
+    pub from: String,
     pub to: String,
     pub leave: BTreeSet<String>,
 }
@@ -61,12 +62,14 @@ impl Action for Take {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
+        // What an earlier one left: what it migrated, say.
+        context.host.records.remove("upgrade").await?;
         let databases = databases(&self.former);
         let sql = dumps::dump_all(context, &self.site, &databases).await?;
         files::write_atomic(&self.paths.upgrade_dump_file(), 0o600, &sql)?;
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let record = Upgrade {
-            from: self.former.release.release.clone(),
+            from: self.from.clone(),
             to: self.to.clone(),
             progress: Progress::Going,
             leave: self.leave.clone(),
@@ -87,6 +90,17 @@ pub struct PutBack {
 
 /// Recorded when databases are those of before, until the cloud has come back.
 const RECORD: &str = "upgrade/databases are back";
+
+/// # Errors
+/// When the databases of before are not there any more.
+pub fn refuse_lost(paths: &Paths) -> Result<()> {
+    let file = paths.upgrade_dump_file();
+    if file.exists() {
+        return Ok(());
+    }
+    Err(Error::failed("bring the databases back")
+        .because(format!("{} is missing: nothing leads back", file.display())))
+}
 
 /// Whether the databases are those of before an upgrade.
 pub async fn is_back(records: &dyn Records, upgrade: &Upgrade) -> Result<bool> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::order::{Stretch, former_release, stretches};
+use super::order::{Stretch, present, stretches};
 use super::pairs;
 use super::plan::Plan;
 use super::probe::{Answers, Probe};
@@ -19,7 +19,7 @@ use crate::commands::{bootstrap, dev};
 use crate::config::cloud::CloudOptions;
 use crate::config::load::Profiles;
 use crate::config::profile::ServiceProfile;
-use crate::config::release::Release;
+use crate::config::release::{Behind, Release};
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::report::Report;
@@ -30,8 +30,8 @@ use crate::model::lock::Lock;
 use crate::model::topology::Container;
 use crate::plan::bootstrap::steps as bootstrap_steps;
 use crate::plan::change::only_among;
+use crate::state::swaps;
 use crate::state::upgrade::{self, Progress, Upgrade};
-use crate::state::{files, swaps};
 use crate::ui;
 
 /// What is asked for.
@@ -64,13 +64,24 @@ pub async fn upgrade(options: &Options, wanted: &Wanted) -> Result<Upgraded> {
     require_root("upgrade")?;
     let began = Instant::now();
     dev::settle(options).await?;
+    recorded::load(&options.paths)?;
+    // Nobody else changes from here on what the plan follows from.
+    let _lock = run::lock(options, "upgrade")?;
     let prepared = prepare(options, wanted).await?;
     prepared.refuse_unwell()?;
-    files::prepare(&options.paths)?;
-    let _lock = run::lock(options, "upgrade")?;
     let Prepared { session, desired, .. } = &prepared;
-    Run::new(options, session, "upgrade").go(prepared.first_steps(options)?).await?;
+    let first = prepared.first_steps(options)?;
+    Run::new(options, session, "upgrade").once().go(first).await.map_err(|error| {
+        let to = &session.site.cloud.release.release;
+        match prepared.record {
+            Some(_) => error.hint("`aio upgrade` goes on from here."),
+            None => error.hint(format!(
+                "Nothing of the cloud was changed; `aio upgrade --to {to}` tries it again."
+            )),
+        }
+    })?;
     desired.write_files(options)?;
+    prepared.note(options, Progress::Going)?;
     let probe = Probe::start(&session.host, &session.site.cloud);
     let ran = Run::new(options, session, "upgrade").once().go(prepared.steps(options)?).await;
     let answers = probe.end().await;
@@ -87,10 +98,7 @@ pub async fn upgrade(options: &Options, wanted: &Wanted) -> Result<Upgraded> {
     })?;
     recorded::save(&options.paths, &session.site.cloud)?;
     desired.remember_secrets(options).await?;
-    if let Some(record) = record {
-        let leave = prepared.leave.clone();
-        upgrade::save(&options.paths, &Upgrade { progress: Progress::Done, leave, ..record })?;
-    }
+    prepared.note(options, Progress::Done)?;
     let of = |service: &str| answers.get(service).copied().unwrap_or_default();
     Ok(prepared.upgraded(&report, began.elapsed(), of))
 }
@@ -111,13 +119,14 @@ pub async fn plan(options: &Options, wanted: &Wanted) -> Result<(Upgraded, Repor
 /// Accepts the upgrade: there is no way back any more.
 pub async fn accept(options: &Options) -> Result<()> {
     require_root("upgrade")?;
+    refuse_none(options)?;
+    let _lock = run::lock(options, "upgrade --accept")?;
     let record = refuse_none(options)?;
     if record.progress != Progress::Done {
         return Err(Error::new(ErrorKind::Busy, format!("accept the upgrade to {}", record.to))
             .because("it has not come to its end")
             .hints(ways(&record)));
     }
-    let _lock = run::lock(options, "upgrade --accept")?;
     upgrade::forget(&options.paths)?;
     ui::out::note(&format!(
         "Accepted: nothing leads back to {} any more. `aio image prune` frees its layers.",
@@ -184,12 +193,13 @@ async fn prepare(options: &Options, wanted: &Wanted) -> Result<Prepared> {
         set: vec![("release".to_owned(), to.clone())],
         ..CloudOptions::default()
     };
-    let stage = Stage { behind: leave.clone() };
+    let behind = Behind { release: present(&former, &to).clone(), kinds: leave.clone() };
+    let stage = Stage { behind: (!leave.is_empty()).then_some(behind) };
     let desired = desired::load_stage(options, &choices, &stage).await?;
     refuse_other_containers(&former, &desired.cloud)?;
     let session = Session::open(paths, desired.site(), Access::Change).await?;
-    let stretches = stretches(&former, &desired.cloud);
     let serving = bootstrap::run::replaced(&session, &desired).await;
+    let stretches = stretches(&former, &desired.cloud, &serving);
     Ok(Prepared { session, desired, former, leave, stretches, serving, record })
 }
 
@@ -260,7 +270,7 @@ fn refuse_needed(former: &Cloud, profiles: &Profiles, kind: &str) -> Result<()> 
 }
 
 /// A checkout is of one release.
-fn refuse_swaps(options: &Options, former: &Cloud) -> Result<()> {
+pub fn refuse_swaps(options: &Options, former: &Cloud) -> Result<()> {
     let swaps = swaps::load(&options.paths)?;
     if swaps.is_empty() {
         return Ok(());
@@ -272,7 +282,7 @@ fn refuse_swaps(options: &Options, former: &Cloud) -> Result<()> {
 }
 
 /// One change at a time.
-fn refuse_other_containers(former: &Cloud, wanted: &Cloud) -> Result<()> {
+pub fn refuse_other_containers(former: &Cloud, wanted: &Cloud) -> Result<()> {
     let names = |cloud: &Cloud| -> BTreeSet<String> {
         cloud.containers.iter().map(|container| container.name.clone()).collect()
     };
@@ -280,11 +290,18 @@ fn refuse_other_containers(former: &Cloud, wanted: &Cloud) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Refused, format!("upgrade the cloud `{}`", former.name))
-        .because("its files ask for other containers than it has, which is another change")
-        .hint("First `aio bootstrap`, which makes them so."))
+        .because("its files ask for other containers than it had, which is another change")
+        .hint("First `aio bootstrap`, which makes them so; to bring it back, with the services and members of before."))
 }
 
 impl Prepared {
+    /// Writes down how far it is.
+    fn note(&self, options: &Options, progress: Progress) -> Result<()> {
+        let Some(record) = upgrade::find(&options.paths)? else { return Ok(()) };
+        let leave = self.leave.clone();
+        upgrade::save(&options.paths, &Upgrade { progress, leave, ..record })
+    }
+
     /// A cloud that is not well is not a ground for an upgrade; one that was begun goes on all the same.
     fn refuse_unwell(&self) -> Result<()> {
         if self.record.is_some() {
@@ -326,6 +343,7 @@ impl Prepared {
             paths: options.paths.clone(),
             site: Arc::clone(site),
             former: self.former.clone(),
+            from: present(&self.former, &site.cloud.release.release).release.clone(),
             to: site.cloud.release.release.clone(),
             leave: self.leave.clone(),
         };
@@ -354,7 +372,7 @@ impl Prepared {
         of: impl Fn(&str) -> Answers,
     ) -> Upgraded {
         let cloud = &self.session.site.cloud;
-        let before = former_release(&self.former, cloud);
+        let before = present(&self.former, &cloud.release.release);
         let services = self.stretches.iter().filter_map(|stretch| {
             let service = cloud.services.iter().find(|it| it.service == stretch.service)?;
             let answers = of(&stretch.service);

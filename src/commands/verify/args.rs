@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["before", "services"])]
     pub after: Option<PathBuf>,
-    /// Remove it afterwards, and FILE
+    /// Remove it afterwards, proven or not, and FILE
     #[arg(long, requires = "after")]
     pub remove: bool,
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::check::{ASKED, Check, GRACE, LeftOut, failed, listen};
+use super::check::{ASKED, Check, GRACE, LeftOut, failed};
 use super::checks::Verified;
 use super::plan::{command, place};
 use super::run::{Described, checked, select};
@@ -23,6 +23,7 @@ use crate::engine::event::{Phase, Resource};
 use crate::engine::key::StepKey;
 use crate::engine::step::{Action, Observation, Step, StepContext};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::{Listen, Stream};
 use crate::model::command::Command;
 use crate::render::Renderer;
 use crate::state::files;
@@ -39,6 +40,13 @@ struct Kept {
     /// What is in all names.
     id: String,
     made: Vec<Made>,
+}
+
+impl Kept {
+    fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self).doing(|| format!("write {}", file.display()))?;
+        files::replace(file, 0o600, &text)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -79,15 +87,17 @@ pub async fn before(options: &Options, file: &Path, names: &[String]) -> Result<
             made.push(Made { service: service.clone(), name: lasting.name.clone(), text: None });
         }
     }
+    let cloud = &session.site.cloud;
+    let (name, release) = (cloud.name.clone(), cloud.release.release.clone());
+    let mut kept = Kept { cloud: name, release, id: id.clone(), made };
+    // Before anything is made: whatever comes between, it can be removed.
+    kept.write(file)?;
     let verified = work.run(options).await?;
     let mut printed = printed.lock().await;
-    for one in &mut made {
+    for one in &mut kept.made {
         one.text = printed.remove(&(one.service.clone(), one.name.clone()));
     }
-    let cloud = &session.site.cloud;
-    let kept = Kept { cloud: cloud.name.clone(), release: cloud.release.release.clone(), id, made };
-    let text = serde_json::to_vec_pretty(&kept).doing(|| format!("write {}", file.display()))?;
-    files::replace(file, 0o600, &text)?;
+    kept.write(file)?;
     Ok(verified)
 }
 
@@ -113,7 +123,11 @@ pub async fn after(options: &Options, file: &Path, remove: bool) -> Result<Verif
     let all = |action: &str| -> Result<Work<'_>> {
         let mut work = Work::new(&session, &renderer, &kept.id);
         for one in &kept.made {
-            let Some(lasting) = find(one) else { continue };
+            let Some(lasting) = find(one) else {
+                let reason = "its profile has nothing of that name any more";
+                work.push((&one.service, &one.name, ""), Arc::new(LeftOut(reason.to_owned())));
+                continue;
+            };
             match (&one.text, action) {
                 (None, "prove") => work.leave_out(&one.service, lasting, "it was not made"),
                 _ => {
@@ -190,18 +204,20 @@ impl<'a> Work<'a> {
         let told = [("ACTION", action), ("VERIFY_ID", self.id)];
         let told = told.into_iter().chain(made.map(|made| ("MADE", made)));
         command.environment.extend(told.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        self.push(service, lasting, make(*timeout_secs, (container.name.clone(), command)));
+        let action = make(*timeout_secs, (container.name.clone(), command));
+        self.push((service, &lasting.name, &lasting.title), action);
         Ok(true)
     }
 
     fn leave_out(&mut self, service: &str, lasting: &Lasting, reason: &str) {
-        self.push(service, lasting, Arc::new(LeftOut(reason.to_owned())));
+        let of = (service, lasting.name.as_str(), lasting.title.as_str());
+        self.push(of, Arc::new(LeftOut(reason.to_owned())));
     }
 
-    fn push(&mut self, service: &str, lasting: &Lasting, action: Arc<dyn Action>) {
-        let Lasting { name, title, .. } = lasting;
+    fn push(&mut self, (service, name, title): (&str, &str, &str), action: Arc<dyn Action>) {
         let key = StepKey::new(format!("lasting/{service}/{name}"));
-        self.described.push((service.to_owned(), name.clone(), title.clone(), key.clone()));
+        let described = (service.to_owned(), name.to_owned(), title.to_owned(), key.clone());
+        self.described.push(described);
         self.steps.push(Step {
             key,
             title: format!("{service} {name}: {title}"),
@@ -249,7 +265,14 @@ impl Action for Make {
             grace: Some(GRACE),
             ..self.command.clone()
         };
-        let listen = listen(context);
+        // What it prints may be a password: it goes into the file and nowhere else.
+        let told = context.clone();
+        let heard = move |stream: Stream, line: &str| {
+            if stream == Stream::Err {
+                told.output(line);
+            }
+        };
+        let listen = Listen { heard: Arc::new(heard), cancel: context.cancel.clone() };
         let output = context.host.containers.follow(&self.container, command, &listen).await?;
         if !output.success() {
             return Err(failed(&self.container, &output));

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How `aio upgrade` goes about a service. Its scripts run as root with the code of the release to
-/// come, in a container that still serves the former one, with the environment of the set-up command.
+/// come and the environment of the set-up command; `check` and `expand` in a container that still serves
+/// the former release.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceUpgrade {

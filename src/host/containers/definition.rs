@@ -107,8 +107,10 @@ impl Inner {
     /// Whether a container that is there would be as wanted, but for what renews it.
     pub(super) fn differs_by_renewal(&self, container: &Container) -> Result<bool> {
         let Some(record) = self.record(&container.name)? else { return Ok(false) };
+        let rendered = self.render(&record.container, &record.root);
         let renewed = container.renewed.clone();
-        Ok(record.container.renewed != renewed
+        Ok(read_config(&container.name)? == Some(rendered)
+            && record.container.renewed != renewed
             && Container { renewed, ..record.container } == *container
             && record.place == self.place(container))
     }
