@@ -1,6 +1,7 @@
 //! What is tried on the emulated host, boot by boot.
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -91,8 +92,12 @@ pub fn run(part: &str) {
             used(&mut checks, &cloud);
             next_boot("rebooted");
             fs::write("/run/reboots", "").unwrap();
+            // Said before the host ends whoever would say it.
+            let ended = panic::catch_unwind(AssertUnwindSafe(|| checks.finish()));
             shell("systemctl reboot");
-            checks.finish();
+            if let Err(reason) = ended {
+                panic::resume_unwind(reason);
+            }
         }
         _ => {
             let mut checks = Checks::new();
