@@ -48,6 +48,17 @@ pub enum Access {
 }
 
 impl Publication {
+    /// A directory of root's, seen under a name by root in the container and by whom it lets.
+    pub fn of_root(unit: impl Into<String>, name: &str, source: PathBuf) -> Self {
+        let directory = Directory { source, access: Access::Read { owner: 0, reader: 0 } };
+        Self {
+            unit: unit.into(),
+            drop_in: String::new(),
+            directories: BTreeMap::from([(name.to_owned(), directory)]),
+            files: BTreeMap::new(),
+        }
+    }
+
     pub fn path_in_container(unit: &str) -> String {
         format!("{IN_CONTAINER}/{unit}")
     }

@@ -37,6 +37,11 @@ pub fn is_start(step: &Step) -> bool {
     }
 }
 
+/// Whether a step makes image layers: nothing of a cloud changes by it.
+pub fn is_of_layers(step: &Step) -> bool {
+    matches!(step.key, StepKey::PackageIndex | StepKey::PackageDownload | StepKey::Layer(_))
+}
+
 /// Whether a step is about the host as a whole.
 pub fn is_of_host(step: &Step) -> bool {
     matches!(step.key, StepKey::Host(_))

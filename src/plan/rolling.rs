@@ -12,15 +12,12 @@ use std::sync::Arc;
 
 use super::change::only_among;
 use crate::config::profile::ServiceProfile;
-use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::step::Step;
 use crate::error::Result;
 use crate::model::topology::Container;
-use crate::plan::bootstrap::{container_key, form_key, ready_key};
+use crate::plan::bootstrap::{back_in_service, container_key, form_key, ready_key};
 use crate::steps::cluster::Form;
-use crate::steps::rejoin::Rejoin;
-use crate::steps::service::Ready;
 use crate::steps::site::Site;
 
 /// Puts the steps of members that serve and are to be defined anew in a row, for each kind.
@@ -95,23 +92,7 @@ fn rejoin(
     if steps.iter().any(|step| step.key == key) {
         return key;
     }
-    let mut needs = vec![container_key(member, ContainerStep::Units)];
-    needs.extend(balancer_units(site));
-    let frontends = site.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
-    let servers = frontends.map(|(_, it)| (member.clone(), it.name.clone())).collect();
-    steps.push(Step {
-        key: key.clone(),
-        title: format!("{} is back in service", member.label()),
-        phase: Phase::Services,
-        resource: Resource::Light,
-        needs,
-        estimate_ms: 8_000,
-        action: Arc::new(Rejoin {
-            member: member.clone(),
-            form: form.cloned(),
-            ready: Ready { servers, site: Arc::clone(site) },
-        }),
-    });
+    steps.push(back_in_service(site, form, member));
     key
 }
 
@@ -134,7 +115,7 @@ fn balancer_units(site: &Site) -> impl Iterator<Item = StepKey> {
     site.cloud.balancers().map(|member| container_key(member, ContainerStep::Units))
 }
 
-fn add_needs(steps: &mut [Step], key: &StepKey, needs: Vec<StepKey>) {
+pub fn add_needs(steps: &mut [Step], key: &StepKey, needs: impl IntoIterator<Item = StepKey>) {
     if let Some(step) = steps.iter_mut().find(|step| step.key == *key) {
         step.needs.extend(needs);
     }

@@ -110,10 +110,8 @@ fn put_back(
     // Nobody takes over from one another: all stop.
     let mut stops = change::stop(site, users, true);
     // Not before all that they are to be made of is there.
-    let made_of = |step: &&Step| {
-        matches!(step.key, StepKey::PackageIndex | StepKey::PackageDownload | StepKey::Layer(_))
-    };
-    let layers: Vec<StepKey> = steps.iter().filter(made_of).map(|it| it.key.clone()).collect();
+    let layers = steps.iter().filter(|step| change::is_of_layers(step));
+    let layers: Vec<StepKey> = layers.map(|step| step.key.clone()).collect();
     for stop in &mut stops {
         stop.needs.extend(layers.iter().cloned());
     }

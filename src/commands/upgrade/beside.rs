@@ -4,7 +4,6 @@
 //! this one process: in a mount namespace that ends with it. What serves there sees nothing of it, and
 //! the script has the container's configuration, network and accounts.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use async_trait::async_trait;
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
 use crate::model::command::Command;
-use crate::model::publication::{Access, Directory, Publication};
+use crate::model::publication::Publication;
 
 /// What the directory is called below what is published.
 const NAME: &str = "python";
@@ -60,16 +59,8 @@ impl Beside {
         };
         // The administrator may have moved the state directory and left a link.
         let source = self.python.directory.canonicalize();
-        let directory = Directory {
-            source: source.unwrap_or_else(|_| self.python.directory.clone()),
-            access: Access::Read { owner: 0, reader: 0 },
-        };
-        Publication {
-            unit: format!("upgrade-{}-{word}", self.service),
-            drop_in: String::new(),
-            directories: BTreeMap::from([(NAME.to_owned(), directory)]),
-            files: BTreeMap::new(),
-        }
+        let source = source.unwrap_or_else(|_| self.python.directory.clone());
+        Publication::of_root(format!("upgrade-{}-{word}", self.service), NAME, source)
     }
 
     fn command(&self, publication: &Publication) -> Command {

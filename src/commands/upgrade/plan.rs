@@ -1,5 +1,5 @@
 //! The steps of an upgrade: those of `bootstrap` for the cloud that is to be, in the order of the
-//! stretches, with what comes before and after each. Pure.
+//! stretches, with what comes before and after each. Planning looks at nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::model::paths::Paths;
 use crate::model::topology::Container;
 use crate::plan::bootstrap::{container_key, setup_command};
 use crate::plan::change::only_among;
-use crate::plan::rolling;
+use crate::plan::rolling::{self, add_needs};
 use crate::render::Renderer;
 use crate::steps::setup::Setup;
 use crate::steps::site::Site;
@@ -44,7 +44,7 @@ fn own_key(service: &str, what: &str) -> StepKey {
     StepKey::new(format!("upgrade/{service}/{what}"))
 }
 
-/// The key of the step after which nothing of the former release is changed any more.
+/// The key of the step that writes down that a stretch comes along, before it does.
 fn recorded_key(stretch: &Stretch) -> StepKey {
     own_key(&stretch.service, if stretch.last { "begin-last" } else { "begin" })
 }
@@ -327,12 +327,6 @@ fn about(service: &ServiceProfile) -> Option<About<'_>> {
 
 fn has(steps: &[Step], key: &StepKey) -> bool {
     steps.iter().any(|step| step.key == *key)
-}
-
-fn add_needs(steps: &mut [Step], key: &StepKey, needs: impl IntoIterator<Item = StepKey>) {
-    if let Some(step) = steps.iter_mut().find(|step| step.key == *key) {
-        step.needs.extend(needs);
-    }
 }
 
 /// From now on a service is of the next release, whatever comes between.

@@ -29,7 +29,7 @@ pub struct Take {
 }
 
 /// Names of all databases of a cloud's services.
-pub fn databases(cloud: &Cloud) -> Vec<String> {
+fn databases(cloud: &Cloud) -> Vec<String> {
     let all = cloud.services.iter().flat_map(|service| &service.databases);
     all.map(|database| database.name.clone()).collect()
 }

@@ -27,9 +27,11 @@ use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::lock::Lock;
+use crate::model::paths::Paths;
+use crate::model::swap::Swap;
 use crate::model::topology::Container;
 use crate::plan::bootstrap::steps as bootstrap_steps;
-use crate::plan::change::only_among;
+use crate::plan::change::{self, only_among};
 use crate::state::swaps;
 use crate::state::upgrade::{self, Progress, Upgrade};
 use crate::ui;
@@ -44,13 +46,13 @@ pub struct Wanted {
 }
 
 /// All that is known before anything is done.
-pub struct Prepared {
+struct Prepared {
     session: Session,
     desired: Desired,
     former: Cloud,
     leave: BTreeSet<String>,
     /// What comes along, in order.
-    pub stretches: Vec<Stretch>,
+    stretches: Vec<Stretch>,
     serving: Vec<Container>,
     /// What was begun before.
     record: Option<Upgrade>,
@@ -160,7 +162,7 @@ fn ways(record: &Upgrade) -> Vec<String> {
 ///
 /// # Errors
 /// When its record cannot be read.
-pub fn describe(paths: &crate::model::paths::Paths) -> Result<Option<String>> {
+pub fn describe(paths: &Paths) -> Result<Option<String>> {
     Ok(upgrade::find(paths)?.map(|record| {
         let Upgrade { from, to, progress, .. } = &record;
         let how = match progress {
@@ -275,8 +277,8 @@ pub fn refuse_swaps(options: &Options, former: &Cloud) -> Result<()> {
     if swaps.is_empty() {
         return Ok(());
     }
-    let labels: Vec<&str> = swaps.iter().map(crate::model::swap::Swap::label).collect();
-    Err(Error::new(ErrorKind::Busy, format!("upgrade the cloud `{}`", former.name))
+    let labels: Vec<&str> = swaps.iter().map(Swap::label).collect();
+    Err(Error::new(ErrorKind::Busy, format!("change the release of the cloud `{}`", former.name))
         .because(format!("{} runs from a checkout", labels.join(", ")))
         .hint("Bring the packages back: aio dev --restore --all"))
 }
@@ -289,9 +291,13 @@ pub fn refuse_other_containers(former: &Cloud, wanted: &Cloud) -> Result<()> {
     if names(former) == names(wanted) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Refused, format!("upgrade the cloud `{}`", former.name))
+    let doing = format!("change the release of the cloud `{}`", former.name);
+    Err(Error::new(ErrorKind::Refused, doing)
         .because("its files ask for other containers than it had, which is another change")
-        .hint("First `aio bootstrap`, which makes them so; to bring it back, with the services and members of before."))
+        .hint("Before an upgrade: `aio bootstrap`, which makes them so.")
+        .hint(
+            "Before `aio upgrade --back`: `aio bootstrap` with the services and members of before.",
+        ))
 }
 
 impl Prepared {
@@ -332,9 +338,7 @@ impl Prepared {
     fn first_steps(&self, options: &Options) -> Result<Vec<Step>> {
         let site = &self.session.site;
         let mut steps = bootstrap_steps(site, &self.desired.renderer)?;
-        steps.retain(|step| {
-            matches!(step.key, StepKey::PackageIndex | StepKey::PackageDownload | StepKey::Layer(_))
-        });
+        steps.retain(change::is_of_layers);
         if self.record.is_none() {
             let layers: Vec<StepKey> = steps.iter().map(|step| step.key.clone()).collect();
             steps.extend(self.plan(options).checks(&layers)?);

@@ -68,9 +68,13 @@ pub fn plan((upgraded, report): &(Upgraded, Report)) -> String {
     let Upgraded { cloud, from, to, .. } = upgraded;
     let mut text = format!("cloud {cloud}: from OpenStack {from} to {to}\n\n{}\n", table.render());
     text.push_str(&left(upgraded));
+    let layers = match layers {
+        0 => String::new(),
+        1 => "one image layer is built, ".to_owned(),
+        more => format!("{more} image layers are built, "),
+    };
     text.push_str(&format!(
-        "First {layers} image layers are built, the services' own checks are made and all databases \
-         are copied; then one service after another, each of its members when the one before serves.\n"
+        "First {layers}the services' own checks are made and all databases are copied; then one service after another, each of its members when the one before serves.\n"
     ));
     text
 }

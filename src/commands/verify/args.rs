@@ -26,7 +26,7 @@ pub struct Args {
     /// Which services; all without one
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// Make what users have in every service, and write down in FILE what it is
+    /// Make what users have, and write down in FILE what it is
     ///
     /// A server with a floating IP and a volume, a stack, an object, … They stay until `--after FILE
     /// --remove`.

@@ -3,14 +3,12 @@
 //! It is mounted over the container's own in the container's mount namespace, and bound there at every
 //! later start. A mount that a start made cannot be taken away from inside, so the next one lies on top.
 
-use std::collections::BTreeMap;
-
 use super::inner::Inner;
 use super::real::RealContainers;
 use crate::error::{Error, Result};
 use crate::host::Containers as _;
 use crate::model::command::Command;
-use crate::model::publication::{Access, Directory, Publication};
+use crate::model::publication::Publication;
 use crate::model::topology::Container;
 
 /// What is published meanwhile is called so, and the directory in it.
@@ -27,13 +25,7 @@ pub(super) async fn renew(containers: &RealContainers, container: &Container) ->
     // The administrator may have moved the state directory and left a link.
     let source = containers.inner.python(&renewed);
     let source = source.canonicalize().unwrap_or(source);
-    let directory = Directory { source, access: Access::Read { owner: 0, reader: 0 } };
-    let publication = Publication {
-        unit: UNIT.to_owned(),
-        drop_in: String::new(),
-        directories: BTreeMap::from([(NAME.to_owned(), directory)]),
-        files: BTreeMap::new(),
-    };
+    let publication = Publication::of_root(UNIT, NAME, source);
     containers.publish(name, &publication, false).await?;
     let place = format!("{}/{NAME}", Publication::path_in_container(UNIT));
     let argv = ["mount", "--bind", &place, &renewed.home].map(str::to_owned).to_vec();

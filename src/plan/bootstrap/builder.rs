@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::model::cloud::Cloud;
 use crate::model::topology::Container;
 use crate::render::Renderer;
+use crate::steps::cluster::Form;
+use crate::steps::rejoin::Rejoin;
+use crate::steps::service::Ready;
 use crate::steps::site::Site;
 
 /// Builds the graph's nodes for one cloud.
@@ -23,6 +26,30 @@ pub struct Builder<'a> {
 /// The key of a step on one container.
 pub fn container_key(container: &Container, step: ContainerStep) -> StepKey {
     StepKey::Container { kind: container.kind.clone(), member: container.member, step }
+}
+
+/// The step that sees a member back where it serves.
+pub(in crate::plan) fn back_in_service(
+    site: &Arc<Site>,
+    form: Option<&Form>,
+    member: &Container,
+) -> Step {
+    let units = |member| container_key(member, ContainerStep::Units);
+    let frontends = site.cloud.frontends().filter(|(_, it)| it.backend == member.kind);
+    let servers = frontends.map(|(_, it)| (member.clone(), it.name.clone())).collect();
+    Step {
+        key: container_key(member, ContainerStep::Rejoin),
+        title: format!("{} is back in service", member.label()),
+        phase: Phase::Services,
+        resource: Resource::Light,
+        needs: std::iter::once(member).chain(site.cloud.balancers()).map(units).collect(),
+        estimate_ms: 8_000,
+        action: Arc::new(Rejoin {
+            member: member.clone(),
+            form: form.cloned(),
+            ready: Ready { servers, site: Arc::clone(site) },
+        }),
+    }
 }
 
 pub(in crate::plan) fn ready_key(service: &str) -> StepKey {
@@ -88,6 +115,10 @@ impl Builder<'_> {
     ) {
         let action = Arc::new(action);
         self.steps.push(Step { key, title, phase, resource, needs, estimate_ms, action });
+    }
+
+    pub(super) fn extend(&mut self, steps: Vec<Step>) {
+        self.steps.extend(steps);
     }
 
     pub(super) fn text(&self, container: &Container, text: &str) -> Result<String> {

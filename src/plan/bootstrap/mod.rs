@@ -11,7 +11,7 @@ mod inbound;
 mod network;
 mod services;
 
-pub(super) use builder::{catalog_key, ready_key};
+pub(super) use builder::{back_in_service, catalog_key, ready_key};
 pub use builder::{container_key, form_key, health, steps};
 pub use network::network_spec;
 pub(super) use services::rendered_done;

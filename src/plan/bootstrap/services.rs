@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::builder::{Builder, catalog_key, container_key, form_key, ready_key, setup_key};
+use super::builder::{
+    Builder, back_in_service, catalog_key, container_key, form_key, ready_key, setup_key,
+};
 use crate::config::profile::{Done, ServiceProfile, SetupCommand, SetupPhase};
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, StepKey};
+use crate::engine::step::Step;
 use crate::error::Result;
 use crate::model::command::Command;
 use crate::model::hash::sha256_hex;
@@ -14,7 +17,6 @@ use crate::model::topology::Container;
 use crate::render::Renderer;
 use crate::steps::catalog::Catalog;
 use crate::steps::database::{Access, Database};
-use crate::steps::rejoin::Rejoin;
 use crate::steps::service::{Ready, Verify};
 use crate::steps::setup::{Keepsake, Setup};
 use crate::steps::site::ATTEMPTS;
@@ -243,31 +245,12 @@ impl Builder<'_> {
         if self.setup_commands(service, SetupPhase::Ready).next().is_none() {
             return Vec::new();
         }
-        let mut keys = Vec::new();
         let site = Arc::clone(&self.site);
-        for kind in service.containers.keys() {
-            let frontends = service.frontends.iter().filter(|it| it.backend == *kind);
-            let frontends: Vec<String> = frontends.map(|it| it.name.clone()).collect();
-            for member in site.cloud.members(kind).filter(|_| !frontends.is_empty()) {
-                let mut needs = vec![container_key(member, ContainerStep::Units)];
-                let balancers = site.cloud.balancers();
-                needs.extend(balancers.map(|it| container_key(it, ContainerStep::Units)));
-                let servers = frontends.iter().map(|name| (member.clone(), name.clone())).collect();
-                let key = container_key(member, ContainerStep::Rejoin);
-                self.add(
-                    key.clone(),
-                    format!("{} is back in service", member.label()),
-                    (Phase::Services, Resource::Light, 1_000),
-                    needs,
-                    Rejoin {
-                        member: member.clone(),
-                        form: None,
-                        ready: Ready { servers, site: Arc::clone(&site) },
-                    },
-                );
-                keys.push(key);
-            }
-        }
+        let kinds = service.containers.keys().filter(|kind| site.cloud.is_balanced(kind));
+        let members = kinds.flat_map(|kind| site.cloud.members(kind));
+        let steps: Vec<Step> = members.map(|it| back_in_service(&site, None, it)).collect();
+        let keys = steps.iter().map(|step| step.key.clone()).collect();
+        self.extend(steps);
         keys
     }
 
