@@ -7,7 +7,6 @@
 //! away: containers keep theirs, the one range of a cloud that an earlier `aio` made among them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use super::shared::SharedSettings;
 use super::subids::{self, IdRange, IdRanges, LockedFile};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::{Records, Settings};
+use crate::state::files;
 
 /// The record of the cloud's ranges.
 const RECORD: &str = "host/id_range";
@@ -139,12 +139,11 @@ impl RealSettings {
         for path in self.files() {
             let file = LockedFile::open(&path)?;
             let kept = subids::without(&file.text, &recorded.ranges);
-            if kept == file.text {
-                continue;
-            }
             let made = recorded.created.contains(&path.display().to_string());
             if made && kept.is_empty() {
-                fs::remove_file(&path).doing(|| format!("remove `{}`", path.display()))?;
+                files::remove(&path)?;
+            } else if kept == file.text {
+                files::remove_unfinished(&path)?;
             } else {
                 file.replace(&kept)?;
             }

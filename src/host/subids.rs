@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io::{ErrorKind as IoErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -198,32 +197,10 @@ impl LockedFile {
         Ok(file)
     }
 
-    /// Writes it atomically, owner and mode kept, and unlocks it.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the `passwd` tools use one name, which their lock makes ours"
-    )]
+    /// Writes it atomically, owner and mode kept, and unlocks it. A link (to a file that configuration
+    /// management owns) stays a link.
     pub fn replace(self, text: &str) -> Result<()> {
-        let doing = || format!("write `{}`", self.path.display());
-        // A link (to a file that configuration management owns) stays a link.
-        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let directory = target.parent().unwrap_or_else(|| Path::new("/"));
-        // Always the same name, which the lock makes ours: one that a power cut left is used again.
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let new = directory.join(format!(".aio-{name}"));
-        let mut file = fs::File::create(&new).doing(doing)?;
-        file.write_all(text.as_bytes()).doing(doing)?;
-        let mode = match fs::metadata(&target) {
-            Ok(old) => {
-                std::os::unix::fs::chown(&new, Some(old.uid()), Some(old.gid())).doing(doing)?;
-                old.permissions()
-            }
-            Err(_) => fs::Permissions::from_mode(0o644),
-        };
-        fs::set_permissions(&new, mode).doing(doing)?;
-        file.sync_all().doing(doing)?;
-        fs::rename(&new, &target).doing(doing)?;
-        fs::File::open(directory).and_then(|directory| directory.sync_all()).doing(doing)
+        files::replace(&self.path, files::mode(&self.path).unwrap_or(0o644), text.as_bytes())
     }
 }
 

@@ -1,17 +1,26 @@
 //! Files and directories of `aio`'s own and of its users on the host: those with secrets are private
 //! from their first moment, and whoever reads one sees the old content or the new.
 //!
+//! What is being written has one name, made from that of the file ([`unfinished`]), and is locked by
+//! who writes. So what a killed process left is known for what it is: the next write begins without
+//! it, and it goes with its file ([`remove`]).
+//!
 //! Who writes otherwise says why. A container's root is written from inside, where others than root
-//! have files ([`crate::lxc::files`]); `/etc/subuid` is replaced as the `passwd` tools do it
-//! ([`crate::host::subids`]).
+//! have files ([`crate::lxc::files`]).
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind as Io, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::paths::Paths;
+
+/// A link or a pipe that stands in the way is neither followed nor waited for.
+const FLAGS: i32 = (OFlags::NOFOLLOW.union(OFlags::NONBLOCK)).bits().cast_signed();
 
 /// Makes the state directory (others may pass through it to the merged roots) and the private one
 /// below it, which nobody but root may enter.
@@ -90,25 +99,60 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Where a file is written before it takes its name.
+pub fn unfinished(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".aio-unfinished");
+    path.with_file_name(name)
+}
+
 /// On the disk before it takes its name, so that a power cut leaves the old file or the new.
 fn write_whole(path: &Path, mode: u32, owner: Option<(u32, u32)>, content: &[u8]) -> Result<()> {
-    let directory = directory_of(path);
     let doing = || format!("write {}", path.display());
-    let mut file = tempfile::Builder::new()
-        .prefix(".aio-")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)
-        .doing(doing)?;
-    // The mask of the caller may have taken bits away.
-    file.as_file().set_permissions(Permissions::from_mode(mode)).doing(doing)?;
-    file.write_all(content).doing(doing)?;
-    if let Some((uid, gid)) = owner {
-        fchown(file.as_file(), Some(uid), Some(gid)).doing(doing)?;
+    let new = unfinished(path);
+    let mut file = begin(&new).doing(|| format!("make {}", new.display()))?;
+    let written = (|| {
+        // The mask of the caller may have taken bits away.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(content)?;
+        if let Some((uid, gid)) = owner {
+            fchown(&file, Some(uid), Some(gid))?;
+        }
+        file.sync_all()?;
+        #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+        fs::rename(&new, path)
+    })();
+    if written.is_err() {
+        // The write is what has failed: whoever asked hears of that.
+        let _ = fs::remove_file(&new);
     }
-    file.as_file().sync_all().doing(doing)?;
-    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-    file.persist(path).doing(doing)?;
-    File::open(directory).and_then(|directory| directory.sync_all()).doing(doing)
+    written.and_then(|()| File::open(directory_of(path))?.sync_all()).doing(doing)
+}
+
+/// A new and empty file that only its owner can open, locked. Another writer of it is waited for, and
+/// what one left that was killed is removed.
+fn begin(new: &Path) -> std::io::Result<File> {
+    let options = |how: &mut OpenOptions| how.custom_flags(FLAGS).mode(0o600).open(new);
+    loop {
+        let (file, ours) = match options(OpenOptions::new().write(true).create_new(true)) {
+            Err(error) if error.kind() == Io::AlreadyExists => {
+                match options(OpenOptions::new().read(true)) {
+                    Err(error) if error.kind() == Io::NotFound => continue,
+                    opened => (opened?, false),
+                }
+            }
+            made => (made?, true),
+        };
+        file.lock()?;
+        if !is_at(&file, new) {
+            continue;
+        }
+        if ours {
+            return Ok(file);
+        }
+        fs::remove_file(new)?;
+    }
 }
 
 /// Writes a file of the kernel's, or one that nobody looks for yet: in a directory that is being made,
@@ -162,11 +206,24 @@ pub fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Removes a file; no error when it is not there. Whether it was.
+/// Removes a file, and what a killed write of it left; no error when it is not there. Whether it was.
 ///
 /// # Errors
 /// When it is there and cannot be removed.
 pub fn remove(path: &Path) -> Result<bool> {
+    remove_unfinished(path)?;
+    remove_name(path)
+}
+
+/// Removes what a killed write of a file left beside it.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove_unfinished(path: &Path) -> Result<()> {
+    remove_name(&unfinished(path)).map(drop)
+}
+
+fn remove_name(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == Io::NotFound => Ok(false),
         removed => removed.map(|()| true).doing(|| format!("remove {}", path.display())),
@@ -211,6 +268,54 @@ mod tests {
         assert!(remove(&path).unwrap());
         assert!(!remove(&path).unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_write_left_goes_with_the_next_one_or_with_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.json");
+        let left = || fs::hard_link(&path, unfinished(&path)).unwrap();
+        write_atomic(&path, 0o644, b"first").unwrap();
+        left();
+        let first = File::open(&path).unwrap();
+        write_atomic(&path, 0o600, b"second").unwrap();
+        assert_eq!(std::io::read_to_string(first).unwrap(), "first", "nobody wrote over it");
+        assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"second".to_vec(), Some(0o600)));
+        assert_eq!(entries(directory.path()).unwrap().len(), 1);
+        left();
+        remove(&path).unwrap();
+        assert!(entries(directory.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_others_put_in_the_way_of_a_write_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, other] = ["mine.yml", "other"].map(|it| directory.path().join(it));
+        write(&other, "theirs").unwrap();
+        std::os::unix::fs::symlink(&other, unfinished(&path)).unwrap();
+        assert!(write_atomic(&path, 0o600, b"new").is_err());
+        assert_eq!(fs::read(&other).unwrap(), b"theirs");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn writers_of_one_file_wait_for_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("one");
+        let text = |letter: u8| vec![letter; 1 << 16];
+        std::thread::scope(|scope| {
+            for letter in b'a'..b'i' {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        write_atomic(path, 0o600, &text(letter)).unwrap();
+                    }
+                });
+            }
+        });
+        let found = fs::read(&path).unwrap();
+        assert!((b'a'..b'i').any(|letter| found == text(letter)), "one writer's, whole");
+        assert_eq!(entries(directory.path()).unwrap(), [path]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::paths::Paths;
 use crate::plan::change;
 use crate::secrets::tls::store::own_files;
+use crate::state::files;
 use crate::steps::site::Site;
 use crate::{gateway, ui};
 
@@ -49,7 +50,7 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     }
     let session = Session::open(paths, site, Access::Change).await?;
     let strays = session.host.containers.list().await?;
-    let (trees, empty) = files(paths, keep);
+    let (trees, empty) = left(paths, keep);
     let steps = change::destroy(&session.site, &strays, trees, empty);
     Run::new(options, &session, "destroy").without_trace().go(steps).await?;
     let kept = users_files(paths);
@@ -74,8 +75,8 @@ fn refuse_unsaved_work(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Trees to remove, and directories to remove if nothing is left in them.
-fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
+/// Trees to remove, with what killed writes left, and directories to remove if nothing is left in them.
+fn left(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let clouds = paths.private_dir().join("clouds");
     let others = std::fs::read_dir(&clouds).is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_str() != Some(paths.cloud.as_str()))
@@ -91,6 +92,8 @@ fn files(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
             trees.extend([paths.layers_dir(), paths.downloads_dir(), paths.durations_file()]);
         }
     }
+    let unfinished: Vec<PathBuf> = trees.iter().map(|path| files::unfinished(path)).collect();
+    trees.extend(unfinished);
     let mut empty = vec![
         clouds,
         paths.private_dir(),

@@ -1,3 +1,4 @@
+use std::fs;
 use std::sync::Mutex;
 
 use super::*;
@@ -183,6 +184,20 @@ async fn a_lock_of_a_process_that_is_gone_is_taken_over() {
     let (settings, _) = host.settings("aio1");
     settings.id_ranges(1).await.unwrap();
     assert_eq!(host.names(), ["subgid", "subuid"]);
+}
+
+#[tokio::test]
+async fn a_crash_in_the_midst_of_a_write_leaves_nothing() {
+    let host = Host::new(&[("subuid", ""), ("subgid", "eve:100000:65536\n")]);
+    let (settings, records) = host.settings("aio1");
+    let text = r#"{"ranges":[{"first":165536,"count":65536}],"created":[]}"#;
+    records.set(RECORD, text).await.unwrap();
+    for name in ["subuid", "subgid"] {
+        fs::write(files::unfinished(&host.path(name)), "eve:1000").unwrap();
+    }
+    settings.release().await.unwrap();
+    assert_eq!(host.names(), ["subgid", "subuid"]);
+    assert_eq!(host.text("subgid"), "eve:100000:65536\n");
 }
 
 #[tokio::test]

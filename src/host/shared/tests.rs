@@ -55,6 +55,21 @@ fn the_last_one_restores() {
 }
 
 #[test]
+fn what_was_killed_in_the_midst_of_a_write_leaves_nothing() {
+    let kernel = Kernel::new(&[(INSTANCES, "128")]);
+    let shared = kernel.shared();
+    for ledger_is_there in [true, false] {
+        if ledger_is_there {
+            shared.apply("one", &needs(INSTANCES, 8192)).unwrap();
+        }
+        fs::create_dir_all(&shared.run_dir).unwrap();
+        fs::write(files::unfinished(&shared.file()), "{").unwrap();
+        shared.release("one").unwrap();
+        assert!(!shared.run_dir.exists());
+    }
+}
+
+#[test]
 fn what_is_high_enough_is_never_touched() {
     let kernel = Kernel::new(&[(INSTANCES, "65536")]);
     let shared = kernel.shared();
