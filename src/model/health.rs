@@ -1,5 +1,6 @@
 //! How well a cloud is: what `aio status` and `aio ls` show.
 
+use crate::model::lock::Built;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -79,6 +80,9 @@ pub struct CloudHealth {
     /// Kinds of another release, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub behind: BTreeMap<String, BTreeSet<String>>,
+    /// What of it was built of git.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub built: Vec<Built>,
     pub state: Health,
     pub containers: Vec<ContainerHealth>,
     /// Clusters by container kind.

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use super::hash::sha256_hex;
 use super::requirement::{is_name, is_version};
 use crate::config::release::Release;
@@ -10,6 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Where the hash of all that follows stands.
 const SEAL: &str = "# sha256: ";
+/// What stands before a commit: for pip and uv it is a comment.
+const COMMIT: &str = " # commit ";
 
 /// A lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +33,18 @@ pub struct Distribution {
     /// SHA-256 of each file, in hexadecimal digits: of wheels where there are any that fit, else of the
     /// source.
     pub hashes: Vec<String>,
+    /// The commit of which it was built, 40 hexadecimal digits: no index has it, it stands on this host
+    /// ([`super::paths::Paths::built_wheels_dir`]).
+    pub commit: Option<String>,
+}
+
+/// A distribution that was built of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Built {
+    pub name: String,
+    pub version: String,
+    /// 40 hexadecimal digits.
+    pub commit: String,
 }
 
 impl Lock {
@@ -44,6 +60,13 @@ impl Lock {
         let seal = seal.ok_or_else(|| wrong(1, &format!("there is no `{SEAL}…`")))?;
         let mut distributions = Vec::new();
         for (number, line) in lines {
+            let (line, commit) = match line.split_once(COMMIT) {
+                Some((line, commit)) => (line, Some(commit.to_owned())),
+                None => (line, None),
+            };
+            if !commit.iter().all(|it| it.len() == 40 && hex::decode(it).is_ok()) {
+                return Err(wrong(number, "it names no commit"));
+            }
             let mut words = line.split(' ');
             let named = words.next().and_then(|word| word.split_once("=="));
             let (name, version) = named.ok_or_else(|| wrong(number, "it is no `NAME==VERSION`"))?;
@@ -58,7 +81,7 @@ impl Lock {
                 return Err(wrong(number, "it is no `NAME==VERSION`"));
             }
             let (name, version) = (name.to_owned(), version.to_owned());
-            distributions.push(Distribution { name, version, hashes });
+            distributions.push(Distribution { name, version, hashes, commit });
         }
         let lock = Self { title: title.to_owned(), distributions };
         if seal != sha256_hex(lock.body().as_bytes()) {
@@ -80,10 +103,14 @@ impl Lock {
     pub fn check(release: &Release, file: &str) -> Result<()> {
         let Some(python) = &release.python else { return Ok(()) };
         let Err(reason) = Self::parse(&python.lock) else { return Ok(()) };
-        let reason = if python.lock.is_empty() { "there is none".to_owned() } else { reason };
-        Err(Error::new(ErrorKind::Config, format!("read the lock {file}"))
-            .because(reason)
-            .hint(format!("Make it anew: aio release lock {}", release.release)))
+        let command = format!("aio release lock {}", release.release);
+        let error = Error::new(ErrorKind::Config, format!("read the lock {file}"));
+        if python.lock.is_empty() {
+            return Err(error.because("there is none").hint(format!(
+                "Make it: {command}; with --from DIR, of the checkouts in a directory."
+            )));
+        }
+        Err(error.because(reason).hint(format!("Make it anew: {command}")))
     }
 
     /// The distribution of that name.
@@ -91,11 +118,28 @@ impl Lock {
         self.distributions.iter().find(|it| it.name == name)
     }
 
+    /// Those that were built of a commit.
+    pub fn built(&self) -> impl Iterator<Item = Built> {
+        let built = |it: &Distribution| {
+            let (name, version) = (it.name.clone(), it.version.clone());
+            Some(Built { name, version, commit: it.commit.clone()? })
+        };
+        self.distributions.iter().filter_map(built)
+    }
+
+    /// What of a release was built of commits.
+    pub fn built_for(release: &Release) -> Vec<Built> {
+        let lock = release.python.as_ref().and_then(|python| Self::parse(&python.lock).ok());
+        lock.iter().flat_map(Self::built).collect()
+    }
+
     fn body(&self) -> String {
         self.distributions.iter().fold(String::new(), |mut text, it| {
             let hashes: String =
                 it.hashes.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
-            let _ = writeln!(text, "{}=={}{hashes}", it.name, it.version);
+            let commit = it.commit.iter().map(|commit| format!("{COMMIT}{commit}"));
+            let commit: String = commit.collect();
+            let _ = writeln!(text, "{}=={}{hashes}{commit}", it.name, it.version);
             text
         })
     }
@@ -116,6 +160,7 @@ mod tests {
             name: name.to_owned(),
             version: version.to_owned(),
             hashes: hashes.iter().map(|letter| letter.to_string().repeat(64)).collect(),
+            commit: None,
         };
         let distributions = vec![of("nova", "34.0.0", &['a', 'b']), of("uv", "0.13.9", &['c'])];
         Lock { title: "Python 3.13".to_owned(), distributions }
@@ -125,6 +170,18 @@ mod tests {
     fn what_is_written_is_read_again() {
         assert_eq!(Lock::parse(&lock().text()), Ok(lock()));
         assert_eq!(lock().distribution("uv").unwrap().version, "0.13.9");
+    }
+
+    #[test]
+    fn what_was_built_of_a_commit_says_so() {
+        let mut lock = lock();
+        lock.distributions[0].commit = Some("0af".repeat(14)[..40].to_owned());
+        let text = lock.text();
+        assert_eq!(Lock::parse(&text), Ok(lock.clone()));
+        let built: Vec<_> = lock.built().collect();
+        assert_eq!((built.len(), &*built[0].name, &built[0].commit[..6]), (1, "nova", "0af0af"));
+        let shorter = text.replacen(" # commit 0", " # commit ", 1);
+        assert_eq!(Lock::parse(&shorter), Err("line 3: it names no commit".to_owned()));
     }
 
     #[test]

@@ -127,6 +127,12 @@ impl Paths {
         self.downloads_dir().join("pool")
     }
 
+    /// Wheels that were built for locks of releases: `SHA256/NAME-VERSION-….whl`. They stand where the locks
+    /// do, for these are of no use without.
+    pub fn built_wheels_dir(&self) -> PathBuf {
+        self.config_dir.join("wheels")
+    }
+
     /// What installs Python distributions in layers, and where it does so.
     pub fn python_dir(&self) -> PathBuf {
         self.downloads_dir().join("python")

@@ -93,6 +93,13 @@ impl Requirement {
     pub fn name(&self) -> &str {
         &self.text[..self.name_length]
     }
+
+    /// `oslo.service[threading]`: whatever version there is.
+    pub fn without_version(&self) -> &str {
+        let rest = &self.text[self.name_length..];
+        let extras = rest.split_once(']').filter(|_| rest.starts_with('['));
+        &self.text[..self.name_length + extras.map_or(0, |(extras, _)| extras.len() + 1)]
+    }
 }
 
 impl Conditional {
@@ -109,6 +116,11 @@ impl Conditional {
         let marker = cursor.rest().trim();
         marker::check(marker)?;
         Ok(Self { requirement, marker: Some(marker.replace('\t', " ")) })
+    }
+
+    /// What is required where it holds.
+    pub fn requirement(&self) -> &Requirement {
+        &self.requirement
     }
 
     /// The same, where one more condition holds.

@@ -15,6 +15,7 @@ use crate::model::cloud::Outside;
 use crate::model::health::{
     CloudHealth, ClusterHealth, ContainerHealth, Health, ServerState, overall,
 };
+use crate::model::lock::Lock;
 use crate::model::topology::Container;
 use crate::secrets::tls::pair::ends;
 
@@ -46,6 +47,7 @@ pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHea
         cloud: site.cloud.name.clone(),
         release: site.cloud.release.release.clone(),
         behind: behind.map(|it| (it.release.release.clone(), it.kinds.clone())).collect(),
+        built: Lock::built_for(&site.cloud.release),
         state,
         containers,
         clusters,

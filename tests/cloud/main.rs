@@ -20,6 +20,7 @@ mod access;
 mod changing;
 mod dev;
 mod faults;
+mod from_git;
 mod interrupted;
 mod refused;
 mod release;

@@ -109,7 +109,7 @@ fn left(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
 
 /// What the user wrote into the configuration directory.
 fn users_files(paths: &Paths) -> Vec<PathBuf> {
-    ["user_variables.yml", "overrides", "profiles", "secrets"]
+    ["user_variables.yml", "overrides", "profiles", "secrets", "wheels"]
         .into_iter()
         .map(|name| paths.config_dir.join(name))
         .filter(|path| Path::new(path).exists())

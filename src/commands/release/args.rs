@@ -22,7 +22,9 @@ Examples:
   aio bootstrap --set release=2025.1         a new cloud of one of them
   sudo aio release lock 2026.2               newer versions, as of the day that the release says
   sudo aio release lock 2026.2 --as-of 2026-11-20
-                                             as of another day")]
+                                             as of another day
+  sudo aio release lock master --from ./openstack
+                                             OpenStack of the checkouts in a directory")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -47,7 +49,14 @@ pub enum Command {
         /// The release
         #[arg(value_name = "RELEASE")]
         release: String,
-        /// The last day whose versions count, as YYYY-MM-DD; the release's own without one
+        /// Build projects of git: a checkout, a directory of checkouts, or an address to clone from
+        ///
+        /// Of a directory, the checkouts of projects that the release has are taken. Each is built of its
+        /// commit, without network and without rights; all else stays as the lock before, or that of the
+        /// release that this one extends, has it, if it goes together.
+        #[arg(long, value_name = "DIR|URL", value_hint = clap::ValueHint::DirPath)]
+        from: Vec<String>,
+        /// The last day whose versions count, as YYYY-MM-DD [default: the release's own; with --from, today]
         #[arg(long, value_name = "DAY", value_parser = day::parse)]
         as_of: Option<Date>,
         /// Where to write it [default: profiles/releases/RELEASE.lock in the configuration directory]
@@ -64,8 +73,8 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
             let listed = list(&profiles, &paths.cloud, cloud_release(&paths).as_deref());
             global.print(listed.as_slice(), table)?;
         }
-        Command::Lock { release, as_of, output_file } => {
-            let wanted = Wanted { release, as_of, file: output_file };
+        Command::Lock { release, from, as_of, output_file } => {
+            let wanted = Wanted { release, from, as_of, file: output_file };
             let silent = global.quiet || global.json();
             let say = |line: &str| {
                 if !silent {

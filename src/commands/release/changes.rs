@@ -55,6 +55,7 @@ mod tests {
             name: (*name).to_owned(),
             version: (*version).to_owned(),
             hashes: vec![hash.repeat(64)],
+            commit: None,
         };
         Lock { title: String::new(), distributions: distributions.iter().map(of).collect() }
     }

@@ -120,7 +120,12 @@ mod tests {
 
     fn lock(title: &str) -> String {
         let hashes = vec!["a".repeat(64)];
-        let nova = Distribution { name: "nova".to_owned(), version: "34.0".to_owned(), hashes };
+        let nova = Distribution {
+            name: "nova".to_owned(),
+            version: "34.0".to_owned(),
+            hashes,
+            commit: None,
+        };
         Lock { title: title.to_owned(), distributions: vec![nova] }.text()
     }
 

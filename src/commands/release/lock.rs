@@ -1,5 +1,6 @@
 //! `aio release lock`: the versions of a release's Python distributions, found anew.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -9,15 +10,20 @@ use time::{Date, OffsetDateTime};
 
 use super::changes::{Change, changes, words};
 use super::question::{ANSWER, Question, REQUIREMENTS};
-use super::{day, pylock};
+use super::trees::Tree;
+use super::wheels::{Kept, Wheel};
+use super::{day, pylock, trees, wheels};
+use crate::commands::dev::source::project::normalize;
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
 use crate::config::release::{PythonDistributions, Release};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::blocking;
 use crate::host::python::{Installer, Target, Task, UV};
 use crate::lxc::{descent, rooted};
-use crate::model::lock::Lock;
+use crate::model::lock::{Built, Distribution, Lock};
 use crate::model::paths::Paths;
+use crate::model::requirement::Conditional;
 use crate::state::files;
 
 /// Where uv finds its working directory.
@@ -29,7 +35,9 @@ const CACHE: &str = "cache";
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub release: String,
-    /// Instead of the release's own day.
+    /// Where checkouts are that its projects are built of.
+    pub from: Vec<String>,
+    /// Instead of the release's own day, or of today where something is built.
     pub as_of: Option<Date>,
     /// Instead of a file in the configuration directory.
     pub file: Option<PathBuf>,
@@ -41,7 +49,11 @@ pub struct Made {
     pub release: String,
     pub as_of: String,
     pub distributions: usize,
-    /// What is other than in the lock before; none when there was none that could be read.
+    /// What was built of checkouts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub built: Vec<Built>,
+    /// What is other than in the lock before, or in that of the release that this one extends; none when
+    /// neither could be read.
     pub changes: Option<Vec<Change>>,
     /// Where it was written; nowhere when it is what the release has already.
     pub file: Option<PathBuf>,
@@ -53,15 +65,46 @@ pub async fn make(paths: &Paths, wanted: &Wanted, say: &(dyn Fn(&str) + Sync)) -
     let (release, python) = find(&profiles, &wanted.release)?;
     let as_of = last_day(&profiles, python, wanted)?;
     let machine = std::env::consts::ARCH;
-    let question = Question::new(python, as_of, machine)
-        .map_err(|reason| mistaken(&profiles, &wanted.release).because(reason))?;
+    let ask = |built: &[Distribution]| {
+        Question::new(python, as_of, machine, built)
+            .map_err(|reason| mistaken(&profiles, &wanted.release).because(reason))
+    };
+    ask(&[])?;
     require_root(&wanted.release)?;
     // One that is broken is as good as none: this is how it is made anew.
     let present = Lock::parse(&python.lock).ok();
-    say(&format!("looking for the newest versions as of {as_of} that go together"));
-    let answer = resolve(paths, &question, present.as_ref()).await;
-    let answer = answer.map_err(|error| error.context(doing(&wanted.release).message))?;
-    let lock = read(&answer, title(release, python, as_of, machine)).map_err(|reason| {
+    let extended = release.extends.as_ref().and_then(|name| profiles.releases.get(name));
+    let extended = extended.and_then(|it| Lock::parse(&it.python.as_ref()?.lock).ok());
+    let before = present.as_ref().or(extended.as_ref());
+    files::prepare(paths)?;
+    let directory = paths.locking_dir();
+    files::private_directory(&directory)?;
+    let _alone = alone(&directory)?;
+    let within = |error: Error| error.context(doing(&wanted.release).message);
+    let installer = match before.filter(|lock| lock.distribution(UV).is_some()) {
+        Some(lock) => Installer::of_lock(lock, &directory).await,
+        None => Installer::newest(&directory).await,
+    };
+    let installer = installer.map_err(within)?;
+    let known = known(python, before);
+    let trees = trees_of(wanted, directory.join("clones"), known, say).await?;
+    let wheels = if trees.is_empty() {
+        Vec::new()
+    } else {
+        let (directory, lock) = (&directory, present.as_ref());
+        let kept = Kept { directory: &paths.built_wheels_dir(), lock };
+        wheels::build(&trees, &installer, as_of, directory, &kept, say).await.map_err(within)?
+    };
+    let built: Vec<Distribution> = wheels.iter().map(|it| it.distribution.clone()).collect();
+    let question = ask(&built)?;
+    say(&if built.is_empty() {
+        format!("looking for the newest versions as of {as_of} that go together")
+    } else {
+        format!("looking for versions as of {as_of} that go together with them")
+    });
+    let answer = resolve(&installer, &directory, &question, &wheels, before).await;
+    let answer = answer.map_err(within)?;
+    let lock = read(&answer, title(release, python, as_of, wanted), &built).map_err(|reason| {
         doing(&wanted.release).because("uv's answer is of no use").because(reason)
     })?;
     if lock.distribution(UV).is_none() {
@@ -72,14 +115,19 @@ pub async fn make(paths: &Paths, wanted: &Wanted, say: &(dyn Fn(&str) + Sync)) -
     let usual = paths.config_dir.join("profiles/releases").join(format!("{}.lock", wanted.release));
     // A copy of what is built in would stay when that becomes a newer one.
     let file = wanted.file.clone().or_else(|| (text != python.lock).then_some(usual));
+    wheels::keep(&wheels, &paths.built_wheels_dir())?;
     if let Some(file) = &file {
         files::replace(file, files::mode(file).unwrap_or(0o644), text.as_bytes())?;
+    }
+    if wanted.file.is_none() {
+        forget_wheels(&profiles, &lock, &paths.built_wheels_dir())?;
     }
     Ok(Made {
         release: wanted.release.clone(),
         as_of: as_of.to_string(),
         distributions: lock.distributions.len(),
-        changes: present.map(|present| changes(&present, &lock)),
+        built: lock.built().collect(),
+        changes: before.map(|before| changes(before, &lock)),
         file,
     })
 }
@@ -126,13 +174,53 @@ fn mistaken(profiles: &Profiles, name: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{shown}: python"))
 }
 
+/// The distributions of a release by their names, with the versions of a lock.
+fn known(python: &PythonDistributions, lock: Option<&Lock>) -> BTreeMap<String, Option<String>> {
+    let asked = python.projects.iter().chain(&python.requirements);
+    let names = asked.filter_map(|text| Conditional::parse(text).ok());
+    let names = names.map(|it| (normalize(it.requirement().name()), None));
+    let locked = lock.into_iter().flat_map(|lock| &lock.distributions);
+    names.chain(locked.map(|it| (it.name.clone(), Some(it.version.clone())))).collect()
+}
+
+/// The trees that something is built of.
+async fn trees_of(
+    wanted: &Wanted,
+    clones: PathBuf,
+    known: BTreeMap<String, Option<String>>,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<Tree>> {
+    if wanted.from.is_empty() {
+        return Ok(Vec::new());
+    }
+    let from = wanted.from.clone();
+    let found =
+        blocking("look for checkouts", move || trees::find(&from, &clones, &known, &mut |_| {}));
+    let found = found.await?;
+    found.notes.iter().for_each(|note| say(note));
+    Ok(found.trees)
+}
+
+/// Removes wheels that no lock names any more, but for those of the lock that was replaced: its cloud may
+/// be there still.
+fn forget_wheels(profiles: &Profiles, lock: &Lock, directory: &Path) -> Result<()> {
+    let python = profiles.releases.values().filter_map(|release| release.python.as_ref());
+    let mut locks: Vec<Lock> = python.filter_map(|it| Lock::parse(&it.lock).ok()).collect();
+    locks.push(lock.clone());
+    let built = locks.iter().flat_map(|it| &it.distributions).filter(|it| it.commit.is_some());
+    let hashes: Vec<&str> = built.flat_map(|it| &it.hashes).map(String::as_str).collect();
+    wheels::forget_others(directory, &hashes)
+}
+
 /// The day that was asked for, or the release's.
 fn last_day(profiles: &Profiles, python: &PythonDistributions, wanted: &Wanted) -> Result<Date> {
     let own = day::parse(&python.as_of).map_err(|reason| {
         mistaken(profiles, &wanted.release).because(format!("as_of: {reason}"))
     })?;
-    let as_of = wanted.as_of.unwrap_or(own);
-    if as_of > OffsetDateTime::now_utc().date() {
+    let today = OffsetDateTime::now_utc().date();
+    let usual = if wanted.from.is_empty() { own } else { today };
+    let as_of = wanted.as_of.unwrap_or(usual);
+    if as_of > today {
         let error = Error { kind: ErrorKind::Usage, ..doing(&wanted.release) };
         return Err(error.because(format!("{as_of} is yet to come")));
     }
@@ -148,32 +236,45 @@ fn require_root(name: &str) -> Result<()> {
         .hint(format!("Run `sudo aio release lock {name}`.")))
 }
 
-/// What the first line says, with the command that makes the same lock again.
-fn title(release: &Release, python: &PythonDistributions, as_of: Date, machine: &str) -> String {
-    let (name, version) = (&release.release, &python.version);
+/// What the first line says, with the command that makes such a lock again: the same one, where nothing
+/// is built of what checkouts are.
+fn title(release: &Release, python: &PythonDistributions, as_of: Date, wanted: &Wanted) -> String {
+    let (name, version, machine) = (&release.release, &python.version, std::env::consts::ARCH);
     let other = python.as_of != as_of.to_string();
-    let option = if other { format!(" --as-of {as_of}") } else { String::new() };
+    let mut options = if other { format!(" --as-of {as_of}") } else { String::new() };
+    if !wanted.from.is_empty() {
+        options.push_str(" --from …");
+    }
     format!(
         "OpenStack {name} for Python {version} on {machine}, as of {as_of}. Made by `aio release lock \
-         {name}{option}`."
+         {name}{options}`."
     )
 }
 
-/// Has uv answer, with what it works on in a directory of its own.
-async fn resolve(paths: &Paths, question: &Question, present: Option<&Lock>) -> Result<String> {
-    files::prepare(paths)?;
-    let directory = paths.locking_dir();
-    files::private_directory(&directory)?;
-    let _alone = alone(&directory)?;
-    let installer = match present.filter(|lock| lock.distribution(UV).is_some()) {
-        Some(lock) => Installer::of_lock(lock, &directory).await?,
-        None => Installer::newest(&directory).await?,
-    };
+/// Has uv answer, with what it works on in a directory of its own. Beside what was built all is as it was
+/// in the lock before, as far as that goes.
+async fn resolve(
+    installer: &Installer,
+    directory: &Path,
+    question: &Question,
+    wheels: &[Wheel],
+    before: Option<&Lock>,
+) -> Result<String> {
     let work = directory.join("work");
     empty(&work)?;
     files::write(&work.join(REQUIREMENTS), &question.requirements)?;
+    if let (Some(before), false) = (before, wheels.is_empty()) {
+        files::write(&work.join(ANSWER), pylock::preferred(before))?;
+    }
+    let built = work.join("built");
+    files::private_directory(&built)?;
+    for wheel in wheels {
+        files::write(&built.join(&wheel.file_name), &wheel.content)?;
+    }
     let place = Path::new(PLACE);
-    let target = Target { system: None, directory: &work, place, work: place };
+    let built = place.join("built");
+    let target =
+        Target { system: None, directory: &work, place, work: place, wheels: Some(&built) };
     let arguments: Vec<&str> = question.arguments.iter().map(String::as_str).collect();
     installer.run(Task::Resolve, &target, &arguments).await?;
     let answer = answer(&work)?;
@@ -217,8 +318,14 @@ fn answer(work: &Path) -> Result<String> {
 }
 
 /// The lock of what uv answered, which can be read again.
-fn read(answer: &str, title: String) -> Result<Lock, String> {
-    let distributions = pylock::distributions(answer)?;
+fn read(answer: &str, title: String, built: &[Distribution]) -> Result<Lock, String> {
+    let mut distributions = pylock::distributions(answer)?;
+    for own in built {
+        // An index may have another file of the same version.
+        let same = |it: &&mut Distribution| it.name == own.name && it.version == own.version;
+        let found = distributions.iter_mut().find(same);
+        *found.ok_or_else(|| format!("it has not what was built of `{}`", own.name))? = own.clone();
+    }
     Lock::parse(&Lock { title, distributions }.text())
 }
 
@@ -237,7 +344,7 @@ mod tests {
 
     fn wanted(as_of: Option<&str>) -> Wanted {
         let as_of = as_of.map(|text| day::parse(text).unwrap());
-        Wanted { release: "2.0".to_owned(), as_of, file: None }
+        Wanted { release: "2.0".to_owned(), from: Vec::new(), as_of, file: None }
     }
 
     #[test]
@@ -257,11 +364,12 @@ mod tests {
         let profiles = Profiles::from_texts(RELEASES).unwrap();
         let (release, python) = find(&profiles, "2.0").unwrap();
         let title = |as_of| {
-            let as_of = last_day(&profiles, python, &wanted(as_of)).unwrap();
-            title(release, python, as_of, "x86_64")
+            let wanted = wanted(as_of);
+            title(release, python, last_day(&profiles, python, &wanted).unwrap(), &wanted)
         };
-        let own = "OpenStack 2.0 for Python 3.13 on x86_64, as of 2026-10-20. Made by `aio release lock 2.0`.";
-        assert_eq!((title(None), title(Some("2026-10-20"))), (own.to_owned(), own.to_owned()));
+        let own = "as of 2026-10-20. Made by `aio release lock 2.0`.";
+        assert!(title(None).starts_with("OpenStack 2.0 for Python 3.13 on "));
+        assert!(title(None).ends_with(own) && title(Some("2026-10-20")).ends_with(own));
         assert!(title(Some("2026-10-01")).ends_with("`aio release lock 2.0 --as-of 2026-10-01`."));
         let lock = Lock { title: title(Some("2026-10-01")), ..Lock::default() };
         assert_eq!(lock.as_of(), Some("2026-10-01"));
@@ -292,6 +400,7 @@ mod tests {
             release: "2.0".to_owned(),
             as_of: "2026-10-20".to_owned(),
             distributions: 3,
+            built: Vec::new(),
             changes,
             file: file.map(PathBuf::from),
         };
@@ -328,9 +437,23 @@ mod tests {
     fn an_answer_that_is_no_lock_is_refused() {
         let answer = "lock-version = \"1.0\"\n[[packages]]\nname = \"uv\"\nversion = \"1\"\nsdist = { hashes = \
                       { sha256 = \"-r\" } }\n";
-        assert_eq!(read(answer, "x".to_owned()).unwrap_err(), "line 3: a hash is missing or none");
+        assert_eq!(
+            read(answer, "x".to_owned(), &[]).unwrap_err(),
+            "line 3: a hash is missing or none"
+        );
         let hash = "a".repeat(64);
-        let lock = read(&answer.replace("-r", &hash), "x".to_owned()).unwrap();
+        let answer = answer.replace("-r", &hash);
+        let lock = read(&answer, "x".to_owned(), &[]).unwrap();
         assert_eq!(lock.distributions[0].hashes, [hash]);
+        let mut built = Distribution {
+            hashes: vec!["b".repeat(64)],
+            commit: Some("c".repeat(40)),
+            ..lock.distributions[0].clone()
+        };
+        let lock = read(&answer, "x".to_owned(), &[built.clone()]).unwrap();
+        assert_eq!(lock.distributions, [built.clone()]);
+        built.version = "2".to_owned();
+        let said = read(&answer, "x".to_owned(), &[built]).unwrap_err();
+        assert_eq!(said, "it has not what was built of `uv`");
     }
 }

@@ -7,5 +7,7 @@ mod list;
 mod lock;
 mod pylock;
 mod question;
+mod trees;
+mod wheels;
 
 pub use args::{Args, run};

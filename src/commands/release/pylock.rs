@@ -1,10 +1,11 @@
 //! What uv found, as it writes it: a `pylock.toml` for one platform (PEP 751).
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::Deserialize;
 
-use crate::model::lock::Distribution;
+use crate::model::lock::{Distribution, Lock};
 
 /// The version of the format, before its first dot.
 const MAJOR: &str = "1";
@@ -47,6 +48,15 @@ pub fn distributions(text: &str) -> Result<Vec<Distribution>, String> {
     Ok(all)
 }
 
+/// A file whose versions uv prefers to newer ones.
+pub fn preferred(lock: &Lock) -> String {
+    let mut text = format!("lock-version = \"{MAJOR}.0\"\ncreated-by = \"aio\"\n");
+    for Distribution { name, version, .. } in &lock.distributions {
+        let _ = write!(text, "\n[[packages]]\nname = \"{name}\"\nversion = \"{version}\"\n");
+    }
+    text
+}
+
 /// Wheels where there are any: what is built from source instead is another thing each time.
 fn distribution(package: Package) -> Result<Distribution, String> {
     let Package { name, version, wheels, sdist } = package;
@@ -60,7 +70,7 @@ fn distribution(package: Package) -> Result<Distribution, String> {
     let hash = |file: File| file.hashes.get("sha256").cloned();
     let hashes: Option<Vec<String>> = files.into_iter().map(hash).collect();
     let hashes = hashes.ok_or_else(|| format!("`{name}` {version} has a file without SHA-256"))?;
-    Ok(Distribution { name, version, hashes })
+    Ok(Distribution { name, version, hashes, commit: None })
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use time::Date;
 
 use super::day;
+use crate::commands::dev::source::project::normalize;
 use crate::config::release::PythonDistributions;
+use crate::model::lock::Distribution;
 use crate::model::requirement::{Conditional, not_taken};
 
 /// The files that uv reads and writes, in its working directory.
@@ -19,15 +21,29 @@ pub struct Question {
 }
 
 impl Question {
-    /// What is asked about a release on a machine (`x86_64`).
+    /// What is asked about a release on a machine (`x86_64`), of which some distributions were built: those
+    /// are taken, whatever the release says of their versions.
     ///
     /// # Errors
     /// A sentence about a requirement or a day that is none.
-    pub fn new(python: &PythonDistributions, as_of: Date, machine: &str) -> Result<Self, String> {
+    pub fn new(
+        python: &PythonDistributions,
+        as_of: Date,
+        machine: &str,
+        built: &[Distribution],
+    ) -> Result<Self, String> {
         let mut requirements = String::new();
         for text in python.projects.iter().chain(&python.requirements) {
             let read = Conditional::parse(text).map_err(|reason| not_taken(text, &reason))?;
-            requirements.push_str(&format!("{read}\n"));
+            let requirement = read.requirement();
+            if built.iter().any(|it| it.name == normalize(requirement.name())) {
+                requirements.push_str(&format!("{}\n", requirement.without_version()));
+            } else {
+                requirements.push_str(&format!("{read}\n"));
+            }
+        }
+        for Distribution { name, version, .. } in built {
+            requirements.push_str(&format!("{name}=={version}\n"));
         }
         let mut arguments = ["pip", "compile", REQUIREMENTS].map(str::to_owned).to_vec();
         let mut option = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
@@ -68,7 +84,7 @@ mod tests {
     }
 
     fn question(python: &PythonDistributions) -> Result<Question, String> {
-        Question::new(python, day::parse("2026-10-20")?, "x86_64")
+        Question::new(python, day::parse("2026-10-20")?, "x86_64", &[])
     }
 
     #[test]
@@ -88,6 +104,22 @@ mod tests {
             "--output-file=pylock.toml",
         ];
         assert_eq!(asked.arguments, wanted);
+    }
+
+    #[test]
+    fn what_was_built_is_taken_in_its_version() {
+        let built = ["nova", "oslo-messaging"].map(|name| Distribution {
+            name: name.to_owned(),
+            version: "34.0.1.dev2".to_owned(),
+            hashes: Vec::new(),
+            commit: None,
+        });
+        let python = python(&["Nova~=34.0", "oslo.messaging[kafka]>1", "uv"], &[]);
+        let day = day::parse("2026-10-20").unwrap();
+        let asked = Question::new(&python, day, "x86_64", &built).unwrap();
+        let wanted = "Nova\noslo.messaging[kafka]\nuv\nnova==34.0.1.dev2\n\
+                      oslo-messaging==34.0.1.dev2\n";
+        assert_eq!(asked.requirements, wanted);
     }
 
     #[test]

@@ -96,6 +96,7 @@ mod tests {
             cloud: "aio1".to_owned(),
             release: "2025.1".to_owned(),
             behind: Default::default(),
+            built: Vec::new(),
             state: crate::model::health::Health::Healthy,
             containers: Vec::new(),
             clusters: Default::default(),

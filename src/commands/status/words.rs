@@ -43,7 +43,13 @@ pub fn status(cloud: &CloudHealth) -> String {
         })
         .collect();
     let mut text =
-        format!("cloud {}: {state}, OpenStack {release}{behind}{outside}\n\n", cloud.cloud);
+        format!("cloud {}: {state}, OpenStack {release}{behind}{outside}\n", cloud.cloud);
+    let built: Vec<String> =
+        cloud.built.iter().map(|it| format!("{} {:.9}", it.name, it.commit)).collect();
+    if !built.is_empty() {
+        text.push_str(&format!("of git: {}\n", built.join(", ")));
+    }
+    text.push('\n');
     let mut table = Table::new(["container", "state", "health", "address", "units", "reason"]);
     for container in &cloud.containers {
         let active = container.units.values().filter(|active| **active).count();

@@ -80,6 +80,7 @@ impl Store {
                 chain: &chain,
                 workspace: &workspace,
                 directory: &self.paths.python_dir(),
+                wheels: &self.paths.built_wheels_dir(),
             };
             distributions.install(progress)
         });

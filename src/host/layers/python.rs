@@ -18,7 +18,7 @@ use crate::host::python::{Installer, Target, Task};
 use crate::lxc::descent;
 use crate::lxc::sandbox::{Program, System};
 use crate::model::layer::PythonSpec;
-use crate::model::lock::Lock;
+use crate::model::lock::{Distribution, Lock};
 use crate::state::files;
 
 /// What makes the distributions fit for a layer, and what takes them into it.
@@ -34,6 +34,8 @@ const SEEN: [&str; 7] =
 
 /// Where its lock and what uv fetched are, below its home: on one file system, nothing is copied.
 const WORK: &str = ".aio";
+/// Where wheels are, below that.
+const WHEELS: &str = "wheels";
 
 /// How long what is installed may take to be compiled.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -50,6 +52,8 @@ pub struct Distributions<'a> {
     pub workspace: &'a Workspace,
     /// Where what installs them is kept, and where it does so.
     pub directory: &'a Path,
+    /// Where wheels are that were built for the lock.
+    pub wheels: &'a Path,
 }
 
 impl Distributions<'_> {
@@ -73,6 +77,7 @@ impl Distributions<'_> {
         let cache = staged.join(WORK).join("cache");
         fs::create_dir_all(&cache).doing(|| format!("make {}", cache.display()))?;
         files::write(&staged.join(WORK).join("lock"), &self.spec.lock)?;
+        self.lend_wheels(&parsed, &staged.join(WORK).join(WHEELS))?;
         let total = parsed.distributions.len() as u64;
         progress.progress(0, total, "distributions");
         progress.line(&format!("installing {total} Python distributions"));
@@ -85,6 +90,7 @@ impl Distributions<'_> {
                 directory: &staged,
                 place: Path::new(home),
                 work: &work,
+                wheels: Some(&work.join(WHEELS)),
             };
             let python = format!("/usr/bin/python{}", self.spec.version);
             let own = format!("{home}/bin/python");
@@ -109,6 +115,27 @@ impl Distributions<'_> {
             );
         }
         progress.progress(total, total, "distributions");
+        Ok(())
+    }
+
+    /// Puts the wheels that were built for the lock where uv looks for them.
+    fn lend_wheels(&self, lock: &Lock, place: &Path) -> Result<()> {
+        files::private_directory(place)?;
+        for Distribution { name, hashes, commit, .. } in &lock.distributions {
+            let Some(commit) = commit else { continue };
+            let missing = || {
+                Error::new(ErrorKind::Config, format!("find the wheel of `{name}`"))
+                    .because(format!(
+                        "the lock has it of commit {commit:.9}, and it does not stand below {}",
+                        self.wheels.display()
+                    ))
+                    .hint("Build it: aio release lock RELEASE --from DIR")
+            };
+            let kept = hashes.first().map(|hash| self.wheels.join(hash)).ok_or_else(missing)?;
+            let wheel = files::entries(&kept)?.into_iter().next().ok_or_else(missing)?;
+            let file = place.join(wheel.file_name().unwrap_or_default());
+            fs::copy(&wheel, &file).doing(|| format!("copy {}", wheel.display()))?;
+        }
         Ok(())
     }
 

@@ -62,6 +62,8 @@ pub struct Target<'a> {
     pub place: &'a Path,
     /// Where in there it has a directory `cache` of its own.
     pub work: &'a Path,
+    /// Where in there wheels are beside those of the index.
+    pub wheels: Option<&'a Path>,
 }
 
 impl Target<'_> {
@@ -130,13 +132,25 @@ impl Installer {
         sandbox.lent.push(lent(target.directory, target.place, true)?);
         sandbox.lent.push(lent(&self.directory, Path::new(TOOLS), false)?);
         let cache = target.work.join("cache");
+        let mut environment = self.settings.for_uv(&cache);
+        if let Some(wheels) = target.wheels {
+            add(&mut environment, "UV_FIND_LINKS", &wheels.display().to_string());
+        }
         let program = Program {
             argv: argv.map(str::to_owned).collect(),
-            environment: self.settings.for_uv(&cache),
+            environment,
             directory: target.place.to_owned(),
         };
         let finished = confined::run(sandbox, program, LIMIT).await?;
         if finished.status == Some(0) { Ok(()) } else { Err(failure(task, &finished)) }
+    }
+}
+
+/// Adds one to a setting that is a list.
+fn add(environment: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match environment.iter_mut().find(|(known, _)| known == name) {
+        Some((_, list)) => list.extend([",", value]),
+        None => environment.push((name.to_owned(), value.to_owned())),
     }
 }
 
@@ -262,6 +276,15 @@ mod tests {
         assert!(installing("  × No solution found when").contains("lacks a version"));
         assert!(installing("No space left on device (os error 28)").contains("disk full"));
         assert_eq!(installing("?"), "uv failed (exit status 1)");
+    }
+
+    #[test]
+    fn wheels_of_ones_own_stand_beside_those_of_the_host() {
+        let mut environment = vec![("UV_FIND_LINKS".to_owned(), "https://x.example/".to_owned())];
+        add(&mut environment, "UV_FIND_LINKS", "/work/wheels");
+        add(&mut environment, "UV_INDEX", "/i");
+        assert_eq!(environment[0].1, "https://x.example/,/work/wheels");
+        assert_eq!(environment[1], ("UV_INDEX".to_owned(), "/i".to_owned()));
     }
 
     #[test]

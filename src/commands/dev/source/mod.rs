@@ -15,7 +15,7 @@ pub mod project;
 pub mod reader;
 mod reference;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod tree;
 pub mod unsaved;
 pub mod user;

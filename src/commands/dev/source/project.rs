@@ -24,6 +24,7 @@ mod setup_cfg;
 mod version;
 
 pub use declared::{EntryPoints, normalize};
+pub use version::next_development;
 
 /// A Python project.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

@@ -83,6 +83,11 @@ impl CheckoutReader {
         serde_json::from_value(answer).doing(|| format!("look at {}", self.path.display()))
     }
 
+    /// What is lent to who looks at it: the work tree first, then repositories that it leads to.
+    pub fn lent(&self) -> &[Lent] {
+        &self.lent
+    }
+
     pub fn state(&self) -> Result<Checkout> {
         let (owner_uid, owner_gid) = self.owner;
         let found: Checkout = self.ask(Question::State)?;

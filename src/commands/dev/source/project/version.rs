@@ -42,6 +42,12 @@ fn version_of(described: &str) -> Option<String> {
     }
 }
 
+/// The first development version after a version; none when that has no number to count on.
+pub fn next_development(version: &str) -> Option<String> {
+    let (before, last) = parse(version)?;
+    Some(format!("{before}{}.dev0", last.checked_add(1)?))
+}
+
 /// A version that ends with a number that can be counted on: what is before it, and the number.
 /// `24.0.0`, `24.0.0rc1`, `24.0.0.0b2`.
 fn parse(version: &str) -> Option<(&str, u32)> {
@@ -64,6 +70,7 @@ mod tests {
         assert_eq!(version("24.0.0-15-gdeadbee"), "24.0.1.dev15");
         assert_eq!(version("24.0.0.0rc1-3-gdeadbee"), "24.0.0.0rc2.dev3");
         assert_eq!(version("24.0.9-1-gdeadbee"), "24.0.10.dev1");
+        assert_eq!(next_development("24.0.9").unwrap(), "24.0.10.dev0");
         for none in ["queens-eol", "release-1.0", "1.0-final", "1.0-final-3-gdeadbee"] {
             assert_eq!(version_of(none), None, "{none}");
         }
