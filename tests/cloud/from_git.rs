@@ -39,7 +39,7 @@ assert os.getuid() != 0
 assert not [name for name in os.environ if name.startswith(("PIP_", "UV_"))]
 assert refused(lambda: socket.create_connection(("127.0.0.1", PORT), 2))
 assert refused(lambda: open(os.environ["TREE"] + "/left", "w"))
-assert refused(lambda: open("/build/left", "w"))
+assert refused(lambda: open("/.aio-build/left", "w"))
 assert not os.path.exists("/var/lib/lxc")
 setuptools.setup()
 "#;

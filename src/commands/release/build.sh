@@ -9,4 +9,4 @@ git checkout --quiet --detach "$COMMIT"
 # What is built of the same commit is the same.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-exec /build/bin/python -m build --wheel --no-isolation --skip-dependency-check --outdir "$BUILT" .
+exec /.aio-build/bin/python -m build --wheel --no-isolation --skip-dependency-check --outdir "$BUILT" .

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use time::{Date, OffsetDateTime};
@@ -13,6 +14,7 @@ use super::question::{ANSWER, Question, REQUIREMENTS};
 use super::trees::Tree;
 use super::wheels::{Kept, Wheel};
 use super::{day, pylock, trees, wheels};
+use crate::cloud::recorded;
 use crate::commands::dev::source::project::normalize;
 use crate::config::load::Profiles;
 use crate::config::nearest::suggestion;
@@ -87,7 +89,7 @@ pub async fn make(paths: &Paths, wanted: &Wanted, say: &(dyn Fn(&str) + Sync)) -
     };
     let installer = installer.map_err(within)?;
     let known = known(python, before);
-    let trees = trees_of(wanted, directory.join("clones"), known, say).await?;
+    let trees = trees_of(wanted, paths.clones_dir(), known, say).await?;
     let wheels = if trees.is_empty() {
         Vec::new()
     } else {
@@ -120,7 +122,7 @@ pub async fn make(paths: &Paths, wanted: &Wanted, say: &(dyn Fn(&str) + Sync)) -
         files::replace(file, files::mode(file).unwrap_or(0o644), text.as_bytes())?;
     }
     if wanted.file.is_none() {
-        forget_wheels(&profiles, &lock, &paths.built_wheels_dir())?;
+        forget_wheels(&profiles, &lock, paths)?;
     }
     Ok(Made {
         release: wanted.release.clone(),
@@ -201,15 +203,19 @@ async fn trees_of(
     Ok(found.trees)
 }
 
-/// Removes wheels that no lock names any more, but for those of the lock that was replaced: its cloud may
-/// be there still.
-fn forget_wheels(profiles: &Profiles, lock: &Lock, directory: &Path) -> Result<()> {
-    let python = profiles.releases.values().filter_map(|release| release.python.as_ref());
-    let mut locks: Vec<Lock> = python.filter_map(|it| Lock::parse(&it.lock).ok()).collect();
+/// Removes old wheels that neither a lock names any more nor the cloud, which may be of the lock before.
+fn forget_wheels(profiles: &Profiles, lock: &Lock, paths: &Paths) -> Result<()> {
+    let cloud = recorded::find(paths)?;
+    let releases = profiles.releases.values().chain(cloud.iter().map(|cloud| &cloud.release));
+    let python = releases.filter_map(|release| release.python.as_ref());
+    let texts = python.map(|it| &it.lock).filter(|text| !text.is_empty());
+    // Nobody knows what one names that is broken.
+    let locks: Result<Vec<Lock>, String> = texts.map(|text| Lock::parse(text)).collect();
+    let Ok(mut locks) = locks else { return Ok(()) };
     locks.push(lock.clone());
     let built = locks.iter().flat_map(|it| &it.distributions).filter(|it| it.commit.is_some());
     let hashes: Vec<&str> = built.flat_map(|it| &it.hashes).map(String::as_str).collect();
-    wheels::forget_others(directory, &hashes)
+    wheels::forget_others(&paths.built_wheels_dir(), &hashes, SystemTime::now())
 }
 
 /// The day that was asked for, or the release's.

@@ -8,6 +8,7 @@ use crate::commands::dev::source::git::Watch;
 use crate::commands::dev::source::project::next_development;
 use crate::commands::dev::source::reader::CheckoutReader;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::python::UV;
 use crate::state::files;
 
 /// What a project says of itself that has no tag to count from.
@@ -50,6 +51,9 @@ pub fn find(
     let mut found = Found::default();
     for place in places {
         match Address::parse(place) {
+            Address::Path(path) if !path.exists() => {
+                return Err(no_use(place).because("there is nothing of that name"));
+            }
             Address::Path(path) if !is_checkout(&path) => {
                 let inside = files::entries(&path)?;
                 let checkouts: Vec<&PathBuf> = inside.iter().filter(|it| is_checkout(it)).collect();
@@ -90,23 +94,27 @@ impl Found {
         known: &BTreeMap<String, Option<String>>,
     ) -> Result<Option<String>> {
         let shown = path.display();
-        let reader = CheckoutReader::find(path)?;
-        let project = match reader.project() {
-            Err(error) if error.kind == ErrorKind::Usage => {
-                return Ok(Some(format!("{shown}: {}", error.causes.join("; "))));
-            }
-            project => project?,
+        let read = CheckoutReader::find(path).and_then(|reader| Ok((reader.project()?, reader)));
+        let (project, reader) = match read {
+            Ok(read) => read,
+            Err(error) => return Ok(Some(format!("{shown}: {}", error.causes.join("; ")))),
         };
         let name = project.normalized_name;
+        if name == UV {
+            return Ok(Some(format!("{shown}: `{UV}` installs all others, and is the index's")));
+        }
         let Some(last) = known.get(&name) else {
             return Ok(Some(format!("{shown}: the release has no `{name}`")));
         };
+        let state = reader.state()?;
+        if self.trees.iter().any(|it| it.root == state.root) {
+            return Ok(None);
+        }
         if let Some(other) = self.trees.iter().find(|it| it.name == name) {
             return Err(no_use(&format!("{} and {shown}", other.root.display()))
                 .because(format!("both are `{name}`"))
                 .hint("Leave one of them out."));
         }
-        let state = reader.state()?;
         let commit = state.commit.ok_or_else(|| {
             no_use(&shown.to_string()).because("it has no commit to build").hint("Commit first.")
         })?;
@@ -148,8 +156,13 @@ mod tests {
     fn known() -> BTreeMap<String, Option<String>> {
         let known =
             |name: &str, version: Option<&str>| (name.to_owned(), version.map(str::to_owned));
-        [known("nova", Some("34.0.0")), known("oslo-messaging", Some("17.3.0")), known("new", None)]
-            .into()
+        [
+            known("nova", Some("34.0.0")),
+            known("oslo-messaging", Some("17.3.0")),
+            known("new", None),
+            known("uv", Some("0.13.9")),
+        ]
+        .into()
     }
 
     fn look(places: &[&Path]) -> Result<Found> {
@@ -168,6 +181,8 @@ mod tests {
         project(&path("devstack"), "devstack");
         repository(&path("docs"), &[("README", "")]);
         write(&path("notes"), &[("x", "")]);
+        project(&path("uv"), "uv");
+        std::os::unix::fs::symlink("nova", path("zuul")).unwrap();
         write(&path("nova"), &[("app/more.py", "")]);
         let found = look(&[place.path()]).unwrap();
         let told: Vec<_> =
@@ -181,6 +196,7 @@ mod tests {
         left out: docs: no pyproject.toml, setup.cfg or PKG-INFO there names one
         messaging: no tag says its version: it is called 17.3.1.dev0
         nova: what is not committed is not in it
+        left out: uv: `uv` installs all others, and is the index's
         ");
     }
 
@@ -199,6 +215,7 @@ mod tests {
         };
         assert!(said(&[&path("devstack")]).ends_with("devstack: the release has no `devstack`"));
         assert_eq!(said(&[&path("empty")]), "there is no git checkout in it");
+        assert_eq!(said(&[&path("none")]), "there is nothing of that name");
         assert_eq!(said(&[&path("one"), &path("two")]), "both are `nova`");
         assert_eq!(look(&[&path("one")]).unwrap().trees.len(), 1);
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use time::Date;
 
@@ -17,6 +17,7 @@ use crate::lxc::sandbox::{Lent, Program};
 use crate::lxc::{descent, rooted};
 use crate::model::hash::sha256_hex;
 use crate::model::lock::{Distribution, Lock};
+use crate::model::requirement::is_version;
 use crate::state::files;
 
 const SCRIPT: &str = include_str!("build.sh");
@@ -24,13 +25,15 @@ const SCRIPT: &str = include_str!("build.sh");
 /// What builds every wheel of OpenStack's: PyPA's front end, and what projects ask for, some of them only
 /// when they are asked.
 const TOOLS: [&str; 5] = ["build", "pbr", "setuptools", "setuptools-scm", "wheel"];
-/// Where they are while they are used, and where a wheel is built.
-const TOOLS_PLACE: &str = "/build";
-const PLACE: &str = "/work";
+/// Where they are while they are used, and where a wheel is built: no checkout stands there.
+const TOOLS_PLACE: &str = "/.aio-build";
+const PLACE: &str = "/.aio-work";
 /// Where the wheel is put, below the place.
 const BUILT: &str = "built";
 /// The host's Python.
 const PYTHON: &str = "/usr/bin/python3";
+/// How long a wheel is kept that no lock names: one that was written elsewhere may.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long one may take.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
@@ -56,7 +59,21 @@ pub async fn build(
     kept: &Kept<'_>,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Wheel>> {
-    let tools = directory.join("build");
+    let (tools, work) = (directory.join("build"), directory.join("tree"));
+    let built = build_all(trees, installer, as_of, (&tools, &work), kept, say).await;
+    remove(&work)?;
+    remove(&tools)?;
+    built
+}
+
+async fn build_all(
+    trees: &[Tree],
+    installer: &Installer,
+    as_of: Date,
+    (tools, work): (&Path, &Path),
+    kept: &Kept<'_>,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<Wheel>> {
     let mut fetched = false;
     let mut wheels = Vec::new();
     for tree in trees {
@@ -68,17 +85,14 @@ pub async fn build(
         }
         if !std::mem::replace(&mut fetched, true) {
             say("fetching what builds wheels");
-            fetch(installer, as_of, &tools).await?;
+            fetch(installer, as_of, tools).await?;
         }
         say(&format!("building {name} {version} of {commit:.9}"));
-        let work = directory.join("tree");
-        let wheel = build_one(tree, &tools, &work).await;
+        let wheel = build_one(tree, tools, work).await;
         wheels.push(wheel.map_err(|error| {
             error.context(format!("build the wheel of `{name}` in {}", tree.root.display()))
         })?);
-        remove(&work)?;
     }
-    remove(&tools)?;
     Ok(wheels)
 }
 
@@ -145,14 +159,16 @@ fn take(tree: &Tree, work: &Path) -> Result<Wheel> {
         [one] => one.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         all => return Err(Error::failed(doing()).because(format!("there are {}", all.len()))),
     };
-    let parts: Vec<&str> = file_name.trim_end_matches(".whl").split('-').collect();
+    let stem = file_name.strip_suffix(".whl");
+    let parts: Vec<&str> = stem.into_iter().flat_map(|stem| stem.split('-')).collect();
     let &[name, version, _, "none", "any"] = &parts[..] else {
         return Err(Error::failed(doing())
             .because(format!("{file_name} is for one kind of machine or Python"))
             .hint("Only projects that are Python and nothing else are built of a checkout."));
     };
-    if normalize(name) != tree.name {
-        return Err(Error::failed(doing()).because(format!("{file_name} is another project's")));
+    if normalize(name) != tree.name || !is_version(version) {
+        return Err(Error::failed(doing())
+            .because(format!("{file_name} is another project's, or of no version")));
     }
     let root = rooted::open_root(work).doing(doing)?;
     let found = rooted::read(root.as_fd(), &Path::new(BUILT).join(&file_name)).doing(doing)?;
@@ -178,18 +194,28 @@ impl Kept<'_> {
     fn of(&self, tree: &Tree) -> Result<Option<Wheel>> {
         let found = self.lock.and_then(|lock| lock.distribution(&tree.name));
         let same = |it: &&Distribution| {
-            it.commit.as_ref() == Some(&tree.commit) && it.version == tree.version
+            it.commit.as_ref() == Some(&tree.commit) && plain(&it.version) == plain(&tree.version)
         };
         let Some(distribution) = found.filter(same) else { return Ok(None) };
         let entries = files::entries(&self.directory.join(&distribution.hashes[0]))?;
-        let [file] = &entries[..] else { return Ok(None) };
-        let Some(content) = files::read(file)? else { return Ok(None) };
+        let is_wheel = |it: &PathBuf| it.extension().is_some_and(|it| it == "whl");
+        let Some(file) = entries.into_iter().find(is_wheel) else { return Ok(None) };
+        let Some(content) = files::read(&file)? else { return Ok(None) };
         if sha256_hex(&content) != distribution.hashes[0] {
             return Ok(None);
         }
         let file_name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Some(Wheel { distribution: distribution.clone(), file_name, content }))
     }
+}
+
+/// A version without the zeros that builds leave out: a tag may say `2026.01.0`.
+fn plain(version: &str) -> Vec<&str> {
+    let plain = |part| match str::trim_start_matches(part, '0') {
+        rest if rest.starts_with(|it: char| it.is_ascii_digit()) => rest,
+        _ => part,
+    };
+    version.split('.').map(plain).collect()
 }
 
 impl Wheel {
@@ -210,13 +236,16 @@ pub fn keep(wheels: &[Wheel], directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes all kept wheels but those with one of these hashes.
+/// Removes kept wheels that are older than [`KEPT`] as of `now`, but those with one of these hashes.
 ///
 /// # Errors
 /// When one cannot be removed.
-pub fn forget_others(directory: &Path, hashes: &[&str]) -> Result<()> {
+pub fn forget_others(directory: &Path, hashes: &[&str], now: SystemTime) -> Result<()> {
     for kept in files::entries(directory)? {
-        if !kept.file_name().is_some_and(|name| hashes.iter().any(|hash| name == *hash)) {
+        let named = kept.file_name().is_some_and(|name| hashes.iter().any(|hash| name == *hash));
+        let made = kept.metadata().and_then(|it| it.modified());
+        let made = made.doing(|| format!("look at {}", kept.display()))?;
+        if !named && now.duration_since(made).is_ok_and(|age| age > KEPT) {
             remove(&kept)?;
         }
     }
@@ -265,7 +294,11 @@ mod tests {
         assert_eq!(said("none", &[]), "there are 0");
         assert_eq!(said("two", &["a-1-py3-none-any.whl", "b-1-py3-none-any.whl"]), "there are 2");
         let other = said("other", &["nova-1.0-py3-none-any.whl"]);
-        assert_eq!(other, "nova-1.0-py3-none-any.whl is another project's");
+        assert_eq!(other, "nova-1.0-py3-none-any.whl is another project's, or of no version");
+        let split = said("split", &["oslo_app-1.0\nuv-py3-none-any.whl"]);
+        assert!(split.ends_with("of no version"), "{split}");
+        let other = said("suffix", &["oslo_app-1.0-py3-none-any"]);
+        assert!(other.ends_with("machine or Python"), "{other}");
         let binary = said("binary", &["oslo_app-1.0-cp313-cp313-linux_x86_64.whl"]);
         assert!(binary.ends_with("is for one kind of machine or Python"), "{binary}");
         // A link that the build left leads nowhere.
@@ -289,14 +322,19 @@ mod tests {
         let lock = Lock { title: String::new(), distributions: vec![wheel.distribution.clone()] };
         let kept = Kept { directory, lock: Some(&lock) };
         assert_eq!(kept.of(&tree).unwrap(), Some(wheel.clone()));
-        forget_others(directory, &[&wheel.distribution.hashes[0]]).unwrap();
+        let later = SystemTime::now() + 2 * KEPT;
+        forget_others(directory, &[&wheel.distribution.hashes[0]], later).unwrap();
+        forget_others(directory, &[], SystemTime::now()).unwrap();
+        fs::write(files::unfinished(&wheel.place(directory)), "wh").unwrap();
         assert!(kept.of(&tree).unwrap().is_some());
+        let zero = Tree { version: "01.0.dev1".to_owned(), ..tree.clone() };
+        assert!(kept.of(&zero).unwrap().is_some());
         fs::write(wheel.place(directory), "other").unwrap();
         assert_eq!(kept.of(&tree).unwrap(), None);
         keep(std::slice::from_ref(&wheel), directory).unwrap();
         tree.commit = "b".repeat(40);
         assert_eq!(kept.of(&tree).unwrap(), None);
-        forget_others(directory, &[]).unwrap();
+        forget_others(directory, &[], later).unwrap();
         assert!(!directory.exists());
     }
 }

@@ -6,7 +6,7 @@
 //! there is looked through, and then taken into the layer by `python.sh`, which runs nothing of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::process;
@@ -132,7 +132,8 @@ impl Distributions<'_> {
                     .hint("Build it: aio release lock RELEASE --from DIR")
             };
             let kept = hashes.first().map(|hash| self.wheels.join(hash)).ok_or_else(missing)?;
-            let wheel = files::entries(&kept)?.into_iter().next().ok_or_else(missing)?;
+            let is_wheel = |it: &PathBuf| it.extension().is_some_and(|it| it == "whl");
+            let wheel = files::entries(&kept)?.into_iter().find(is_wheel).ok_or_else(missing)?;
             let file = place.join(wheel.file_name().unwrap_or_default());
             fs::copy(&wheel, &file).doing(|| format!("copy {}", wheel.display()))?;
         }

@@ -42,8 +42,12 @@ fn version_of(described: &str) -> Option<String> {
     }
 }
 
-/// The first development version after a version; none when that has no number to count on.
+/// The first development version after a version, which a development version is itself; none when that
+/// has no number to count on.
 pub fn next_development(version: &str) -> Option<String> {
+    if version.contains(".dev") {
+        return Some(version.to_owned());
+    }
     let (before, last) = parse(version)?;
     Some(format!("{before}{}.dev0", last.checked_add(1)?))
 }
@@ -71,6 +75,7 @@ mod tests {
         assert_eq!(version("24.0.0.0rc1-3-gdeadbee"), "24.0.0.0rc2.dev3");
         assert_eq!(version("24.0.9-1-gdeadbee"), "24.0.10.dev1");
         assert_eq!(next_development("24.0.9").unwrap(), "24.0.10.dev0");
+        assert_eq!(next_development("24.0.10.dev0").unwrap(), "24.0.10.dev0");
         for none in ["queens-eol", "release-1.0", "1.0-final", "1.0-final-3-gdeadbee"] {
             assert_eq!(version_of(none), None, "{none}");
         }
