@@ -64,6 +64,10 @@ pub struct Release {
     /// value.
     #[serde(default)]
     pub kernel_settings: BTreeMap<String, u64>,
+    /// A shell script that prints which lines of `$OPTIONS` (a section, a space and a key) the code of the
+    /// container's release does not know as options.
+    #[serde(default)]
+    pub unknown_options: String,
     /// Python requirements that the suite's packages meet without a distribution of that name.
     #[serde(default)]
     pub met_by_packages: Vec<String>,

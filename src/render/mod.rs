@@ -19,4 +19,4 @@ mod trace;
 
 pub use explain::{ExplainedLine, Reason};
 pub use functions::derived;
-pub use renderer::{Renderer, syntax_errors};
+pub use renderer::{Overridden, Renderer, syntax_errors};

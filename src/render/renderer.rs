@@ -1,6 +1,6 @@
 //! Renders the files of containers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -22,6 +22,15 @@ use super::functions::{add_filters, add_functions, placeholder};
 
 /// The name under which a text that is no file is rendered.
 const INLINE: &str = "<text>";
+
+/// An option that the user's own lines set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Overridden {
+    /// What errors call the file in which it stands.
+    pub file: String,
+    pub section: String,
+    pub key: String,
+}
 
 /// Renders texts for the containers of one cloud. The same inputs give the same bytes.
 ///
@@ -196,6 +205,22 @@ impl Renderer {
     /// The override files that are merged into a file, the most particular last.
     pub fn overrides_of(&self, container: &Container, file: &File) -> Vec<String> {
         self.reaching(container, file).into_iter().map(|over| over.shown.clone()).collect()
+    }
+
+    /// What the user's own lines set in files of a container.
+    pub fn overridden(&self, container: &Container) -> BTreeSet<Overridden> {
+        let service = self.services.iter().find(|service| service.service == container.service);
+        let kind = service.and_then(|service| service.containers.get(&container.kind));
+        let files = kind.into_iter().flat_map(|kind| &kind.files);
+        let overrides = files.flat_map(|file| self.reaching(container, file));
+        let keys = overrides.flat_map(|over| {
+            over.ini.keys().map(|(section, key)| Overridden {
+                file: over.shown.clone(),
+                section: section.to_owned(),
+                key: key.to_owned(),
+            })
+        });
+        keys.collect()
     }
 
     fn reaching(&self, container: &Container, file: &File) -> Vec<&OverrideFile> {

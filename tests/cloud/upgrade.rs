@@ -18,6 +18,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
         let _ = fs::remove_file(made(cloud));
         cloud.ok(&["verify", "--before", &shown(cloud)]);
     });
+    checks.check("upgrade: an option of one's own", || overridden(cloud));
     checks.check("upgrade: a migration that fails leaves the former release serving", || {
         planted(cloud);
     });
@@ -52,6 +53,17 @@ fn refused(cloud: &Cloud) {
     assert!(cloud.ok(&["plan"]).contains("0 to do"));
 }
 
+/// An option that oslo.messaging knew by a name with a typo until 2025.2, and one that stays.
+const LOST: &str = "rabbit_quroum_max_memory_length";
+
+fn overridden(cloud: &Cloud) {
+    let overrides = cloud.config_dir.join("overrides");
+    fs::create_dir_all(&overrides).unwrap();
+    let text = format!("[DEFAULT]\ndebug = true\n[oslo_messaging_rabbit]\n{LOST} = 0\n");
+    fs::write(overrides.join("heat.conf"), text).unwrap();
+    cloud.bootstrap(&[]);
+}
+
 /// A profile of the user's, in which heat's migration fails half-way.
 fn planted(cloud: &Cloud) {
     let services = cloud.config_dir.join("profiles/services");
@@ -64,7 +76,12 @@ fn planted(cloud: &Cloud) {
     let run = cloud.run(&["upgrade", "--to", NEXT]);
     fs::remove_dir_all(cloud.config_dir.join("profiles")).unwrap();
     assert_eq!(run.status, 1, "{}", run.all());
-    for says in ["prepare the databases of heat", "half way", "`aio upgrade` goes on", "--back"] {
+    let lost =
+        format!("heat.conf: heat of {NEXT} has no option `{LOST}` in [oslo_messaging_rabbit]");
+    assert!(!run.stderr.contains("no option `debug`"), "{}", run.stderr);
+    for says in
+        ["prepare the databases of heat", "half way", "`aio upgrade` goes on", "--back", &lost]
+    {
         assert!(run.stderr.contains(says), "{says}: {}", run.stderr);
     }
     assert!(is_packaged(cloud, "heat_engine") && !is_packaged(cloud, "keystone"));

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::{Error, Result};
-use crate::model::command::Command;
+use crate::model::command::{Command, Output};
 use crate::model::publication::Publication;
 
 /// What the directory is called below what is published.
@@ -51,26 +51,33 @@ pub struct Beside {
     pub purpose: Purpose,
 }
 
+/// Runs a shell script in a container with the code of another release. `unit` is what the code appears
+/// under.
+///
+/// # Errors
+/// When it cannot be run; how it ended is the caller's to judge.
+pub async fn run_beside(
+    context: &StepContext,
+    container: &str,
+    unit: String,
+    python: &Python,
+    command: Command,
+) -> Result<Output> {
+    let containers = &context.host.containers;
+    // The administrator may have moved the state directory and left a link.
+    let source = python.directory.canonicalize().unwrap_or_else(|_| python.directory.clone());
+    let publication = Publication::of_root(unit, NAME, source);
+    containers.publish(container, &publication, false).await?;
+    let place = format!("{}/{NAME}", Publication::path_in_container(&publication.unit));
+    let script = command.argv.last().cloned().unwrap_or_default();
+    let argv = ["unshare", "--mount", "sh", "-euc", BEGIN, "sh", &place, &python.home];
+    let argv = argv.into_iter().map(str::to_owned).chain([script]).collect();
+    let ran = containers.run(container, Command { argv, ..command }).await;
+    containers.withdraw(container, &publication.unit).await?;
+    ran
+}
+
 impl Beside {
-    fn publication(&self) -> Publication {
-        let word = match self.purpose {
-            Purpose::Check => "check",
-            Purpose::Expand => "expand",
-        };
-        // The administrator may have moved the state directory and left a link.
-        let source = self.python.directory.canonicalize();
-        let source = source.unwrap_or_else(|_| self.python.directory.clone());
-        Publication::of_root(format!("upgrade-{}-{word}", self.service), NAME, source)
-    }
-
-    fn command(&self, publication: &Publication) -> Command {
-        let place = format!("{}/{NAME}", Publication::path_in_container(&publication.unit));
-        let script = self.command.argv.last().cloned().unwrap_or_default();
-        let argv = ["unshare", "--mount", "sh", "-euc", BEGIN, "sh", &place, &self.python.home];
-        let argv = argv.into_iter().map(str::to_owned).chain([script]).collect();
-        Command { argv, ..self.command.clone() }
-    }
-
     fn judge(&self, status: i32) -> Option<Error> {
         let what = match (self.purpose, status) {
             (_, 0) | (Purpose::Check, 1) => return None,
@@ -93,12 +100,13 @@ impl Action for Beside {
     }
 
     async fn act(&self, context: &StepContext) -> Result<()> {
-        let containers = &context.host.containers;
-        let publication = self.publication();
-        containers.publish(&self.container, &publication, false).await?;
-        let ran = containers.run(&self.container, self.command(&publication)).await;
-        containers.withdraw(&self.container, &publication.unit).await?;
-        let output = ran?;
+        let word = match self.purpose {
+            Purpose::Check => "check",
+            Purpose::Expand => "expand",
+        };
+        let unit = format!("upgrade-{}-{word}", self.service);
+        let command = self.command.clone();
+        let output = run_beside(context, &self.container, unit, &self.python, command).await?;
         for line in output.tail(usize::MAX).lines() {
             context.output(line);
         }

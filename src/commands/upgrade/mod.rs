@@ -14,6 +14,7 @@
 mod args;
 mod back;
 mod beside;
+mod options;
 mod order;
 mod pairs;
 mod plan;

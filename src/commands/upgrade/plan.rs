@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::beside::{Beside, Purpose, Python};
+use super::options::Options;
 use super::order::{Stretch, mixed, still_behind};
 use crate::cloud::recorded;
 use crate::config::profile::{Done, ServiceProfile, ServiceUpgrade, SetupCommand, SetupPhase};
@@ -55,7 +56,8 @@ type About<'a> = (&'a ServiceUpgrade, &'a SetupCommand);
 impl Plan<'_> {
     /// What is asked before anything is changed.
     pub fn checks(&self, layers: &[StepKey]) -> Result<Vec<Step>> {
-        let mut steps = Vec::new();
+        let mut steps: Vec<Step> =
+            self.stretches.iter().filter_map(|stretch| self.options(stretch, layers)).collect();
         for stretch in self.stretches {
             if let Some((upgrade, command)) = self.about(stretch)
                 && !upgrade.check.is_empty()
@@ -204,6 +206,36 @@ impl Plan<'_> {
         early.map(|command| StepKey::Setup {
             service: stretch.service.clone(),
             command: command.name.clone(),
+        })
+    }
+
+    /// Whether the release to come knows what the user's own lines set; nothing where there are none.
+    fn options(&self, stretch: &Stretch, layers: &[StepKey]) -> Option<Step> {
+        let release = &self.site.cloud.release;
+        let members = self.members(stretch);
+        let overridden: BTreeSet<_> =
+            members.flat_map(|member| self.renderer.overridden(member)).collect();
+        if overridden.is_empty() || release.unknown_options.is_empty() {
+            return None;
+        }
+        let mut serving = self.serving.iter().filter(|it| stretch.kinds.contains(&it.kind));
+        let (container, python) = serving.find_map(|it| Some((&it.name, self.python(it)?)))?;
+        let last = if stretch.last { "-last" } else { "" };
+        Some(Step {
+            key: own_key(&stretch.service, &format!("options{last}")),
+            title: format!("own options of {}", stretch.service),
+            phase: Phase::Verify,
+            resource: Resource::Load,
+            needs: layers.to_vec(),
+            estimate_ms: 4_000,
+            action: Arc::new(Options {
+                container: container.clone(),
+                service: stretch.service.clone(),
+                python,
+                script: release.unknown_options.clone(),
+                overridden,
+                to: release.release.clone(),
+            }),
         })
     }
 
