@@ -127,10 +127,9 @@ impl Lock {
         self.distributions.iter().filter_map(built)
     }
 
-    /// What of a release was built of commits.
-    pub fn built_for(release: &Release) -> Vec<Built> {
-        let lock = release.python.as_ref().and_then(|python| Self::parse(&python.lock).ok());
-        lock.iter().flat_map(Self::built).collect()
+    /// The lock of a release; none where it has none that is whole.
+    pub fn of(release: &Release) -> Option<Self> {
+        Self::parse(&release.python.as_ref()?.lock).ok()
     }
 
     fn body(&self) -> String {

@@ -47,7 +47,7 @@ pub async fn observe(context: &StepContext, site: &Arc<Site>) -> Result<CloudHea
         cloud: site.cloud.name.clone(),
         release: site.cloud.release.release.clone(),
         behind: behind.map(|it| (it.release.release.clone(), it.kinds.clone())).collect(),
-        built: Lock::built_for(&site.cloud.release),
+        built: Lock::of(&site.cloud.release).iter().flat_map(Lock::built).collect(),
         state,
         containers,
         clusters,

@@ -74,9 +74,9 @@ pub async fn make(paths: &Paths, wanted: &Wanted, say: &(dyn Fn(&str) + Sync)) -
     ask(&[])?;
     require_root(&wanted.release)?;
     // One that is broken is as good as none: this is how it is made anew.
-    let present = Lock::parse(&python.lock).ok();
+    let present = Lock::of(release);
     let extended = release.extends.as_ref().and_then(|name| profiles.releases.get(name));
-    let extended = extended.and_then(|it| Lock::parse(&it.python.as_ref()?.lock).ok());
+    let extended = extended.and_then(Lock::of);
     let before = present.as_ref().or(extended.as_ref());
     files::prepare(paths)?;
     let directory = paths.locking_dir();

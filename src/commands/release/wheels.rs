@@ -22,8 +22,8 @@ use crate::state::files;
 
 const SCRIPT: &str = include_str!("build.sh");
 
-/// What builds every wheel of OpenStack's: PyPA's front end, and what projects ask for, some of them only
-/// when they are asked.
+/// What builds wheels of OpenStack's: PyPA's front end, and the back ends that its projects name, with what
+/// those ask for when they run. No other back end is there.
 const TOOLS: [&str; 5] = ["build", "pbr", "setuptools", "setuptools-scm", "wheel"];
 /// Where they are while they are used, and where a wheel is built: no checkout stands there.
 const TOOLS_PLACE: &str = "/.aio-build";

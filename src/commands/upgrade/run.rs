@@ -404,7 +404,7 @@ impl Prepared {
 
 /// The version of a service's project in a release; the release where its lock does not tell.
 fn version(release: &Release, service: &ServiceProfile) -> String {
-    let lock = release.python.as_ref().and_then(|python| Lock::parse(&python.lock).ok());
+    let lock = Lock::of(release);
     let projects = service.dev.iter().flat_map(|dev| &dev.projects).chain([&service.service]);
     let found = lock.and_then(|lock| {
         let mut found = projects.filter_map(|project| lock.distribution(project));
