@@ -22,6 +22,7 @@ use crate::model::host_network::HostNetworkSpec;
 use crate::model::journal::Entry;
 use crate::model::layer::{LayerInfo, LayerSpec};
 use crate::model::publication::Publication;
+use crate::model::startup::Startup;
 use crate::model::topology::Container;
 
 /// The machine, as steps see it.
@@ -251,6 +252,10 @@ pub trait Layers: Send + Sync {
         id: &str,
         progress: Arc<dyn BuildProgress>,
     ) -> Result<()>;
+
+    /// Why units of a kind could not start in containers of this published layer, in sentences: what
+    /// they need and is not there, or masked. None where all is there.
+    async fn problems(&self, id: &str, start: &Startup) -> Result<Vec<String>>;
 
     /// All published layers.
     async fn list(&self) -> Result<Vec<LayerInfo>>;

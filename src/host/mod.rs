@@ -15,6 +15,7 @@ pub mod installation;
 pub mod journal;
 pub mod keepsakes;
 pub mod layers;
+mod lookup;
 mod machine;
 pub mod network;
 pub mod python;

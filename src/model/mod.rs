@@ -23,5 +23,6 @@ pub mod ranges;
 pub mod renew;
 pub mod requirement;
 pub mod sizing;
+pub mod startup;
 pub mod swap;
 pub mod topology;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::engine::step::{Action, Observation, StepContext};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::BuildProgress;
 use crate::model::layer::LayerSpec;
+use crate::model::startup::Startup;
 
 /// Whether one of these layers is not built yet, and which.
 async fn missing(layers: &[(String, LayerSpec)], context: &StepContext) -> Result<Observation> {
@@ -63,16 +64,44 @@ impl Action for DownloadPackages {
     }
 }
 
-/// Builds one layer whose parent is there.
+/// Builds one layer whose parent is there, and refuses one that cannot run.
 pub struct BuildLayer {
     pub id: String,
     pub spec: LayerSpec,
+    /// What starts in the containers that are made of it.
+    pub startups: Vec<Startup>,
+}
+
+impl BuildLayer {
+    /// The layer itself may be right: what starts in it is the profiles' word, so it is kept.
+    async fn refuse_unstartable(&self, context: &StepContext) -> Result<()> {
+        let name = &self.spec.name;
+        let mut error = Error::new(ErrorKind::Config, format!("make containers of layer {name}"));
+        for start in &self.startups {
+            for problem in context.host.layers.problems(&self.id, start).await? {
+                error = error.because(format!("in `{}`, {problem}", start.kind));
+            }
+        }
+        if error.causes.is_empty() {
+            return Ok(());
+        }
+        Err(error
+            .hint(
+                "Of the units that packages bring, those that the kind's `units` do not name are \
+                 masked. What is not there comes with its `packages`, its `files` or another release.",
+            )
+            .hint(
+                "`profiles/services/` in the configuration directory takes profiles of your own; \
+                 then run the same command again.",
+            ))
+    }
 }
 
 #[async_trait]
 impl Action for BuildLayer {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         if context.host.layers.exists(&self.id).await? {
+            self.refuse_unstartable(context).await?;
             return Ok(Observation::Right);
         }
         Ok(Observation::Wrong(format!("layer {} is not built", self.id)))

@@ -58,6 +58,11 @@ fn files(cloud: &Cloud) {
     refused(&overrides, &[CONFIG], &["haet", "heat"]);
     let profile = with_file(cloud, "profiles/services/mine.yml", "service: mine\nsumary: x\n");
     refused(&profile, &[CONFIG], &["mine.yml:2", "summary"]);
+    let built_in = include_str!("../../profiles/services/heat.yml");
+    let unknown = built_in.replace("worker: heat-engine", "worker: heat-engin");
+    let program = with_file(cloud, "profiles/services/heat.yml", &unknown);
+    let missing = "heat-engine.service starts /usr/local/bin/heat-engin, which is not there";
+    refused(&program, &[CONFIG], &["heat_engine", missing]);
     let _ = fs::remove_dir_all(cloud.config_dir.join("profiles"));
     let _ = fs::remove_dir_all(cloud.config_dir.join("overrides"));
 }

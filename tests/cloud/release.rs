@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::checks::Checks;
 use crate::support::cloud::Cloud;
+use crate::support::process;
 use crate::{dev, upgrade};
 
 /// What a new cloud is of.
@@ -26,6 +27,9 @@ fn a_release_of_packages_serves() {
     cloud.remove_leftovers();
     fs::create_dir_all(cloud.state_dir.parent().unwrap()).unwrap();
     let mut checks = Checks::new();
+    checks.check("packages: a layer that cannot run is refused when it is made", || {
+        unstartable(&cloud);
+    });
     if checks.needed("packages: bootstrap", || packaged(&cloud)) {
         checks.check("packages: verify", || {
             cloud.ok(&["verify"]);
@@ -40,6 +44,32 @@ fn a_release_of_packages_serves() {
         });
     }
     checks.finish();
+}
+
+/// A profile of the user's, in which a unit requires one that no layer has.
+fn unstartable(cloud: &Cloud) {
+    let profiles = cloud.config_dir.join("profiles");
+    let built_in = include_str!("../../profiles/services/memcached.yml");
+    let file = "    files:\n";
+    assert_eq!(built_in.matches(file).count(), 1);
+    let path = "/etc/systemd/system/memcached.service.d/lost.conf";
+    let needing = format!("{file}      - {{ path: {path}, template: lost.conf }}\n");
+    for (place, text) in [
+        ("services/memcached.yml", &*built_in.replace(file, &needing)),
+        ("templates/lost.conf", "[Unit]\nRequires=lost.socket\n"),
+    ] {
+        let place = profiles.join(place);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+    }
+    let release = format!("release={PACKAGED}");
+    let command = cloud.command(&["bootstrap", "--scenario", "minimal", "--set", &release]);
+    let run = process::run(command, Duration::from_secs(900));
+    fs::remove_dir_all(profiles).unwrap();
+    assert_eq!(run.status, 3, "{}", run.all());
+    let says = "in `memcached`, memcached.service requires lost.socket, which is not there";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    assert!(cloud.lxc_names().iter().all(|name| !name.contains("memcached")));
 }
 
 fn packaged(cloud: &Cloud) {

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::config;
 use super::inner::Inner;
-use super::{config, lookup};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::host::ContainerState;
+use crate::host::{ContainerState, lookup};
 use crate::lxc::descent;
 use crate::lxc::files::FileRequest;
 use crate::lxc::prepare::{DataDirectory, Preparation};

@@ -12,7 +12,6 @@ mod filter;
 mod implementation;
 mod inner;
 pub mod limits;
-mod lookup;
 mod read;
 mod real;
 mod renew;

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::inner::Inner;
-use super::lookup;
 use crate::error::{Result, ResultExt};
-use crate::host::ContainerState;
+use crate::host::{ContainerState, lookup};
 use crate::lxc::accounts::Accounts;
 use crate::lxc::root::Root;
 use crate::lxc::{bounded, rooted};
@@ -102,7 +101,7 @@ impl Inner {
     pub(super) fn image_file(&self, name: &str, path: &str) -> Result<Vec<u8>> {
         let doing = || format!("read `{path}` of the image of container `{name}`");
         let root = self.known(name)?.root;
-        match lookup::find_in_layers(&root, Path::new(path)).doing(doing)? {
+        match lookup::find_in_layers(&root.layers, Path::new(path), true).doing(doing)? {
             Some(place) => std::fs::read(place).doing(doing),
             None => Ok(Vec::new()),
         }

@@ -16,6 +16,7 @@ use super::sql::FakeSql;
 use crate::error::{Error, Result};
 use crate::host::{BuildProgress, Host, Installation, Layers};
 use crate::model::layer::{LayerInfo, LayerSpec};
+use crate::model::startup::Startup;
 
 /// A host of fakes that nobody has told anything. It can neither build layers nor install `aio`.
 pub fn empty() -> Host {
@@ -53,6 +54,9 @@ impl Layers for Absent {
         no("layers")
     }
     async fn build(&self, _: &LayerSpec, _: &str, _: Arc<dyn BuildProgress>) -> Result<()> {
+        no("layers")
+    }
+    async fn problems(&self, _: &str, _: &Startup) -> Result<Vec<String>> {
         no("layers")
     }
     async fn list(&self) -> Result<Vec<LayerInfo>> {

@@ -17,6 +17,7 @@ mod process;
 mod python;
 mod real;
 pub mod sources;
+mod startable;
 mod status;
 mod store;
 mod units;

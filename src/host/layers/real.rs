@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::host::{BuildProgress, Layers};
 use crate::model::layer::{LayerInfo, LayerSpec};
 use crate::model::paths::Paths;
+use crate::model::startup::Startup;
 
 /// Layers below the state directory.
 #[derive(Clone)]
@@ -65,6 +66,11 @@ impl Layers for RealLayers {
     ) -> Result<()> {
         let (spec, id) = (spec.clone(), id.to_owned());
         self.blocking(move |store| store.build(&spec, &id, progress.as_ref())).await
+    }
+
+    async fn problems(&self, id: &str, start: &Startup) -> Result<Vec<String>> {
+        let (id, start) = (id.to_owned(), start.clone());
+        self.blocking(move |store| store.problems(&id, &start)).await
     }
 
     async fn list(&self) -> Result<Vec<LayerInfo>> {

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::preparations::Preparations;
+use super::startable;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::layer::LayerInfo;
 use crate::model::paths::Paths;
+use crate::model::startup::Startup;
 use crate::state::files;
 
 /// The layers of a state directory, and what all builds of this process share.
@@ -50,6 +52,14 @@ impl Store {
             chain.push(id);
         }
         Ok(chain)
+    }
+
+    /// Why units could not start in containers of a layer.
+    pub(super) fn problems(&self, id: &str, start: &Startup) -> Result<Vec<String>> {
+        let chain = self.chain(id)?;
+        let roots: Vec<PathBuf> =
+            chain.iter().map(|layer| self.layer_dir(layer).join("root")).collect();
+        startable::problems(&roots, start).doing(|| format!("look through layer {id}"))
     }
 
     pub(super) fn list(&self) -> Result<Vec<LayerInfo>> {

@@ -9,6 +9,7 @@ use crate::engine::key::{ContainerStep, StepKey};
 use crate::engine::step::{Action, Step};
 use crate::error::Result;
 use crate::model::cloud::Cloud;
+use crate::model::startup::Startup;
 use crate::model::topology::Container;
 use crate::render::Renderer;
 use crate::steps::cluster::Form;
@@ -20,6 +21,8 @@ use crate::steps::site::Site;
 pub struct Builder<'a> {
     pub(super) site: Arc<Site>,
     pub(super) renderer: &'a Renderer,
+    /// What starts in the containers of a layer, by its id.
+    pub(super) startups: BTreeMap<String, Vec<Startup>>,
     steps: Vec<Step>,
 }
 
@@ -70,9 +73,9 @@ pub fn form_key(kind: &str) -> StepKey {
 
 /// All steps of a cloud, in no particular order.
 pub fn steps(site: &Arc<Site>, renderer: &Renderer) -> Result<Vec<Step>> {
-    let mut builder = Builder { site: Arc::clone(site), renderer, steps: Vec::new() };
+    let mut builder =
+        Builder { site: Arc::clone(site), renderer, startups: BTreeMap::new(), steps: Vec::new() };
     builder.host();
-    builder.layers();
     for service in &site.cloud.services {
         for (kind, definition) in &service.containers {
             builder.kind(service, kind, definition)?;
@@ -83,6 +86,7 @@ pub fn steps(site: &Arc<Site>, renderer: &Renderer) -> Result<Vec<Step>> {
         }
         builder.ready(service);
     }
+    builder.layers();
     builder.access()?;
     builder.catalog();
     Ok(builder.steps)

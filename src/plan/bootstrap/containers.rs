@@ -9,6 +9,7 @@ use crate::config::profile::{Cluster, ContainerKind, File, ServiceProfile, Setup
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, HostStep, StepKey};
 use crate::error::Result;
+use crate::model::startup::Startup;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
 use crate::steps::container::{Define, Files, Start};
@@ -48,6 +49,14 @@ impl Builder<'_> {
         let cluster_unit = definition.cluster.as_ref().map(|cluster| cluster.unit.as_str());
         let names: Vec<String> = definition.units.iter().map(|unit| unit.name.clone()).collect();
         let files = self.files_of(definition, container, &names)?;
+        if let Some(layer) = container.software().first().filter(|_| container.member == 1) {
+            let start = Startup {
+                kind: container.kind.clone(),
+                units: container.units.clone(),
+                files: files.iter().map(|desired| desired.file.clone()).collect(),
+            };
+            self.startups.entry(layer.clone()).or_default().push(start);
+        }
         self.add(
             container_key(container, ContainerStep::Define),
             format!("define container {label}"),

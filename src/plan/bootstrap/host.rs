@@ -50,6 +50,7 @@ impl Builder<'_> {
         );
     }
 
+    /// After the containers, which say what starts in them.
     pub(super) fn layers(&mut self) {
         let layers = self.site.cloud.layers.clone();
         let index = StepKey::PackageIndex;
@@ -73,12 +74,13 @@ impl Builder<'_> {
                 .filter(|(parent, _)| Some(parent) == spec.parent.as_ref())
                 .map(|(_, parent)| StepKey::Layer(parent.name.clone()));
             let needs = std::iter::once(index.clone()).chain(parents).collect();
+            let startups = self.startups.remove(&id).unwrap_or_default();
             self.add(
                 StepKey::Layer(spec.name.clone()),
                 format!("image layer {}", spec.name),
                 (Phase::Images, Resource::Package, 5_000 + 150 * spec.packages.len() as u64),
                 needs,
-                BuildLayer { id, spec },
+                BuildLayer { id, spec, startups },
             );
         }
     }

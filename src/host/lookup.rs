@@ -1,15 +1,17 @@
-//! Where a path of a stopped container stands on the host: the upper directory, then the layers, as
-//! overlayfs would look, and the directories that are bound over them. Nothing is mounted, so this
-//! costs a few `lstat`s.
+//! Where a path of a stopped container, or of layers alone, stands on the host: the upper directory, then
+//! the layers, as overlayfs would look, and the directories that are bound over them. Nothing is mounted,
+//! so this costs a few `lstat`s.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::lxc::root::Root;
+use crate::lxc::root::{Bind, Root};
 use crate::lxc::rooted::is_missing;
+use crate::state::files;
 
 /// As in the kernel.
 const MAX_LINKS: usize = 40;
@@ -27,24 +29,54 @@ enum Found {
     Missing,
 }
 
+impl Found {
+    /// The path on the host of what shows.
+    fn topmost(self) -> Option<PathBuf> {
+        match self {
+            Self::Directory(parts) => parts.into_iter().next(),
+            Self::Other(place) => Some(place),
+            Self::Missing => None,
+        }
+    }
+}
+
 /// The path on the host of the topmost thing at `path`; with `follow`, of what a symbolic link there
 /// leads to. `None` when there is nothing.
 pub(super) fn find(root: &Root, path: &Path, follow: bool) -> io::Result<Option<PathBuf>> {
     let parts = std::iter::once(root.upper()).chain(root.layers.iter().cloned());
-    find_among(root, parts.collect(), path, follow)
+    Ok(walk(&root.binds, parts.collect(), path, follow)?.topmost())
 }
 
-/// The same without the upper directory: what the image has, whatever the container made of it.
-pub(super) fn find_in_layers(root: &Root, path: &Path) -> io::Result<Option<PathBuf>> {
-    find_among(root, root.layers.clone(), path, true)
-}
-
-fn find_among(
-    root: &Root,
-    parts: Vec<PathBuf>,
+/// The same in layers alone, topmost first, whatever a container made of them.
+pub(super) fn find_in_layers(
+    layers: &[PathBuf],
     path: &Path,
     follow: bool,
 ) -> io::Result<Option<PathBuf>> {
+    Ok(walk(&[], layers.to_vec(), path, follow)?.topmost())
+}
+
+/// Names of what a directory of layers holds; none where there is no such directory.
+pub(super) fn list_in_layers(layers: &[PathBuf], path: &Path) -> io::Result<BTreeSet<String>> {
+    let Found::Directory(parts) = walk(&[], layers.to_vec(), path, true)? else {
+        return Ok(BTreeSet::new());
+    };
+    let (mut names, mut hidden) = (BTreeSet::new(), BTreeSet::new());
+    for part in parts {
+        let entries = files::entries(&part).map_err(|error| io::Error::other(error.to_string()))?;
+        for place in entries {
+            let Some(name) = place.file_name().and_then(|name| name.to_str()) else { continue };
+            if is_whiteout(&place.symlink_metadata()?) {
+                hidden.insert(name.to_owned());
+            } else if !hidden.contains(name) {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+fn walk(binds: &[Bind], parts: Vec<PathBuf>, path: &Path, follow: bool) -> io::Result<Found> {
     let mut above = vec![Directory { inside: PathBuf::from("/"), parts }];
     let mut ahead = names(path);
     let mut links = 0;
@@ -55,15 +87,15 @@ fn find_among(
             }
             continue;
         }
-        let Some(directory) = above.last() else { return Ok(None) };
+        let Some(directory) = above.last() else { return Ok(Found::Missing) };
         let inside = directory.inside.join(&name);
-        match look_up(root, directory, &name, &inside)? {
-            Found::Missing => return Ok(None),
+        match look_up(binds, directory, &name, &inside)? {
+            Found::Missing => return Ok(Found::Missing),
             Found::Directory(parts) => above.push(Directory { inside, parts }),
             Found::Other(place) => {
                 let is_link = place.symlink_metadata()?.is_symlink();
                 if !is_link || (ahead.is_empty() && !follow) {
-                    return Ok(ahead.is_empty().then_some(place));
+                    return Ok(if ahead.is_empty() { Found::Other(place) } else { Found::Missing });
                 }
                 links += 1;
                 if links > MAX_LINKS {
@@ -79,7 +111,7 @@ fn find_among(
             }
         }
     }
-    Ok(above.last().and_then(|directory| directory.parts.first().cloned()))
+    Ok(above.pop().map_or(Found::Missing, |directory| Found::Directory(directory.parts)))
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {
@@ -92,12 +124,12 @@ fn names(path: &Path) -> VecDeque<OsString> {
 }
 
 fn look_up(
-    root: &Root,
+    binds: &[Bind],
     directory: &Directory,
     name: &OsString,
     inside: &Path,
 ) -> io::Result<Found> {
-    if let Some(bind) = root.binds.iter().rev().find(|bind| bind.target == inside) {
+    if let Some(bind) = binds.iter().rev().find(|bind| bind.target == inside) {
         return Ok(Found::Directory(vec![bind.source.clone()]));
     }
     let mut merged = Vec::new();
@@ -107,8 +139,7 @@ fn look_up(
             Err(error) if is_missing(&error) => continue,
             other => other?,
         };
-        let is_whiteout = metadata.file_type().is_char_device() && metadata.rdev() == 0;
-        if is_whiteout || (!metadata.is_dir() && !merged.is_empty()) {
+        if is_whiteout(&metadata) || (!metadata.is_dir() && !merged.is_empty()) {
             break;
         }
         if !metadata.is_dir() {
@@ -121,6 +152,10 @@ fn look_up(
         }
     }
     Ok(if merged.is_empty() { Found::Missing } else { Found::Directory(merged) })
+}
+
+fn is_whiteout(metadata: &Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
 fn is_opaque(place: &Path) -> bool {
@@ -206,6 +241,20 @@ mod tests {
         rustix::fs::setxattr(&opaque, "trusted.overlay.opaque", b"y", flags).unwrap();
         assert_eq!(tree.read("/etc/gone"), None);
         assert_eq!(tree.read("/etc/app/hidden"), None);
+    }
+
+    #[test]
+    fn a_directory_lists_what_shows_of_all_layers() {
+        let tree = tree();
+        tree.put("base/root/etc/gone", "base");
+        tree.put("base/root/etc/two", "base");
+        tree.whiteout("top/root/etc/gone");
+        tree.put("top/root/etc/one", "top");
+        tree.put("upper/etc/own", "the container's");
+        let names = list_in_layers(&tree.root.layers, Path::new("/etc")).unwrap();
+        assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), ["app", "one", "two"]);
+        assert!(list_in_layers(&tree.root.layers, Path::new("/etc/one")).unwrap().is_empty());
+        assert!(list_in_layers(&tree.root.layers, Path::new("/none")).unwrap().is_empty());
     }
 
     #[test]
