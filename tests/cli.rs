@@ -174,6 +174,7 @@ fn releases_are_listed_whatever_their_locks_are_and_only_some_have_one() {
         (&["release", "lock", &packages], 2, "it has no lock"),
         (&["release", "lock", &wheels, "--as-of", "2026-10-32"], 2, "write YYYY-MM-DD"),
         (&["release", "lock", &wheels, "--as-of", "9999-01-01"], 2, "is yet to come"),
+        (&["release", "lock", &wheels, "--from", "./nova#-x"], 2, "is the name of no branch"),
     ] {
         let output = aio.run(arguments);
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", err(&output));

@@ -124,7 +124,8 @@ pub struct PythonDistributions {
     /// what those are built with that have no wheel, and `uv`, which installs all of them.
     #[serde(default)]
     pub requirements: Vec<String>,
-    /// The day as of which versions are looked for: `2026-10-20`.
+    /// The day as of which versions are looked for: `2026-10-20`, or `today` for the day on which the lock
+    /// is made.
     #[serde(default)]
     pub as_of: String,
     /// Other days for some of them.

@@ -269,6 +269,12 @@ impl Paths {
         self.state_dir.join("clones").join(&self.cloud)
     }
 
+    /// Clones of repositories, made for `aio release lock`. No service runs from them, so that another
+    /// commit there is nobody's. No cloud has such a name.
+    pub fn release_clones_dir(&self) -> PathBuf {
+        self.state_dir.join("clones").join(format!("{}-release", self.cloud))
+    }
+
     /// The copy of the binary that hooks call.
     pub fn binary(&self) -> PathBuf {
         self.state_dir.join("bin/aio")

@@ -108,7 +108,15 @@ fn locked(cloud: &Cloud, sources: &Sources) {
     assert!(said.contains(&format!("building trove 99.0 of {}", &trove[..9])), "{said}");
     let again = cloud.ok(&[&lock[..], &["--output", "json"]].concat());
     let again: Value = serde_json::from_str(&again).unwrap();
-    assert_eq!((&again["built"][1]["commit"], &again["file"]), (&trove.into(), &Value::Null));
+    assert_eq!(
+        (&again["built"][1]["commit"], &again["file"]),
+        (&trove.as_str().into(), &Value::Null)
+    );
+    // A commit by its name is the same one.
+    let lock = ["--from", &format!("{from}/heat"), "--from", &format!("{from}/trove#{trove:.12}")];
+    let named = cloud.run(&[&["release", "lock", "master"][..], &lock].concat()).ok().stderr;
+    let said = format!("trove 99.0 of {trove:.9} ({trove:.12}) is there");
+    assert!(named.contains(&said), "{named}");
 }
 
 fn bootstrap(cloud: &Cloud) {

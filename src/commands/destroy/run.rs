@@ -81,7 +81,7 @@ fn left(paths: &Paths, keep: Keep) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let others = std::fs::read_dir(&clouds).is_ok_and(|entries| {
         entries.flatten().any(|entry| entry.file_name().to_str() != Some(paths.cloud.as_str()))
     });
-    let mut trees = vec![paths.cloud_dir(), paths.clones_dir()];
+    let mut trees = vec![paths.cloud_dir(), paths.clones_dir(), paths.release_clones_dir()];
     if !keep.config {
         trees.extend([paths.cloud_file(), paths.secrets_file()]);
         trees.extend(own_files(&paths.tls_dir()));

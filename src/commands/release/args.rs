@@ -8,6 +8,7 @@ use time::Date;
 use super::day;
 use super::list::{cloud_release, list, table};
 use super::lock::{self, Wanted, sentences};
+use super::place::TreePlace;
 use crate::commands::global::Global;
 use crate::commands::runtime::block_on;
 use crate::config::load::Profiles;
@@ -23,8 +24,11 @@ Examples:
   sudo aio release lock 2026.2               newer versions, as of the day that the release says
   sudo aio release lock 2026.2 --as-of 2026-11-20
                                              as of another day
+  sudo aio release lock master               the newest of today, pre-releases among them
   sudo aio release lock master --from ./openstack
-                                             OpenStack of the checkouts in a directory")]
+                                             OpenStack of the checkouts in a directory
+  sudo aio release lock master --from https://opendev.org/openstack/nova#stable/2026.2
+                                             a branch, a tag or a commit of a repository")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -51,12 +55,20 @@ pub enum Command {
         release: String,
         /// Build projects of git: a checkout, a directory of checkouts, or an address to clone from
         ///
-        /// Of a directory, the checkouts of projects that the release has are taken. Each is built of its
-        /// commit, without network and without rights; all else stays as the lock before, or that of the
-        /// release that this one extends, has it, if it goes together.
-        #[arg(long, value_name = "DIR|URL", value_hint = clap::ValueHint::DirPath)]
-        from: Vec<String>,
-        /// The last day whose versions count, as YYYY-MM-DD [default: the release's own; with --from, today]
+        /// Of a directory, the checkouts of projects that the release has are taken. Behind a `#` stands
+        /// the branch, tag or commit of a repository that is to be built in place of what is checked out
+        /// there: it comes from a clone, and a checkout stays as it is. Each is built of its commit, without
+        /// network and without rights; all else stays as the lock before, or that of the release that this
+        /// one extends, has it, if it goes together.
+        #[arg(
+            long,
+            value_name = "DIR|URL[#REF]",
+            value_hint = clap::ValueHint::DirPath,
+            value_parser = TreePlace::parse
+        )]
+        from: Vec<TreePlace>,
+        /// The last day whose versions count, as YYYY-MM-DD [default: the release's own; today for one that
+        /// follows development, and with --from]
         #[arg(long, value_name = "DAY", value_parser = day::parse)]
         as_of: Option<Date>,
         /// Where to write it [default: profiles/releases/RELEASE.lock in the configuration directory]

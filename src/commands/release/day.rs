@@ -1,6 +1,44 @@
 //! Days, as indexes are asked for them: `2026-10-20`.
 
+use std::fmt;
+
 use time::{Date, Month};
+
+/// What a release that follows development says in place of its day.
+pub const TODAY: &str = "today";
+
+/// The day as of which an index is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsOf {
+    pub day: Date,
+    /// Whether it is not over yet: all counts that the index has now.
+    is_today: bool,
+}
+
+impl AsOf {
+    /// A day that is over, or today (in UTC).
+    ///
+    /// # Errors
+    /// A sentence: the day is yet to come.
+    pub fn new(day: Date, today: Date) -> Result<Self, String> {
+        if day > today {
+            return Err(format!("{day} is yet to come"));
+        }
+        Ok(Self { day, is_today: day == today })
+    }
+
+    /// The option by which uv leaves out what came later. Nothing has come later than today; and uv takes
+    /// a day in the host's time zone, where that of UTC may have ended hours ago.
+    pub fn option(self) -> Option<String> {
+        (!self.is_today).then(|| format!("--exclude-newer={}", self.day))
+    }
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.day.fmt(formatter)
+    }
+}
 
 /// Reads a day.
 ///
@@ -48,5 +86,15 @@ mod tests {
         ] {
             assert!(parse(text).unwrap_err().contains("write YYYY-MM-DD"), "{text}");
         }
+    }
+    #[test]
+    fn today_counts_whole_and_tomorrow_not_at_all() {
+        let day = |text| parse(text).unwrap();
+        let as_of = |text| AsOf::new(day(text), day("2026-11-30"));
+        assert_eq!(as_of("2026-11-30").unwrap().option(), None);
+        let before = as_of("2026-11-29").unwrap();
+        assert_eq!(before.option().as_deref(), Some("--exclude-newer=2026-11-29"));
+        assert_eq!(before.to_string(), "2026-11-29");
+        assert_eq!(as_of("2026-12-01"), Err("2026-12-01 is yet to come".to_owned()));
     }
 }

@@ -5,6 +5,7 @@ mod changes;
 mod day;
 mod list;
 mod lock;
+mod place;
 mod pylock;
 mod question;
 mod trees;

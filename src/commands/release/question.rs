@@ -1,8 +1,6 @@
 //! What uv is asked for: versions of a release's requirements that go together, as of a day.
 
-use time::Date;
-
-use super::day;
+use super::day::{self, AsOf};
 use crate::commands::dev::source::project::normalize;
 use crate::config::release::PythonDistributions;
 use crate::model::lock::Distribution;
@@ -28,7 +26,7 @@ impl Question {
     /// A sentence about a requirement or a day that is none.
     pub fn new(
         python: &PythonDistributions,
-        as_of: Date,
+        as_of: AsOf,
         machine: &str,
         built: &[Distribution],
     ) -> Result<Self, String> {
@@ -49,7 +47,6 @@ impl Question {
         let mut option = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
         option("python-version", &python.version);
         option("python-platform", &format!("{machine}-unknown-linux-gnu"));
-        option("exclude-newer", &as_of.to_string());
         for (name, day) in &python.as_of_by_project {
             let day = day::parse(day).map_err(|reason| format!("`{name}`: {reason}"))?;
             option("exclude-newer-package", &format!("{name}={day}"));
@@ -59,6 +56,7 @@ impl Question {
         }
         option("format", ANSWER);
         option("output-file", ANSWER);
+        arguments.extend(as_of.option());
         Ok(Self { requirements, arguments })
     }
 }
@@ -83,8 +81,13 @@ mod tests {
         }
     }
 
+    fn as_of(text: &str) -> AsOf {
+        let day = |text| day::parse(text).unwrap();
+        AsOf::new(day(text), day("2026-11-30")).unwrap()
+    }
+
     fn question(python: &PythonDistributions) -> Result<Question, String> {
-        Question::new(python, day::parse("2026-10-20")?, "x86_64", &[])
+        Question::new(python, as_of("2026-10-20"), "x86_64", &[])
     }
 
     #[test]
@@ -97,13 +100,24 @@ mod tests {
             "requirements.in",
             "--python-version=3.13",
             "--python-platform=x86_64-unknown-linux-gnu",
-            "--exclude-newer=2026-10-20",
             "--exclude-newer-package=uv=2026-10-27",
             "--no-emit-package=rbd",
             "--format=pylock.toml",
             "--output-file=pylock.toml",
+            "--exclude-newer=2026-10-20",
         ];
         assert_eq!(asked.arguments, wanted);
+    }
+
+    #[test]
+    fn all_of_today_counts_but_for_what_has_a_day_of_its_own() {
+        let python = python(&["nova>=34.0.0.dev0", "uv"], &[("uv", "2026-10-27")]);
+        let asked = Question::new(&python, as_of("2026-11-30"), "x86_64", &[]).unwrap();
+        // Pre-releases of what is asked for by one, as uv has it; of nothing else.
+        assert_eq!(asked.requirements, "nova>=34.0.0.dev0\nuv\n");
+        let of = |word: &str| asked.arguments.iter().filter(|it| it.contains(word)).count();
+        assert_eq!((of("exclude-newer"), of("exclude-newer-package=uv=2026-10-27")), (1, 1));
+        assert_eq!(of("prerelease"), 0);
     }
 
     #[test]
@@ -115,8 +129,7 @@ mod tests {
             commit: None,
         });
         let python = python(&["Nova~=34.0", "oslo.messaging[kafka]>1", "uv"], &[]);
-        let day = day::parse("2026-10-20").unwrap();
-        let asked = Question::new(&python, day, "x86_64", &built).unwrap();
+        let asked = Question::new(&python, as_of("2026-10-20"), "x86_64", &built).unwrap();
         let wanted = "Nova\noslo.messaging[kafka]\nuv\nnova==34.0.1.dev2\n\
                       oslo-messaging==34.0.1.dev2\n";
         assert_eq!(asked.requirements, wanted);

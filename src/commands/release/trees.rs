@@ -1,9 +1,11 @@
 //! The checkouts that a release's projects are built of.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::commands::dev::source::clone::{self, Address, Wanted};
+use super::place::{self, PlaceKind, TreePlace};
+use crate::commands::dev::source::clone::{self, Wanted};
 use crate::commands::dev::source::git::Watch;
 use crate::commands::dev::source::project::next_development;
 use crate::commands::dev::source::reader::CheckoutReader;
@@ -24,6 +26,16 @@ pub struct Tree {
     pub version: String,
     /// 40 hexadecimal digits.
     pub commit: String,
+    /// The branch, tag or commit that was asked for.
+    pub reference: Option<String>,
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, commit, reference, .. } = self;
+        write!(formatter, "{name} {version} of {commit:.9}")?;
+        reference.iter().try_for_each(|it| write!(formatter, " ({it})"))
+    }
 }
 
 /// What is found beside the trees.
@@ -36,50 +48,41 @@ pub struct Found {
 }
 
 /// Finds the trees in these places: checkouts, directories of checkouts and addresses to clone from.
-/// `known` are the distributions of the release, with the version that each had last, if it had one.
-/// Blocks, so it is for a thread that may.
+/// What has a reference comes from a clone below `clones`, as what has an address does. `known` are the
+/// distributions of the release, with the version that each had last, if it had one. Blocks, so it is for a
+/// thread that may.
 ///
 /// # Errors
-/// When a place has no checkout, one that was named is no part of the release, two are of one project,
-/// or a tree is no state to build.
+/// When a place has no checkout or not the reference, one that was named is no part of the release, two are
+/// of one project, or a tree is no state to build.
 pub fn find(
-    places: &[String],
+    places: &[TreePlace],
     clones: &Path,
     known: &BTreeMap<String, Option<String>>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Found> {
     let mut found = Found::default();
     for place in places {
-        match Address::parse(place) {
-            Address::Path(path) if !path.exists() => {
-                return Err(no_use(place).because("there is nothing of that name"));
+        match place.kind() {
+            PlaceKind::Nothing => {
+                let error = no_use(place).because("there is nothing of that name");
+                return Err(error.hints(place.hint()));
             }
-            Address::Path(path) if !is_checkout(&path) => {
-                let inside = files::entries(&path)?;
-                let checkouts: Vec<&PathBuf> = inside.iter().filter(|it| is_checkout(it)).collect();
-                if checkouts.is_empty() {
-                    return Err(no_use(place).because("there is no git checkout in it").hint(
-                        "Give a checkout, a directory of checkouts, or an address to clone from.",
-                    ));
-                }
-                for checkout in checkouts {
-                    if let Some(reason) = found.add(checkout, known)? {
-                        found.notes.push(format!("left out: {reason}"));
-                    }
-                }
-            }
-            _ => {
-                let wanted = Wanted { from: place.clone(), reference: None, change: None };
+            PlaceKind::Directory(path) => found.add_all(place, &path, known)?,
+            PlaceKind::Repository(from) => {
+                let wanted = Wanted { from, reference: place.reference.clone(), change: None };
                 let mut watch = Watch { progress: &mut *progress, cancelled: &|| false };
-                let path = clone::provide(&wanted, clones, &mut watch)?.path;
-                if let Some(reason) = found.add(&path, known)? {
+                let provided = clone::provide(&wanted, clones, &mut watch);
+                let path = provided.map_err(|error| error.hints(place.hint()))?.path;
+                if let Some(reason) = found.add(&path, place.reference.as_deref(), known)? {
                     return Err(no_use(place).because(reason));
                 }
             }
         }
     }
     if found.trees.is_empty() {
-        let error = no_use(&places.join(", ")).because("no checkout there is part of the release");
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        let error = no_use(places.join(", ")).because("no checkout there is part of the release");
         return Err(found.notes.into_iter().fold(error, Error::because));
     }
     found.trees.sort_unstable_by(|one, other| one.name.cmp(&other.name));
@@ -87,10 +90,38 @@ pub fn find(
 }
 
 impl Found {
+    /// Adds the trees of the checkouts in a directory, and notes what is no part of the release.
+    fn add_all(
+        &mut self,
+        place: &TreePlace,
+        directory: &Path,
+        known: &BTreeMap<String, Option<String>>,
+    ) -> Result<()> {
+        if place.reference.is_some() {
+            return Err(no_use(place)
+                .because("a directory of checkouts has no branch, tag or commit")
+                .hint("Give each checkout with its own: --from DIR/nova#REF."));
+        }
+        let inside = files::entries(directory)?;
+        let checkouts: Vec<&PathBuf> = inside.iter().filter(|it| place::is_checkout(it)).collect();
+        if checkouts.is_empty() {
+            return Err(no_use(place)
+                .because("there is no git checkout in it")
+                .hint("Give a checkout, a directory of checkouts, or an address to clone from."));
+        }
+        for checkout in checkouts {
+            if let Some(reason) = self.add(checkout, None, known)? {
+                self.notes.push(format!("left out: {reason}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the tree of a checkout, or says why it is no part of the release.
     fn add(
         &mut self,
         path: &Path,
+        reference: Option<&str>,
         known: &BTreeMap<String, Option<String>>,
     ) -> Result<Option<String>> {
         let shown = path.display();
@@ -107,17 +138,22 @@ impl Found {
             return Ok(Some(format!("{shown}: the release has no `{name}`")));
         };
         let state = reader.state()?;
-        if self.trees.iter().any(|it| it.root == state.root) {
+        let commit = state.commit.ok_or_else(|| {
+            no_use(&shown).because("it has no commit to build").hint("Commit first.")
+        })?;
+        if self.trees.iter().any(|it| it.root == state.root && it.commit == commit.id) {
             return Ok(None);
         }
         if let Some(other) = self.trees.iter().find(|it| it.name == name) {
-            return Err(no_use(&format!("{} and {shown}", other.root.display()))
+            let both = [(other.root.as_path(), other.reference.as_deref()), (path, reference)];
+            let [one, another] = both.map(|(path, reference)| {
+                let reference = reference.map(|it| format!("#{it}")).unwrap_or_default();
+                format!("{}{reference}", path.display())
+            });
+            return Err(no_use(format!("{one} and {another}"))
                 .because(format!("both are `{name}`"))
                 .hint("Leave one of them out."));
         }
-        let commit = state.commit.ok_or_else(|| {
-            no_use(&shown.to_string()).because("it has no commit to build").hint("Commit first.")
-        })?;
         if state.dirty {
             self.notes.push(format!("{shown}: what is not committed is not in it"));
         }
@@ -128,23 +164,29 @@ impl Found {
             version = next;
             self.notes.push(format!("{shown}: no tag says its version: it is called {version}"));
         }
-        self.trees.push(Tree { reader, root: state.root, name, version, commit: commit.id });
+        let reference = reference.map(str::to_owned);
+        self.trees.push(Tree {
+            reader,
+            root: state.root,
+            name,
+            version,
+            commit: commit.id,
+            reference,
+        });
         Ok(None)
     }
 }
 
-fn no_use(place: &str) -> Error {
+fn no_use(place: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Usage, format!("build the release of {place}"))
-}
-
-fn is_checkout(path: &Path) -> bool {
-    path.join(".git").symlink_metadata().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::dev::source::testing::{git, open_directory, repository, write};
+    use crate::commands::dev::source::testing::{
+        commit, git, listing, open_directory, repository, write,
+    };
 
     const PYPROJECT: &str = "[project]\nname = \"NAME\"\n[tool.setuptools]\npackages = [\"app\"]\n";
 
@@ -167,7 +209,24 @@ mod tests {
 
     fn look(places: &[&Path]) -> Result<Found> {
         let places: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
-        find(&places, Path::new("/nowhere"), &known(), &mut |_| {})
+        look_at(&places, Path::new("/nowhere"))
+    }
+
+    fn look_at(places: &[String], clones: &Path) -> Result<Found> {
+        let places: Vec<TreePlace> =
+            places.iter().map(|it| TreePlace::parse(it).unwrap()).collect();
+        find(&places, clones, &known(), &mut |_| {})
+    }
+
+    /// A repository with the tag `34.0.0`, one commit more on `stable/2` and another on `main`: the commits.
+    fn branches(root: &Path) -> [String; 3] {
+        project(root, "nova");
+        git(root, &["tag", "34.0.0"]);
+        let tagged = git(root, &["rev-parse", "HEAD"]);
+        git(root, &["checkout", "--quiet", "-b", "stable/2"]);
+        let stable = commit(root, &[("app/stable.py", "")], "stable");
+        git(root, &["checkout", "--quiet", "main"]);
+        [tagged, stable, commit(root, &[("app/main.py", "")], "main")]
     }
 
     #[test]
@@ -218,5 +277,76 @@ mod tests {
         assert_eq!(said(&[&path("none")]), "there is nothing of that name");
         assert_eq!(said(&[&path("one"), &path("two")]), "both are `nova`");
         assert_eq!(look(&[&path("one")]).unwrap().trees.len(), 1);
+    }
+    #[test]
+    fn a_branch_a_tag_or_a_commit_is_taken_of_an_address_a_checkout_and_a_bare_repository() {
+        let place = open_directory();
+        let path = |name: &str| place.path().join(name).display().to_string();
+        let (root, clones) = (place.path().join("nova"), place.path().join("clones"));
+        let [tagged, stable, main] = branches(&root);
+        git(place.path(), &["clone", "--quiet", "--bare", "nova", "bare/nova.git"]);
+        write(&root, &[("app/main.py", "being edited")]);
+        let before = listing(&root);
+        for from in [path("nova"), format!("file://{}", path("nova")), path("bare/nova.git")] {
+            for (reference, wanted) in [
+                ("stable/2", &stable),
+                ("34.0.0", &tagged),
+                (&tagged[..9], &tagged),
+                (&stable, &stable),
+                ("main", &main),
+            ] {
+                let found = look_at(&[format!("{from}#{reference}")], &clones).unwrap();
+                let [tree] = &found.trees[..] else { panic!("{:?}", found.trees) };
+                assert_eq!((&tree.commit, tree.reference.as_deref()), (wanted, Some(reference)));
+                let shown = tree.to_string();
+                assert!(shown.ends_with(&format!(" of {wanted:.9} ({reference})")), "{shown}");
+                assert_eq!(found.notes, [""; 0]);
+            }
+        }
+        assert_eq!(listing(&root), before);
+        let bare = look_at(&[path("bare/nova.git")], &clones).unwrap();
+        assert_eq!((&bare.trees[0].commit, &bare.trees[0].reference), (&main, &None));
+        let tag = look_at(&[format!("{}#34.0.0", path("nova"))], &clones).unwrap();
+        assert_eq!(tag.trees[0].version, "34.0.0");
+    }
+
+    #[test]
+    fn a_reference_that_is_not_there_is_named_with_the_one_that_it_is_most_like() {
+        let place = open_directory();
+        let path = |name: &str| place.path().join(name).display().to_string();
+        branches(&place.path().join("nova"));
+        let clones = place.path().join("clones");
+        let refused = |text: String| look_at(&[text], &clones).unwrap_err();
+        for from in [path("nova"), format!("file://{}", path("nova"))] {
+            let error = refused(format!("{from}#stabel/2"));
+            assert_eq!(error.kind, ErrorKind::Usage);
+            assert_eq!(error.causes, ["there is no such branch, tag or commit"]);
+            assert_eq!(error.hints, ["did you mean `stable/2`?"]);
+            // As pip and uv take it.
+            let error = refused(format!("{from}@stable/2"));
+            let hint = error.hints.last().unwrap();
+            assert!(hint.ends_with("`#stable/2` in place of `@stable/2`."), "{error:?}");
+        }
+        let error = refused(format!("{}#main", place.path().display()));
+        assert_eq!(error.causes, ["a directory of checkouts has no branch, tag or commit"]);
+    }
+
+    #[test]
+    fn two_states_of_one_project_are_refused() {
+        let place = open_directory();
+        let path = |name: &str| place.path().join(name).display().to_string();
+        branches(&place.path().join("nova"));
+        let clones = place.path().join("clones");
+        let (nova, other) = (path("nova"), format!("file://{}", path("nova")));
+        for [one, two] in [
+            [format!("{nova}#main"), format!("{nova}#stable/2")],
+            [nova.clone(), format!("{nova}#stable/2")],
+            [format!("{other}#34.0.0"), other.clone()],
+        ] {
+            let error = look_at(&[one, two], &clones).unwrap_err();
+            assert_eq!(error.causes, ["both are `nova`"], "{error:?}");
+        }
+        let twice = format!("{other}#stable/2");
+        assert_eq!(look_at(&[twice.clone(), twice], &clones).unwrap().trees.len(), 1);
     }
 }

@@ -6,8 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use time::Date;
-
+use super::day::AsOf;
 use super::trees::Tree;
 use crate::commands::dev::source::project::normalize;
 use crate::error::{Error, Result, ResultExt};
@@ -54,7 +53,7 @@ pub struct Wheel {
 pub async fn build(
     trees: &[Tree],
     installer: &Installer,
-    as_of: Date,
+    as_of: AsOf,
     directory: &Path,
     kept: &Kept<'_>,
     say: &(dyn Fn(&str) + Sync),
@@ -69,7 +68,7 @@ pub async fn build(
 async fn build_all(
     trees: &[Tree],
     installer: &Installer,
-    as_of: Date,
+    as_of: AsOf,
     (tools, work): (&Path, &Path),
     kept: &Kept<'_>,
     say: &(dyn Fn(&str) + Sync),
@@ -77,9 +76,8 @@ async fn build_all(
     let mut fetched = false;
     let mut wheels = Vec::new();
     for tree in trees {
-        let Tree { name, version, commit, .. } = tree;
         if let Some(wheel) = kept.of(tree)? {
-            say(&format!("{name} {version} of {commit:.9} is there"));
+            say(&format!("{tree} is there"));
             wheels.push(wheel);
             continue;
         }
@@ -87,10 +85,10 @@ async fn build_all(
             say("fetching what builds wheels");
             fetch(installer, as_of, tools).await?;
         }
-        say(&format!("building {name} {version} of {commit:.9}"));
+        say(&format!("building {tree}"));
         let wheel = build_one(tree, tools, work).await;
         wheels.push(wheel.map_err(|error| {
-            error.context(format!("build the wheel of `{name}` in {}", tree.root.display()))
+            error.context(format!("build the wheel of `{}` in {}", tree.name, tree.root.display()))
         })?);
     }
     Ok(wheels)
@@ -100,7 +98,7 @@ fn remove(directory: &Path) -> Result<()> {
     descent::remove(directory).doing(|| format!("remove {}", directory.display()))
 }
 
-async fn fetch(installer: &Installer, as_of: Date, tools: &Path) -> Result<()> {
+async fn fetch(installer: &Installer, as_of: AsOf, tools: &Path) -> Result<()> {
     remove(tools)?;
     files::private_directory(&tools.join("cache"))?;
     let place = Path::new(TOOLS_PLACE);
@@ -109,8 +107,9 @@ async fn fetch(installer: &Installer, as_of: Date, tools: &Path) -> Result<()> {
     let fetched = async {
         installer.run(Task::Install, &target, &venv).await?;
         let python = format!("{TOOLS_PLACE}/bin/python");
-        let newest = format!("--exclude-newer={as_of}");
-        let arguments = [&["pip", "install", "--python", &python, &newest][..], &TOOLS].concat();
+        let newest = as_of.option();
+        let install = ["pip", "install", "--python", &python].into_iter();
+        let arguments: Vec<&str> = install.chain(newest.as_deref()).chain(TOOLS).collect();
         installer.run(Task::Install, &target, &arguments).await
     };
     fetched.await.map_err(|error| error.context("fetch what builds wheels"))
@@ -267,6 +266,7 @@ mod tests {
             name: "oslo-app".to_owned(),
             version: "1.0.dev1".to_owned(),
             commit: "a".repeat(40),
+            reference: None,
         }
     }
 
