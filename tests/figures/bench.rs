@@ -18,6 +18,7 @@ mod dev;
 mod gateway;
 mod lost;
 mod table;
+mod upgrade;
 mod usage;
 mod whole;
 
@@ -36,10 +37,11 @@ fn main() {
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     assert!(rustix::process::geteuid().is_root(), "this builds a real cloud: run it as root");
     let mut table = Table::new(wanted);
-    if !table.is_only(whole::WORD) {
+    if !table.is_only(&[whole::WORD, upgrade::WORD]) {
         control(&mut table);
     }
     whole::measure(&mut table);
+    upgrade::measure(&mut table);
     if !table.print() {
         std::process::exit(1);
     }

@@ -59,9 +59,10 @@ impl Table {
         if chosen { count } else { 0 }
     }
 
-    /// Whether nothing was asked for but figures with that word in their names.
-    pub fn is_only(&self, word: &str) -> bool {
-        !self.wanted.is_empty() && self.wanted.iter().all(|wanted| wanted.contains(word))
+    /// Whether nothing was asked for but figures with one of these words in their names.
+    pub fn is_only(&self, words: &[&str]) -> bool {
+        let is_of = |wanted: &String| words.iter().any(|word| wanted.contains(word));
+        !self.wanted.is_empty() && self.wanted.iter().all(is_of)
     }
 
     /// A sample of a duration.
