@@ -5,7 +5,8 @@
 //! use, whose definitions all differ after an upgrade of `aio`. [`one_at_a_time`] is told which
 //! members serve and differ and puts their steps in a row: the next member is stopped when the one
 //! before is in service again. What does not serve is made anew at once, before the row. Where
-//! nothing that serves differs, the graph stays as it is.
+//! nothing that serves differs, the graph stays as it is. Of whom nobody knows whether it serves,
+//! [`stay_first`] takes care.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -79,6 +80,29 @@ fn queue_up(
     add_needs(steps, &form_key(&first.kind), all.clone());
     add_needs(steps, &ready_key(&service.service), all);
     Ok(())
+}
+
+/// Members that run, are to be defined anew and do not seem to serve are stopped when the others of their
+/// kind are in service, `replaced` aside, who wait for them: after a power cut, or a run that was cut off,
+/// the one that seemed not to serve may be the only one that does. All of kinds that form no cluster, whose
+/// members may need one another to be well.
+pub fn stay_first(
+    steps: &mut Vec<Step>,
+    site: &Arc<Site>,
+    replaced: &[Container],
+    unwell: &[Container],
+) {
+    for member in unwell {
+        let define = container_key(member, ContainerStep::Define);
+        let others = site.cloud.members(&member.kind);
+        for other in others.filter(|it| !replaced.contains(it) && !unwell.contains(it)) {
+            let back = rejoin(steps, site, None, other);
+            // One that needs what is prepared in the member itself comes after it.
+            if !depends_on(steps, &back, &define) {
+                add_needs(steps, &define, [back]);
+            }
+        }
+    }
 }
 
 /// Adds the step that sees a member back in service.

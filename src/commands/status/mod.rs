@@ -3,4 +3,4 @@
 mod args;
 mod words;
 
-pub use args::{ListArgs, StatusArgs, list, status};
+pub use args::{ListArgs, Status, StatusArgs, list, status};

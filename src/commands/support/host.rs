@@ -9,6 +9,8 @@ use super::ground::Ground;
 use crate::cloud::opened::Opened;
 use crate::cloud::{Session, desired, secrets};
 use crate::commands::bootstrap::run::look;
+use crate::commands::status::Status;
+use crate::commands::upgrade::Standing;
 use crate::config::cloud::CloudOptions;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
@@ -163,6 +165,7 @@ pub async fn status(ground: &Ground, context: &StepContext) -> Result<()> {
     let session = session(ground, Arc::clone(&site), &context.host);
     let health = health::observe(&session.context(), &site).await?;
     ground.findings.add_json("ls.json", &health.containers);
-    ground.findings.add_json("status.json", &health);
+    let upgrade = Standing::find(&ground.options.paths)?;
+    ground.findings.add_json("status.json", &Status { cloud: health, upgrade });
     Ok(())
 }

@@ -17,13 +17,17 @@ pub struct Stretch {
 }
 
 /// The kinds whose software the cloud has otherwise than is wanted, service by service, each after those
-/// that it needs. Members of `serving` are made of other than what is recorded: a run that was cut off has
+/// that it needs. Those that `run` are made of other than what is recorded: a run that was cut off has
 /// written down that their kind comes along.
-pub fn stretches(former: &Cloud, wanted: &Cloud, serving: &[Container]) -> Vec<Stretch> {
+pub fn stretches<'a>(
+    former: &Cloud,
+    wanted: &Cloud,
+    run: impl IntoIterator<Item = &'a Container> + Clone,
+) -> Vec<Stretch> {
     let has_python =
         |id: &String| wanted.layers.iter().any(|(it, spec)| it == id && spec.python.is_some());
     let begun = |kind: &str| {
-        let mut members = serving.iter().filter(|member| member.kind == kind);
+        let mut members = run.clone().into_iter().filter(|member| member.kind == kind);
         members.any(|member| member.software().iter().any(has_python))
     };
     let differs = |kind: &str| {
@@ -122,8 +126,8 @@ mod tests {
                 container.layers = vec!["other".to_owned()];
             }
         }
-        assert_eq!(stretches(&former, &former, &[]), []);
-        let order = stretches(&former, &wanted, &[]);
+        assert_eq!(stretches(&former, &former, []), []);
+        let order = stretches(&former, &wanted, []);
         let place = |service: &str| order.iter().position(|it| it.service == service);
         assert_eq!(place("galera"), None);
         assert!(place("keystone") < place("glance") && place("glance") < place("nova"));

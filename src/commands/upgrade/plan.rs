@@ -39,6 +39,8 @@ pub struct Plan<'a> {
     pub leave: &'a BTreeSet<String>,
     /// Members that serve and will be replaced.
     pub serving: &'a [Container],
+    /// Members that run and will be replaced, and do not seem to serve.
+    pub unwell: &'a [Container],
 }
 
 fn own_key(service: &str, what: &str) -> StepKey {
@@ -89,6 +91,7 @@ impl Plan<'_> {
             ahead.push(expand);
         }
         let mut steps = rolling::one_at_a_time(steps, self.site, self.serving)?;
+        rolling::stay_first(&mut steps, self.site, self.serving, self.unwell);
         self.do_not_wait_for_the_last(&mut steps);
         let mut before: Vec<StepKey> = Vec::new();
         for (index, (stretch, expand)) in self.stretches.iter().zip(ahead).enumerate() {

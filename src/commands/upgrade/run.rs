@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::members::{Members, Patience};
 use super::order::{Stretch, present, stretches};
 use super::pairs;
 use super::plan::Plan;
 use super::probe::{Answers, Probe};
 use super::restore_point::Take;
+use super::standing::Standing;
 use super::upgraded::{Upgraded, UpgradedService};
 use crate::cloud::desired::{self, Desired};
 use crate::cloud::open::Access;
@@ -27,13 +29,12 @@ use crate::engine::step::Step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::lock::Lock;
-use crate::model::paths::Paths;
 use crate::model::swap::Swap;
-use crate::model::topology::Container;
 use crate::plan::bootstrap::steps as bootstrap_steps;
 use crate::plan::change::{self, only_among};
 use crate::state::swaps;
 use crate::state::upgrade::{self, Progress, Upgrade};
+use crate::steps::site::Site;
 use crate::ui;
 
 /// What is asked for.
@@ -53,7 +54,8 @@ struct Prepared {
     leave: BTreeSet<String>,
     /// What comes along, in order.
     stretches: Vec<Stretch>,
-    serving: Vec<Container>,
+    /// Members that will be replaced and run, by whether they serve.
+    members: Members,
     /// What was begun before.
     record: Option<Upgrade>,
 }
@@ -69,7 +71,7 @@ pub async fn upgrade(options: &Options, wanted: &Wanted) -> Result<Upgraded> {
     recorded::load(&options.paths)?;
     // Nobody else changes from here on what the plan follows from.
     let _lock = run::lock(options, "upgrade")?;
-    let prepared = prepare(options, wanted).await?;
+    let prepared = prepare(options, wanted, Patience::Waits).await?;
     prepared.refuse_unwell()?;
     let Prepared { session, desired, .. } = &prepared;
     let first = prepared.first_steps(options)?;
@@ -108,7 +110,7 @@ pub async fn upgrade(options: &Options, wanted: &Wanted) -> Result<Upgraded> {
 /// What `upgrade` would do, as the steps of it that are not done yet.
 pub async fn plan(options: &Options, wanted: &Wanted) -> Result<(Upgraded, Report)> {
     require_root("upgrade")?;
-    let prepared = prepare(options, wanted).await?;
+    let prepared = prepare(options, wanted, Patience::Looks).await?;
     prepared.refuse_unwell()?;
     let mut steps = prepared.first_steps(options)?;
     let more = prepared.steps(options)?;
@@ -127,7 +129,7 @@ pub async fn accept(options: &Options) -> Result<()> {
     if record.progress != Progress::Done {
         return Err(Error::new(ErrorKind::Busy, format!("accept the upgrade to {}", record.to))
             .because("it has not come to its end")
-            .hints(ways(&record)));
+            .hints(Standing::from(&record).ways()));
     }
     upgrade::forget(&options.paths)?;
     ui::out::note(&format!(
@@ -148,33 +150,7 @@ pub fn refuse_none(options: &Options) -> Result<Upgrade> {
     })
 }
 
-/// What can be done with an upgrade that is there.
-fn ways(record: &Upgrade) -> Vec<String> {
-    let back = format!("`aio upgrade --back` brings the cloud back to {} as it was.", record.from);
-    match record.progress {
-        Progress::Going => vec!["`aio upgrade` goes on with it.".to_owned(), back],
-        Progress::Done => vec!["`aio upgrade --accept` ends it.".to_owned(), back],
-        Progress::Returning => vec![back],
-    }
-}
-
-/// How far an upgrade is, in a sentence; `None` where there is none.
-///
-/// # Errors
-/// When its record cannot be read.
-pub fn describe(paths: &Paths) -> Result<Option<String>> {
-    Ok(upgrade::find(paths)?.map(|record| {
-        let Upgrade { from, to, progress, .. } = &record;
-        let how = match progress {
-            Progress::Going => format!("On the way from {from} to {to}."),
-            Progress::Done => format!("Upgraded from {from} to {to}, not accepted yet."),
-            Progress::Returning => format!("On the way back from {to} to {from}."),
-        };
-        format!("{how} {}", ways(&record).join(" "))
-    }))
-}
-
-async fn prepare(options: &Options, wanted: &Wanted) -> Result<Prepared> {
+async fn prepare(options: &Options, wanted: &Wanted, patience: Patience) -> Result<Prepared> {
     let paths = &options.paths;
     let former = recorded::load(paths)?;
     let record = upgrade::find(paths)?;
@@ -201,8 +177,16 @@ async fn prepare(options: &Options, wanted: &Wanted) -> Result<Prepared> {
     refuse_other_containers(&former, &desired.cloud)?;
     let session = Session::open(paths, desired.site(), Access::Change).await?;
     let serving = bootstrap::run::replaced(&session, &desired).await;
-    let stretches = stretches(&former, &desired.cloud, &serving);
-    Ok(Prepared { session, desired, former, leave, stretches, serving, record })
+    let members = match &record {
+        Some(record) => {
+            let as_before = [&former, &record.former]
+                .map(|cloud| Arc::new(Site::new(cloud.clone(), session.site.secrets.clone())));
+            Members::of(&session.context(), &session.site, &as_before, serving, patience).await
+        }
+        None => Members { serving, unwell: Vec::new() },
+    };
+    let stretches = stretches(&former, &desired.cloud, members.all());
+    Ok(Prepared { session, desired, former, leave, stretches, members, record })
 }
 
 /// The release to which it goes.
@@ -215,19 +199,19 @@ fn target(
     let has = &former.release.release;
     let doing = |to: &str| format!("upgrade the cloud `{}` to {to}", former.name);
     if let Some(record) = record {
+        let ways = || Standing::from(record).ways();
         let to = to.unwrap_or(&record.to);
         let busy = |why: String| Error::new(ErrorKind::Busy, doing(to)).because(why);
         if record.progress == Progress::Returning {
-            return Err(
-                busy(format!("it is on its way back to {}", record.from)).hints(ways(record))
-            );
+            return Err(busy(format!("it is on its way back to {}", record.from)).hints(ways()));
         }
         if to != record.to {
-            return Err(busy(format!("its upgrade to {} is not accepted yet", record.to))
-                .hints(ways(record)));
+            return Err(
+                busy(format!("its upgrade to {} is not accepted yet", record.to)).hints(ways())
+            );
         }
         if record.progress == Progress::Done && former.behind.is_none() {
-            return Err(busy("all of it is of that release".to_owned()).hints(ways(record)));
+            return Err(busy("all of it is of that release".to_owned()).hints(ways()));
         }
         return Ok(to.to_owned());
     }
@@ -315,7 +299,8 @@ impl Prepared {
         }
         let kinds: Vec<&String> = self.stretches.iter().flat_map(|it| &it.kinds).collect();
         let mut members = self.session.site.cloud.containers.iter();
-        let unwell = members.find(|it| kinds.contains(&&it.kind) && !self.serving.contains(it));
+        let unwell =
+            members.find(|it| kinds.contains(&&it.kind) && !self.members.serving.contains(it));
         let Some(member) = unwell else { return Ok(()) };
         Err(Error::failed(format!("upgrade the cloud `{}`", self.former.name))
             .because(format!("{} is not healthy", member.label()))
@@ -330,7 +315,8 @@ impl Prepared {
             former: &self.former,
             stretches: &self.stretches,
             leave: &self.leave,
-            serving: &self.serving,
+            serving: &self.members.serving,
+            unwell: &self.members.unwell,
         }
     }
 

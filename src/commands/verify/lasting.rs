@@ -43,6 +43,16 @@ struct Kept {
 }
 
 impl Kept {
+    fn read(file: &Path) -> Result<Self> {
+        let doing = || format!("read {}", file.display());
+        let text = std::fs::read(file).doing(doing)?;
+        serde_json::from_slice(&text).doing(doing).map_err(|error| {
+            error.hint(
+                "Name the file that `aio verify --before` wrote; what is in it cannot be guessed.",
+            )
+        })
+    }
+
     fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).doing(|| format!("write {}", file.display()))?;
         files::replace(file, 0o600, &text)
@@ -64,66 +74,110 @@ struct Made {
 /// answer.
 pub async fn before(options: &Options, file: &Path, names: &[String]) -> Result<Verified> {
     require_root("verify")?;
-    if file.exists() {
-        return Err(Error::new(ErrorKind::Refused, format!("write {}", file.display()))
-            .because("it is there, and what it names would be forgotten")
-            .hint(format!("Remove that: aio verify --after {} --remove", file.display())));
-    }
-    let Opened { session, profiles, renderer } = Opened::new(options).await?;
-    let services = select(&profiles, &session.site.cloud, names)?;
-    let id = format!("{:08x}", rand::random::<u32>());
-    let printed = Arc::new(Mutex::new(BTreeMap::new()));
-    let mut work = Work::new(&session, &renderer, &id);
-    let mut made = Vec::new();
-    for (service, lasting) in
-        services.iter().flat_map(|service| service.lasting.iter().map(|it| (&service.service, it)))
-    {
-        let here = work.add(service, lasting, "make", None, |timeout_secs, parts| {
-            let (container, command) = parts;
-            let key = (service.clone(), lasting.name.clone());
-            Arc::new(Make { timeout_secs, container, command, key, printed: Arc::clone(&printed) })
-        })?;
-        if here {
-            made.push(Made { service: service.clone(), name: lasting.name.clone(), text: None });
-        }
-    }
-    let cloud = &session.site.cloud;
-    let (name, release) = (cloud.name.clone(), cloud.release.release.clone());
-    let mut kept = Kept { cloud: name, release, id: id.clone(), made };
-    // Before anything is made: whatever comes between, it can be removed.
-    kept.write(file)?;
-    let verified = work.run(options).await?;
-    let mut printed = printed.lock().await;
-    for one in &mut kept.made {
-        one.text = printed.remove(&(one.service.clone(), one.name.clone()));
-    }
-    kept.write(file)?;
-    Ok(verified)
+    refuse_there(file)?;
+    Opened::new(options).await?.before(options, file, names).await
 }
 
 /// Proves that what `file` names is there, and with `remove` takes it away then, the file too.
 ///
 /// # Errors
-/// When the file cannot be read, or is of another cloud. What is not there is part of the answer.
+/// When the file cannot be read, or is of another cloud; when something could not be removed. What is not
+/// there is part of the answer.
 pub async fn after(options: &Options, file: &Path, remove: bool) -> Result<Verified> {
     require_root("verify")?;
-    let doing = || format!("read {}", file.display());
-    let text = std::fs::read(file).doing(doing)?;
-    let kept: Kept = serde_json::from_slice(&text).doing(doing)?;
-    let Opened { session, profiles, renderer } = Opened::new(options).await?;
-    let cloud = &session.site.cloud.name;
-    if kept.cloud != *cloud {
-        return Err(Error::new(ErrorKind::Usage, doing())
-            .because(format!("it is of the cloud `{}`, not of `{cloud}`", kept.cloud)));
+    let kept = Kept::read(file)?;
+    Opened::new(options).await?.after(options, file, &kept, remove).await
+}
+
+/// Refuses to write over what names something that was made.
+fn refuse_there(file: &Path) -> Result<()> {
+    if !file.exists() {
+        return Ok(());
     }
-    let find = |one: &Made| {
-        let service = profiles.services.get(&one.service)?;
-        service.lasting.iter().find(|lasting| lasting.name == one.name)
-    };
-    let all = |action: &str| -> Result<Work<'_>> {
-        let mut work = Work::new(&session, &renderer, &kept.id);
+    Err(Error::new(ErrorKind::Refused, format!("write {}", file.display()))
+        .because("it is there, and what it names would be forgotten")
+        .hint(format!("Remove that: aio verify --after {} --remove", file.display())))
+}
+
+/// A cloud with what its profiles say now.
+struct Opened {
+    session: Session,
+    profiles: Profiles,
+    renderer: Renderer,
+}
+
+impl Opened {
+    async fn new(options: &Options) -> Result<Self> {
+        let session = Session::recorded(&options.paths, Access::Look).await?;
+        let (profiles, renderer) = opened::renderer(&session, &session.site.cloud)?;
+        Ok(Self { session, profiles, renderer })
+    }
+
+    async fn before(&self, options: &Options, file: &Path, names: &[String]) -> Result<Verified> {
+        let Self { session, profiles, renderer } = self;
+        let services = select(profiles, &session.site.cloud, names)?;
+        let id = format!("{:08x}", rand::random::<u32>());
+        let printed = Arc::new(Mutex::new(BTreeMap::new()));
+        let mut work = Work::new(session, renderer, &id);
+        let mut made = Vec::new();
+        let all = services.iter().flat_map(|it| it.lasting.iter().map(|one| (&it.service, one)));
+        for (service, lasting) in all {
+            let here = work.add(service, lasting, "make", None, |timeout_secs, parts| {
+                let (container, command) = parts;
+                let key = (service.clone(), lasting.name.clone());
+                let printed = Arc::clone(&printed);
+                Arc::new(Make { timeout_secs, container, command, key, printed })
+            })?;
+            if here {
+                let name = lasting.name.clone();
+                made.push(Made { service: service.clone(), name, text: None });
+            }
+        }
+        let cloud = &session.site.cloud;
+        let (name, release) = (cloud.name.clone(), cloud.release.release.clone());
+        let mut kept = Kept { cloud: name, release, id: id.clone(), made };
+        // Before anything is made: whatever comes between, it can be removed.
+        kept.write(file)?;
+        let verified = work.run(options).await?;
+        let mut printed = printed.lock().await;
+        for one in &mut kept.made {
+            one.text = printed.remove(&(one.service.clone(), one.name.clone()));
+        }
+        kept.write(file)?;
+        Ok(verified)
+    }
+
+    async fn after(
+        &self,
+        options: &Options,
+        file: &Path,
+        kept: &Kept,
+        remove: bool,
+    ) -> Result<Verified> {
+        let cloud = &self.session.site.cloud.name;
+        if kept.cloud != *cloud {
+            return Err(Error::new(ErrorKind::Usage, format!("read {}", file.display()))
+                .because(format!("it is of the cloud `{}`, not of `{cloud}`", kept.cloud))
+                .hint(format!("aio --name {} verify --after {}", kept.cloud, file.display())));
+        }
+        let proven = self.all(kept, "prove")?.run(options).await?;
+        if remove {
+            let removed = self.all(kept, "remove")?.run(options).await?;
+            if let Some(error) = removed.error() {
+                return Err(error.context(format!("remove what {} names", file.display())));
+            }
+            files::remove(file)?;
+        }
+        Ok(proven)
+    }
+
+    /// That action on all that a file names.
+    fn all<'a>(&'a self, kept: &'a Kept, action: &str) -> Result<Work<'a>> {
+        let mut work = Work::new(&self.session, &self.renderer, &kept.id);
         for one in &kept.made {
-            let Some(lasting) = find(one) else {
+            let service = self.profiles.services.get(&one.service);
+            let lasting = service.and_then(|it| it.lasting.iter().find(|it| it.name == one.name));
+            let Some(lasting) = lasting else {
                 let reason = "its profile has nothing of that name any more";
                 work.push((&one.service, &one.name, ""), Arc::new(LeftOut(reason.to_owned())));
                 continue;
@@ -139,29 +193,6 @@ pub async fn after(options: &Options, file: &Path, remove: bool) -> Result<Verif
             }
         }
         Ok(work)
-    };
-    let proven = all("prove")?.run(options).await?;
-    if remove {
-        let removed = all("remove")?.run(options).await?;
-        if let Some(error) = removed.error() {
-            return Err(error.context(format!("remove what {} names", file.display())));
-        }
-        files::remove(file)?;
-    }
-    Ok(proven)
-}
-
-struct Opened {
-    session: Session,
-    profiles: Profiles,
-    renderer: Renderer,
-}
-
-impl Opened {
-    async fn new(options: &Options) -> Result<Self> {
-        let session = Session::recorded(&options.paths, Access::Look).await?;
-        let (profiles, renderer) = opened::renderer(&session, &session.site.cloud)?;
-        Ok(Self { session, profiles, renderer })
     }
 }
 
@@ -286,3 +317,6 @@ impl Action for Make {
         Ok(Observation::Right)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,13 +71,28 @@ fn found(
     leave: &[&str],
     serves: impl Fn(&Container) -> bool,
 ) -> Found {
+    found_beside(former, renderer, leave, serves, |_| false)
+}
+
+/// The same with those that run and do not seem to serve.
+fn found_beside(
+    former: &Cloud,
+    renderer: &Renderer,
+    leave: &[&str],
+    serves: impl Fn(&Container) -> bool,
+    is_unwell: impl Fn(&Container) -> bool,
+) -> Found {
     let leave: BTreeSet<String> = leave.iter().map(|kind| (*kind).to_owned()).collect();
     let wanted = mixed(former, &wanted(former), leave.clone());
     let site = Arc::new(Site::new(wanted, BTreeMap::new()));
     let kinds = |container: &Container| container.software().contains(&PYTHON.to_owned());
     let all = site.cloud.containers.iter();
-    let serving: Vec<Container> = all.filter(|it| kinds(it) && serves(it)).cloned().collect();
-    let stretches = stretches(former, &site.cloud, &serving);
+    let comes: Vec<&Container> = all.filter(|it| kinds(it)).collect();
+    let those = |which: &dyn Fn(&Container) -> bool| -> Vec<Container> {
+        comes.iter().filter(|it| which(it)).map(|it| (*it).clone()).collect()
+    };
+    let (serving, unwell) = (those(&serves), those(&is_unwell));
+    let stretches = stretches(former, &site.cloud, serving.iter().chain(&unwell));
     let paths = Paths::below(std::path::Path::new("/nonexistent"));
     let plan = Plan {
         paths: &paths,
@@ -87,6 +102,7 @@ fn found(
         stretches: &stretches,
         leave: &leave,
         serving: &serving,
+        unwell: &unwell,
     };
     let steps = plan.steps(bootstrap::steps(&site, renderer).unwrap()).unwrap();
     Found { graph: Graph::new(steps).unwrap(), stretches }
@@ -204,7 +220,7 @@ fn a_run_that_was_cut_off_between_two_members_goes_on_as_it_began() {
             return;
         }
         // It was written down that keystone comes along, and its first member has.
-        let order = stretches(cloud, &wanted(cloud), &[]);
+        let order = stretches(cloud, &wanted(cloud), []);
         let left = BTreeSet::new();
         let behind = still_behind(cloud, "9999.9", &order, 1, &left);
         assert!(!behind.contains("keystone"), "{order:?}");
@@ -218,4 +234,80 @@ fn a_run_that_was_cut_off_between_two_members_goes_on_as_it_began() {
         seen += 1;
     });
     assert!(seen > 0);
+}
+
+/// Kinds with several members that come along, each with the cloud that was cut off in it.
+fn cut_off(cloud: &Cloud) -> Vec<(String, Cloud)> {
+    let order = stretches(cloud, &wanted(cloud), []);
+    let mut found = Vec::new();
+    for (index, stretch) in order.iter().enumerate() {
+        let behind = still_behind(cloud, "9999.9", &order, index + 1, &BTreeSet::new());
+        let several = stretch.kinds.iter().filter(|kind| cloud.members(kind).count() > 1);
+        for kind in several {
+            found.push((kind.clone(), mixed(cloud, &wanted(cloud), behind.clone())));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_member_that_is_on_its_way_up_is_back_in_service_before_the_next_one_goes() {
+    use ContainerStep::{Define, Rejoin, Units};
+    let mut seen = 0;
+    each_scenario(|cloud, renderer| {
+        for (kind, half_way) in cut_off(cloud) {
+            for away in half_way.members(&kind) {
+                let is_away = |it: &Container| it.kind == kind && it.member == away.member;
+                let found = found(&half_way, renderer, &[], |it| !is_away(it));
+                for next in half_way.members(&kind).filter(|it| !is_away(it)) {
+                    let define = member(&kind, next.member, Define);
+                    let back = member(&kind, away.member, Rejoin);
+                    assert!(found.waits(&define, &back), "{define} does not wait for {back}");
+                    assert!(found.waits(&back, &member(&kind, away.member, Units)));
+                }
+                seen += 1;
+            }
+        }
+    });
+    assert!(seen > 0);
+}
+
+#[test]
+fn it_is_so_where_none_of_the_others_seems_to_serve() {
+    use ContainerStep::{Define, Rejoin};
+    let mut seen = 0;
+    each_scenario(|cloud, renderer| {
+        for (kind, half_way) in cut_off(cloud) {
+            // The first has come along; the power was cut.
+            let later = |it: &Container| it.kind == kind && it.member > 1;
+            let found = found_beside(&half_way, renderer, &[], |it| it.kind != kind, later);
+            for next in half_way.members(&kind).filter(|it| later(it)) {
+                let define = member(&kind, next.member, Define);
+                let back = member(&kind, 1, Rejoin);
+                assert!(found.waits(&define, &back), "{define} does not wait for {back}");
+            }
+            // Who comes after the kind waits for it as if it had not been cut off.
+            let place = found.stretches.iter().position(|it| it.kinds.contains(&kind));
+            let after = found.stretches.get(place.unwrap() + 1);
+            let last = member(&kind, 2, ContainerStep::Units);
+            assert!(after.is_none_or(|after| found.waits(&recorded_key(after), &last)), "{kind}");
+            seen += 1;
+        }
+    });
+    assert!(seen > 0);
+}
+
+#[test]
+fn whoever_seems_not_to_serve_makes_no_circle() {
+    each_scenario(|cloud, renderer| {
+        for (kind, half_way) in cut_off(cloud) {
+            for away in half_way.members(&kind) {
+                for unwell in half_way.members(&kind).filter(|it| it.member != away.member) {
+                    let serves = |it: &Container| it.name != away.name && it.name != unwell.name;
+                    found_beside(&half_way, renderer, &[], serves, |it| it.name == unwell.name);
+                }
+            }
+        }
+        found_beside(cloud, renderer, &[], |_| false, |_| true);
+    });
 }
