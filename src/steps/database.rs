@@ -36,8 +36,7 @@ const ACCESS_RECORD: &str = "database/access";
 impl Action for Access {
     async fn observe(&self, context: &StepContext) -> Result<Observation> {
         for member in &self.members {
-            let account = self.site.sql_account(member)?;
-            if context.host.sql.query(&account, "SELECT 1").await.is_err() {
+            if self.site.rows_of(context, member, "SELECT 1").await.is_err() {
                 return Ok(Observation::Wrong(format!("no login on {}", member.name)));
             }
         }

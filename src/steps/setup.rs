@@ -304,6 +304,12 @@ mod tests {
         };
         let cut_off = on(Arc::new(FakeContainers::default()));
         let whole = on(Arc::clone(&context.host.containers));
+        for containers in [&cut_off, &whole].map(|it| &it.host.containers) {
+            for member in setup.site.cloud.members(&setup.site.sql_definition().unwrap().kind) {
+                containers.define(member).await.unwrap();
+                containers.start(&member.name).await.unwrap();
+            }
+        }
         let setup = Setup { fills: vec!["c".to_owned()], ..setup };
 
         setup.act(&cut_off).await.unwrap_err();

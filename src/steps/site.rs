@@ -10,7 +10,7 @@ use super::balancer::Balancer;
 use crate::config::profile::SqlServer as SqlServerDefinition;
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result, ResultExt};
-use crate::host::SqlServer;
+use crate::host::{ContainerState, SqlServer};
 use crate::model::cloud::Cloud;
 use crate::model::command::Command;
 use crate::model::topology::Container;
@@ -70,22 +70,42 @@ impl Site {
         statement: &str,
     ) -> Result<Vec<Vec<Option<String>>>> {
         let query = |server| async move { context.host.sql.query(&server, statement).await };
-        self.on_one_member(query).await
+        self.on_one_member(context, query).await
     }
 
     /// Runs statements one after another on the first database member that answers.
     pub async fn execute(&self, context: &StepContext, statements: &[String]) -> Result<()> {
         let execute = |server| async move { context.host.sql.execute(&server, statements).await };
-        self.on_one_member(execute).await
+        self.on_one_member(context, execute).await
     }
 
-    async fn on_one_member<T, F>(&self, ask: impl Fn(SqlServer) -> F) -> Result<T>
+    /// Rows of a statement run on one member. Of one that does not run nothing is asked: nobody would
+    /// refuse, and every look would wait for its answer.
+    pub async fn rows_of(
+        &self,
+        context: &StepContext,
+        member: &Container,
+        statement: &str,
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        refuse_stopped(context, member).await?;
+        context.host.sql.query(&self.sql_account(member)?, statement).await
+    }
+
+    async fn on_one_member<T, F>(
+        &self,
+        context: &StepContext,
+        ask: impl Fn(SqlServer) -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let mut last = Error::failed("ask the databases").because("there is no member");
         for member in self.cloud.members(&self.sql_definition()?.kind) {
-            match ask(self.sql_account(member)?).await {
+            let answer = match refuse_stopped(context, member).await {
+                Ok(()) => ask(self.sql_account(member)?).await,
+                Err(error) => Err(error),
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => last = error,
             }
@@ -101,7 +121,7 @@ impl Site {
         member: &Container,
         statement: &str,
     ) -> Result<Option<String>> {
-        if let Ok(rows) = context.host.sql.query(&self.sql_account(member)?, statement).await {
+        if let Ok(rows) = self.rows_of(context, member, statement).await {
             return Ok(rows.into_iter().flatten().next().flatten());
         }
         let command = Command {
@@ -145,4 +165,41 @@ pub async fn run_script(
 
 pub fn json(body: &str, doing: impl FnOnce() -> String) -> Result<serde_json::Value> {
     serde_json::from_str(body).doing(doing)
+}
+
+async fn refuse_stopped(context: &StepContext, member: &Container) -> Result<()> {
+    match context.host.containers.state(&member.name).await? {
+        ContainerState::Running { .. } => Ok(()),
+        _ => Err(Error::failed("ask the databases")
+            .because(format!("container `{}` does not run", member.name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::containers::FakeContainers;
+    use crate::host::fake::empty;
+    use crate::host::fake::sql::FakeSql;
+    use crate::host::{Containers, Host};
+    use crate::render::testing;
+
+    #[tokio::test]
+    async fn a_database_member_that_does_not_run_is_not_asked() {
+        let site = Site::new(testing::cloud(&testing::profiles(&[])), testing::secrets());
+        let containers = Arc::new(FakeContainers::default());
+        let sql = Arc::new(FakeSql::default());
+        sql.answer("SELECT 1", &[&["1"]]);
+        let (defined, asked) = (Arc::clone(&containers) as Arc<_>, Arc::clone(&sql) as Arc<_>);
+        let host = Host { containers: defined, sql: asked, ..empty() };
+        let context = StepContext::silent(Arc::new(host));
+        let kind = &site.sql_definition().unwrap().kind;
+        let member = site.cloud.members(kind).next().unwrap();
+        containers.define(member).await.unwrap();
+        let error = site.sql(&context, "SELECT 1").await.unwrap_err();
+        assert!(error.to_string().contains("does not run"), "{error}");
+        assert!(sql.statements.lock().unwrap().is_empty());
+        containers.start(&member.name).await.unwrap();
+        assert_eq!(site.sql(&context, "SELECT 1").await.unwrap().len(), 1);
+    }
 }
