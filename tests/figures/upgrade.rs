@@ -24,7 +24,7 @@ const SERVER: &str = "
 openstack server create --wait --flavor tiny --image guest --network private lasting >/dev/null
 address=$(openstack floating ip create public -f value -c floating_ip_address)
 until openstack server add floating ip lasting $address 2>/dev/null; do sleep 0.5; done
-until curl -sf -m 1 -o /dev/null http://$address/; do sleep 0.2; done
+until timeout 1 bash -c "exec 3<>/dev/tcp/$address/80" 2>/dev/null; do sleep 0.2; done
 echo $address
 ";
 

@@ -26,7 +26,7 @@ began=$(date +%s%N)
 openstack server create --flavor tiny --image guest --network private timed >/dev/null
 address=$(openstack floating ip create public -f value -c floating_ip_address)
 until openstack server add floating ip timed $address 2>/dev/null; do sleep 0.5; done
-until curl -sf -m 1 -o /dev/null http://$address/; do sleep 0.2; done
+until timeout 1 bash -c "exec 3<>/dev/tcp/$address/80" 2>/dev/null; do sleep 0.2; done
 echo $(( ($(date +%s%N) - began) / 1000000 ))
 openstack server delete --wait timed
 openstack floating ip delete $address
