@@ -99,7 +99,7 @@ fn walk(binds: &[Bind], parts: Vec<PathBuf>, path: &Path, follow: bool) -> io::R
                 }
                 links += 1;
                 if links > MAX_LINKS {
-                    return Err(io::Error::other("too many levels of symbolic links"));
+                    return Err(rustix::io::Errno::LOOP.into());
                 }
                 let target = place.read_link()?;
                 if target.is_absolute() {

@@ -28,14 +28,23 @@ const IMPLICIT: [&str; 6] = [".mount", ".automount", ".device", ".swap", ".slice
 /// Settings by which a unit does not start where another does not.
 const REQUIRING: [&str; 3] = ["Unit.Requires", "Unit.BindsTo", "Unit.Requisite"];
 
+/// No container has so many units: a template that requires others of itself has no end.
+const MOST_UNITS: usize = 10_000;
+
 /// Sentences that name what is missing; none where all is there.
 pub(super) fn problems(layers: &[PathBuf], startup: &Startup) -> io::Result<Vec<String>> {
-    let view = View { layers, startup };
-    let mut check = Check { view: &view, seen: BTreeSet::new(), problems: Vec::new() };
-    for unit in &startup.units {
-        check.follow(unit, None)?;
+    let view = View::new(layers, startup);
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    let named = |unit: &String| Start { unit: unit.clone(), required_by: None };
+    let mut ahead: Vec<Start> = startup.units.iter().rev().map(named).collect();
+    while let Some(start) = ahead.pop() {
+        let implicit = IMPLICIT.iter().any(|suffix| start.unit.ends_with(suffix));
+        if !implicit && seen.len() < MOST_UNITS && seen.insert(start.unit.clone()) {
+            let required = start.look(&view, &mut problems)?;
+            ahead.extend(required.into_iter().rev());
+        }
     }
-    let mut problems = check.problems;
     for file in &startup.files {
         problems.extend(wsgi::problem(&view, file)?);
     }
@@ -47,39 +56,38 @@ fn instance(name: &str) -> &str {
     name.split_once('@').and_then(|(_, rest)| rest.rsplit_once('.')).map_or("", |(it, _)| it)
 }
 
-struct Check<'a> {
-    view: &'a View<'a>,
-    seen: BTreeSet<String>,
-    problems: Vec<String>,
+/// A unit that starts.
+struct Start {
+    unit: String,
+    /// The unit for which it starts, if nobody names it.
+    required_by: Option<String>,
 }
 
-impl Check<'_> {
-    /// Looks at a unit and all that it requires.
-    fn follow(&mut self, name: &str, required_by: Option<&str>) -> io::Result<()> {
-        if IMPLICIT.iter().any(|suffix| name.ends_with(suffix))
-            || !self.seen.insert(name.to_owned())
-        {
-            return Ok(());
-        }
-        let what = match required_by {
+impl Start {
+    /// Adds what it does not find; returns what it requires.
+    fn look(&self, view: &View<'_>, problems: &mut Vec<String>) -> io::Result<Vec<Self>> {
+        let name = &self.unit;
+        let what = match &self.required_by {
             Some(other) => format!("{other} requires {name}, which"),
-            None => name.to_owned(),
+            None => name.clone(),
         };
-        let settings = match self.view.unit(name)? {
+        let settings = match view.unit(name)? {
             Unit::There(settings) => settings,
             Unit::Masked => {
-                self.problems.push(format!("{what} is masked"));
-                return Ok(());
+                problems.push(format!("{what} is masked"));
+                return Ok(Vec::new());
             }
             Unit::Missing => {
-                self.problems.push(format!("{what} is not there"));
-                return Ok(());
+                problems.push(format!("{what} is not there"));
+                return Ok(Vec::new());
             }
         };
-        if required_by.is_none() {
-            self.passed_over(name, &settings)?;
+        if let Some(problem) = passed_over(view, name, &settings)? {
+            // What another requires is met by it.
+            problems.extend(self.required_by.is_none().then_some(problem));
+            return Ok(Vec::new());
         }
-        self.problems.extend(programs::problems(self.view, name, &settings)?);
+        problems.extend(programs::problems(view, name, &settings)?);
         let mut required: Vec<String> = REQUIRING
             .iter()
             .flat_map(|setting| settings.values(setting))
@@ -88,26 +96,24 @@ impl Check<'_> {
             .filter(|other| !other.contains('%'))
             .collect();
         for directory in DIRECTORIES {
-            required.extend(self.view.names(&format!("{directory}/{name}.requires"))?);
+            required.extend(view.names(&format!("{directory}/{name}.requires"))?);
         }
-        for other in required {
-            self.follow(&other, Some(name))?;
-        }
-        Ok(())
+        let start = |unit| Self { unit, required_by: Some(name.clone()) };
+        Ok(required.into_iter().map(start).collect())
     }
+}
 
-    /// A unit whose condition does not hold is not started, and nothing says so.
-    fn passed_over(&mut self, name: &str, settings: &Settings) -> io::Result<()> {
-        for setting in ["Unit.ConditionPathExists", "Unit.AssertPathExists"] {
-            for path in settings.values(setting).iter().filter(|path| stays(path)) {
-                if !self.view.exists(path)? {
-                    let key = setting.trim_start_matches("Unit.");
-                    self.problems.push(format!("{name} has {key}={path}, which is not there"));
-                }
+/// A unit whose condition does not hold is not started, and nothing says so.
+fn passed_over(view: &View<'_>, name: &str, settings: &Settings) -> io::Result<Option<String>> {
+    for setting in ["Unit.ConditionPathExists", "Unit.AssertPathExists"] {
+        for path in settings.values(setting).iter().filter(|path| stays(path)) {
+            if !view.exists(path)? && !view.may_be_made(path, &[]) {
+                let key = setting.trim_start_matches("Unit.");
+                return Ok(Some(format!("{name} has {key}={path}, which is not there")));
             }
         }
-        Ok(())
     }
+    Ok(None)
 }
 
 #[cfg(test)]

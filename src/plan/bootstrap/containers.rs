@@ -9,6 +9,7 @@ use crate::config::profile::{Cluster, ContainerKind, File, ServiceProfile, Setup
 use crate::engine::event::{Phase, Resource};
 use crate::engine::key::{ContainerStep, HostStep, StepKey};
 use crate::error::Result;
+use crate::model::file::ContainerFile;
 use crate::model::startup::Startup;
 use crate::model::topology::Container;
 use crate::steps::cluster::{Form, Seed};
@@ -50,12 +51,8 @@ impl Builder<'_> {
         let names: Vec<String> = definition.units.iter().map(|unit| unit.name.clone()).collect();
         let files = self.files_of(definition, container, &names)?;
         if let Some(layer) = container.software().first().filter(|_| container.member == 1) {
-            let start = Startup {
-                kind: container.kind.clone(),
-                units: container.units.clone(),
-                files: files.iter().map(|desired| desired.file.clone()).collect(),
-            };
-            self.startups.entry(layer.clone()).or_default().push(start);
+            let startup = startup(service, definition, container, &files);
+            self.startups.entry(layer.clone()).or_default().push(startup);
         }
         self.add(
             container_key(container, ContainerStep::Define),
@@ -250,6 +247,31 @@ impl Builder<'_> {
             Grow { member: member.clone(), script, site: Arc::clone(&self.site) },
         );
         Ok(())
+    }
+}
+
+/// What starts in a container, with all that may write files before.
+fn startup(
+    service: &ServiceProfile,
+    definition: &ContainerKind,
+    container: &Container,
+    files: &[DesiredFile],
+) -> Startup {
+    let identity = container.identity_files.iter().map(|(path, text)| ContainerFile {
+        path: path.clone(),
+        owner: "root:root".to_owned(),
+        mode: 0o644,
+        content: text.clone().into_bytes(),
+    });
+    let seeds = definition.cluster.iter().flat_map(|cluster| &cluster.seed);
+    let applied = files.iter().filter_map(|desired| desired.apply.clone());
+    let commands = service.setup.iter().map(|command| command.script.clone());
+    Startup {
+        kind: container.kind.clone(),
+        units: container.units.clone(),
+        files: files.iter().map(|desired| desired.file.clone()).chain(identity).collect(),
+        data: container.data.iter().map(|data| data.path.clone()).collect(),
+        scripts: seeds.map(|seed| seed.path.clone()).chain(applied).chain(commands).collect(),
     }
 }
 

@@ -15,7 +15,8 @@ const STARTING: [&str; 4] =
 /// Where systemd looks for a program without a directory.
 const SEARCHED: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
-/// What a start script gives to its program to read. A script names other files in its own help.
+/// What a start gives to its program to read. Other options may name what the program makes, and a
+/// script's own help others again.
 static OPTION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"--config-(?:file|dir)[= ](/(?:etc|usr|opt)/[\w./@+-]+)(?:[\s"']|$)"#)
         .unwrap_or_else(|_| unreachable!("a constant expression"))
@@ -33,34 +34,40 @@ pub(super) fn problems(
             problems.push(format!("{unit} {what}, which is not there"));
         }
     };
+    let first = settings.values("Service.ExecStartPre");
+    let comes =
+        |path: &str| Ok::<_, io::Error>(view.exists(path)? || view.may_be_made(path, first));
     for path in settings.values("Service.EnvironmentFile").iter().filter(|path| stays(path)) {
-        named(format!("reads {path}"), view.exists(path)?);
+        named(format!("reads {path}"), comes(path)?);
     }
-    for setting in STARTING {
-        for line in settings.values(setting) {
-            let command = line.trim_start_matches(['@', ':', '+', '!', '-', '|']);
-            let prefix = &line[..line.len() - command.len()];
-            let mut words = command.split_whitespace();
-            let Some(program) = words.next() else { continue };
-            if prefix.contains('-') || program.contains(['$', '%', '"', '\'']) {
+    let elsewhere = !settings.values("Service.ExecSearchPath").is_empty();
+    for line in STARTING.iter().flat_map(|setting| settings.values(setting)) {
+        for command in line.split(" ; ") {
+            let plain = command.trim_start_matches(['@', ':', '+', '!', '-', '|']);
+            let optional = command[..command.len() - plain.len()].contains('-');
+            let Some(program) = plain.split_whitespace().next() else { continue };
+            if optional || program.contains(['$', '%', '"', '\'']) {
                 continue;
             }
-            let Some(path) = place_of(view, program)? else {
-                named(format!("starts {program}"), false);
-                continue;
-            };
-            if setting == "Service.ExecStart" {
-                for path in named_by_options(words) {
-                    let what = format!("starts {program} with {path}");
-                    named(what, view.exists(path)? || made_by_script(view, path));
+            let path = match place_of(view, program)? {
+                Place::There(path) => path,
+                Place::Unknown => continue,
+                Place::Missing => {
+                    let absolute = program.starts_with('/');
+                    let comes = if absolute { view.may_be_made(program, &[]) } else { elsewhere };
+                    named(format!("starts {program}"), comes);
+                    continue;
                 }
+            };
+            for path in read_by(plain) {
+                named(format!("starts {program} with {path}"), comes(path)?);
             }
             let text = view.text(&path)?.unwrap_or_default();
             let Some(interpreter) = text.strip_prefix("#!").and_then(interpreter) else { continue };
-            let what = format!("starts {program}, a script for {interpreter}");
-            named(what, place_of(view, interpreter)?.is_some());
-            for path in named_by_script(&text) {
-                named(format!("starts {program} with {path}"), view.exists(path)?);
+            let found = !matches!(place_of(view, interpreter)?, Place::Missing);
+            named(format!("starts {program}, a script for {interpreter}"), found);
+            for path in read_by(&text).into_iter().filter(|path| !is_tested(&text, path)) {
+                named(format!("starts {program} with {path}"), comes(path)?);
             }
         }
     }
@@ -68,18 +75,26 @@ pub(super) fn problems(
 }
 
 /// Where a program is.
-fn place_of(view: &View<'_>, program: &str) -> io::Result<Option<String>> {
-    let places = if program.starts_with('/') {
+enum Place {
+    There(String),
+    Missing,
+    /// Where whoever starts first may put it.
+    Unknown,
+}
+
+fn place_of(view: &View<'_>, program: &str) -> io::Result<Place> {
+    let absolute = program.starts_with('/');
+    let places = if absolute {
         vec![program.to_owned()]
     } else {
         SEARCHED.iter().map(|directory| format!("{directory}/{program}")).collect()
     };
     for place in places {
         if view.exists(&place)? {
-            return Ok(Some(place));
+            return Ok(Place::There(place));
         }
     }
-    Ok(None)
+    Ok(if absolute && !stays(program) { Place::Unknown } else { Place::Missing })
 }
 
 /// Whose script it is, by what follows the `#!` of its first line.
@@ -91,38 +106,18 @@ fn interpreter(text: &str) -> Option<&str> {
     }
 }
 
-/// Whether a script that is written into the container speaks of a file: it may be what makes it.
-fn made_by_script(view: &View<'_>, path: &str) -> bool {
-    let mut scripts = view.startup.files.iter().filter(|file| file.mode & 0o111 != 0);
-    scripts.any(|script| String::from_utf8_lossy(&script.content).contains(path))
-}
-
-/// The files that are values of options: `--config-file=/etc/x`, `-c /etc/x`. One that stands alone may be
-/// one that the program makes.
-fn named_by_options<'a>(words: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut paths = Vec::new();
-    let mut after_option = false;
-    for word in words {
-        let value = match word.split_once('=') {
-            Some((option, value)) if option.starts_with('-') => Some(value),
-            _ => after_option.then_some(word),
-        };
-        paths.extend(value.filter(|path| stays(path)));
-        after_option = word.starts_with('-') && !word.contains('=');
-    }
-    paths
-}
-
-/// The files that a shell script names written out, unless it looks first whether they are there.
-fn named_by_script(text: &str) -> Vec<&str> {
-    let tested = |path: &str| {
-        ["-e", "-f", "-r", "-s", "-d"].iter().any(|test| {
-            text.contains(&format!("{test} {path}")) || text.contains(&format!("{test} \"{path}"))
-        })
-    };
+/// The files that a command line or a script gives to a program to read.
+fn read_by(text: &str) -> Vec<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let named = code.flat_map(|line| OPTION.captures_iter(line));
-    named.filter_map(|it| it.get(1)).map(|it| it.as_str()).filter(|path| !tested(path)).collect()
+    named.filter_map(|it| it.get(1)).map(|it| it.as_str()).collect()
+}
+
+/// Whether a shell script looks first whether a file is there.
+fn is_tested(text: &str, path: &str) -> bool {
+    ["-e", "-f", "-r", "-s", "-d"].iter().any(|test| {
+        text.contains(&format!("{test} {path}")) || text.contains(&format!("{test} \"{path}"))
+    })
 }
 
 #[cfg(test)]
@@ -130,18 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_options_name() {
-        let words = "run --a=/etc/a -c /etc/c /etc/alone --b /opt/b --d=$X --e=/run/e /usr/f";
-        assert_eq!(named_by_options(words.split(' ')), ["/etc/a", "/etc/c", "/opt/b"]);
-    }
-
-    #[test]
-    fn files_that_a_script_names() {
+    fn files_that_are_read() {
         let text = "#!/bin/sh\n# --config-file=/etc/comment\n\
                     A=\"$A --config-file=/etc/a --config-dir /etc/b.d\"\n\
-                    [ -f /etc/tested ] && A=\"$A --config-file=/etc/tested\"\n\
                     A=--log-file=/var/log/x\nB=--config-file=/etc/$NAME\necho --x=/etc/help\n";
-        assert_eq!(named_by_script(text), ["/etc/a", "/etc/b.d"]);
+        assert_eq!(read_by(text), ["/etc/a", "/etc/b.d"]);
+        assert_eq!(read_by("/usr/bin/x --config-file /etc/x"), ["/etc/x"]);
+        assert!(is_tested("[ -f /etc/a ] && A=--config-file=/etc/a", "/etc/a"));
+        assert!(!is_tested(text, "/etc/a"));
     }
 
     #[test]

@@ -20,10 +20,13 @@ impl Settings {
             } else if let Some((key, value)) = line.split_once('=') {
                 let values =
                     self.values.entry(format!("{section}.{}", key.trim_end())).or_default();
+                let asks = ["Condition", "Assert"].into_iter().find(|it| key.starts_with(it));
                 match value.trim() {
-                    // A dependency cannot be taken back, a list of anything else can.
-                    "" if section == "Unit" && !key.starts_with("Condition") => {}
-                    "" => values.clear(),
+                    "" if section != "Unit" => values.clear(),
+                    // Of these an empty one takes all back, of dependencies none.
+                    "" => self.values.retain(|setting, _| {
+                        asks.is_none_or(|it| !setting.starts_with(&format!("Unit.{it}")))
+                    }),
                     value => values.push(value.to_owned()),
                 }
             }
@@ -72,5 +75,8 @@ mod tests {
         assert_eq!(settings.values("Unit.Requires"), ["a.service b.socket", "c"]);
         assert_eq!(settings.values("Service.ExecStart"), ["/bin/c"]);
         assert_eq!(settings.values("Service.None"), [] as [String; 0]);
+        settings.add("[Unit]\nConditionPathExists=/a\nAssertPathExists=/b\nConditionHost=\n");
+        assert_eq!(settings.values("Unit.ConditionPathExists"), [] as [String; 0]);
+        assert_eq!(settings.values("Unit.AssertPathExists"), ["/b"]);
     }
 }
