@@ -17,11 +17,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, UnmountFlags};
 use serde::{Deserialize, Serialize};
 
 use super::{rooted, syscall};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::model::paths::ROOT_NAME;
 
 /// What a root is mounted from. Recorded with the container's definition; hooks read it.
@@ -245,7 +246,18 @@ fn mount_overlay(place: &Path, parts: &[(String, OwnedFd)], options: &str) -> Re
     let data = CString::new(text).doing(|| doing("name"))?;
     rustix::mount::mount(c"aio", place, c"overlay", MountFlags::NODEV, data.as_c_str())
         .doing(|| doing("merge"))?;
-    rustix::process::chdir(place).doing(|| doing("merge"))
+    rustix::process::chdir(place).doing(|| doing("merge"))?;
+    let merged = rustix::fs::statvfs(".").doing(|| doing("look at"))?;
+    if !merged.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Ok(());
+    }
+    // Overlayfs says so nowhere but in the kernel's log. What starts in such a root fails, one thing after
+    // another, long after there is room again.
+    let free_mib = merged.f_bavail * merged.f_frsize / (1 << 20);
+    Err(Error::new(ErrorKind::Host, doing("merge")).because(format!(
+        "nothing can be written to them: is the disk full? {free_mib} MiB and {} inodes are free",
+        merged.f_favail
+    )))
 }
 
 /// The directory that is there for this merged root alone; roots that an earlier `aio` made have none.

@@ -68,6 +68,31 @@ impl Bench {
     }
 }
 
+/// Overlayfs would mount it for reading alone, and the container would run so for ever.
+#[test]
+fn nothing_starts_in_a_root_that_cannot_be_written_to() {
+    let bench = bench();
+    run(async {
+        let container = bench.container("full");
+        bench.containers.define(&container).await.unwrap();
+        let writable = bench.upper(&container).parent().unwrap().display().to_string();
+        sh(&format!(
+            "mount -t tmpfs -o size=64k,nr_inodes=4,mode=0755 none {writable} && mkdir {writable}/upper {writable}/work
+             touch {writable}/filler"
+        ));
+        let started = bench.containers.start(&container.name).await;
+        sh(&format!("umount {writable}"));
+        let error = started.unwrap_err();
+        assert!(
+            error.to_string().contains("is the disk full? 0 MiB and 0 inodes are free"),
+            "{error}"
+        );
+        unmounted(&bench, &container).await;
+        bench.containers.start(&container.name).await.unwrap();
+        bench.sh(&container, "touch /etc/x").await;
+    });
+}
+
 #[test]
 fn a_start_that_fails_says_why_and_leaves_nothing_mounted() {
     let bench = bench();
