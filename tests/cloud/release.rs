@@ -18,6 +18,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
     checks.check("release: a lock that was edited is refused first", || edited(cloud));
     checks.check("release: what is there is the lock's, and root's", || contents(cloud));
     checks.check("release: a cloud keeps its own", || kept(cloud));
+    checks.check("release: its Tempest runs", || tempest(cloud));
 }
 
 #[test]
@@ -95,6 +96,11 @@ fn edited(cloud: &Cloud) {
     assert!(refused.stderr.contains("line 3: a hash is missing or none"), "{}", refused.stderr);
     assert!(refused.stderr.contains(&format!("aio release lock {NEWEST}")), "{}", refused.stderr);
     cloud.healthy_within(Duration::from_secs(1));
+}
+
+/// It ends well only when tests were run and none failed.
+fn tempest(cloud: &Cloud) {
+    cloud.ok(&["tempest", r"tempest\.api\.identity\.v3\.test_api_discovery\."]);
 }
 
 /// In a container, where all of it is read-only to its services.
