@@ -28,6 +28,7 @@
 //!                             container's root may enter
 //!   shared/CONTAINER/         directories of the host that appear in a running container
 //!   clones/NAME/              repositories cloned for `aio dev`
+//!   clones/NAME-release/      repositories cloned for `aio release lock`
 //!   known_hosts/NAME          the gateway's public host key, for everybody's ssh
 //! ```
 

@@ -84,8 +84,9 @@ fn queue_up(
 
 /// Members that run, are to be defined anew and do not seem to serve are stopped when the others of their
 /// kind are in service, `replaced` aside, who wait for them: after a power cut, or a run that was cut off,
-/// the one that seemed not to serve may be the only one that does. All of kinds that form no cluster, whose
-/// members may need one another to be well.
+/// the one that seemed not to serve may be the only one that does. They are of kinds that form no cluster,
+/// whose members may need one another to be well. Of the balancer, the units of the others are enough: being
+/// back in service waits for those of all balancers, the member's own too.
 pub fn stay_first(
     steps: &mut Vec<Step>,
     site: &Arc<Site>,
@@ -94,9 +95,13 @@ pub fn stay_first(
 ) {
     for member in unwell {
         let define = container_key(member, ContainerStep::Define);
+        let balances = site.cloud.load_balancer().is_some_and(|it| it.kind == member.kind);
         let others = site.cloud.members(&member.kind);
         for other in others.filter(|it| !replaced.contains(it) && !unwell.contains(it)) {
-            let back = rejoin(steps, site, None, other);
+            let back = match balances {
+                true => container_key(other, ContainerStep::Units),
+                false => rejoin(steps, site, None, other),
+            };
             // One that needs what is prepared in the member itself comes after it.
             if !depends_on(steps, &back, &define) {
                 add_needs(steps, &define, [back]);

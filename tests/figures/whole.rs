@@ -21,7 +21,7 @@ const DISK: &str = "whole cloud: disk, layers and containers";
 const SERVER: &str = "whole cloud: server create to its floating IP";
 
 /// From the first request on; the server is gone at its end, and the time to remove it does not count.
-const BOOT: &str = "
+const BOOT: &str = r#"
 began=$(date +%s%N)
 openstack server create --flavor tiny --image guest --network private timed >/dev/null
 address=$(openstack floating ip create public -f value -c floating_ip_address)
@@ -30,7 +30,7 @@ until timeout 1 bash -c "exec 3<>/dev/tcp/$address/80" 2>/dev/null; do sleep 0.2
 echo $(( ($(date +%s%N) - began) / 1000000 ))
 openstack server delete --wait timed
 openstack floating ip delete $address
-";
+"#;
 
 pub fn measure(table: &mut Table) {
     let all = [COLD, WARM, NOTHING, MEMORY, DISK, SERVER];

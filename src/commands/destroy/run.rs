@@ -61,9 +61,12 @@ pub async fn destroy(options: &Options, keep: Keep, yes: bool) -> Result<()> {
     Ok(())
 }
 
-/// A clone that `aio` made goes with the cloud, and what only stands there would be lost.
+/// Clones that `aio` made, for `dev` and `release lock`, go with the cloud, and what only stands there would
+/// be lost.
 fn refuse_unsaved_work(paths: &Paths) -> Result<()> {
-    for clone in clone::all(&paths.clones_dir())? {
+    let mut clones = clone::all(&paths.clones_dir())?;
+    clones.extend(clone::all(&paths.release_clones_dir())?);
+    for clone in clones {
         let unsaved = CheckoutReader::find(&clone)?.unsaved()?;
         if !unsaved.is_empty() {
             return Err(Error::new(ErrorKind::Refused, format!("destroy `{}`", paths.cloud))
@@ -114,4 +117,30 @@ fn users_files(paths: &Paths) -> Vec<PathBuf> {
         .map(|name| paths.config_dir.join(name))
         .filter(|path| Path::new(path).exists())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::dev::source::testing::{git, open_directory, repository, write};
+
+    #[test]
+    fn work_in_a_clone_of_either_kind_is_not_thrown_away() {
+        let directory = open_directory();
+        let paths = Paths::below(directory.path());
+        let remote = directory.path().join("nova");
+        repository(&remote, &[("a.py", "")]);
+        for clones in [paths.clones_dir(), paths.release_clones_dir()] {
+            std::fs::create_dir_all(&clones).unwrap();
+            git(&clones, &["clone", "--quiet", remote.to_str().unwrap(), "nova"]);
+            refuse_unsaved_work(&paths).unwrap();
+            let clone = clones.join("nova");
+            write(&clone, &[("a.py", "changed")]);
+            let error = refuse_unsaved_work(&paths).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Refused);
+            let why = format!("the clone {} has work that is nowhere else", clone.display());
+            assert_eq!(error.causes[0], why);
+            git(&clone, &["checkout", "--quiet", "a.py"]);
+        }
+    }
 }

@@ -53,6 +53,7 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
         from: asked.from.clone(),
         reference: asked.reference.clone(),
         change: asked.change,
+        naming: "--ref REF",
     };
     let mut progress = |line: &str| ui::out::note(line);
     let mut watch = Watch { progress: &mut progress, cancelled: &|| false };

@@ -41,7 +41,7 @@ pub struct Made {
     /// What is other than in the lock before, or in that of the release that this one extends; none when
     /// neither could be read.
     pub changes: Option<Vec<Change>>,
-    /// Where it was written; nowhere when it is what the release has already.
+    /// Where it was written; nowhere when the release has these distributions already.
     pub file: Option<PathBuf>,
 }
 

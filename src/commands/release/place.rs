@@ -3,14 +3,15 @@
 //! The state, a branch, a tag or a commit, stands behind the first `#`, as `docker build` and npm take it.
 //! pip and uv have an `@` there, which is also in `git@HOST:PATH`, in `https://USER@HOST/`, and may be in
 //! paths and in names of branches: what is meant could only be guessed. A URL has a `#` nowhere but before
-//! its fragment (RFC 3986), so nothing is guessed here. What exists as a path is one, `#` or not.
+//! its fragment (RFC 3986), so nothing is guessed here. What exists as a path is one, `#` or not: the longest
+//! that does, where the name of a directory above has one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use git2::Reference;
 
-use crate::commands::dev::source::clone::Address;
+use crate::commands::dev::source::clone::{Address, without_password};
 
 /// One `--from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +39,17 @@ impl TreePlace {
     /// # Errors
     /// A sentence about a reference that is none.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match text.split_once('#') {
-            Some((from, reference)) if !Path::new(text).exists() => {
-                check(reference)?;
-                Ok(Self { from: from.to_owned(), reference: Some(reference.to_owned()) })
-            }
-            _ => Ok(Self { from: text.to_owned(), reference: None }),
+        let whole = || Ok(Self { from: text.to_owned(), reference: None });
+        if Path::new(text).exists() {
+            return whole();
         }
+        let mut splits = text.rmatch_indices('#').map(|(at, _)| (&text[..at], &text[at + 1..]));
+        let of_path = splits.find(|(from, _)| Path::new(from).exists());
+        let Some((from, reference)) = of_path.or_else(|| text.split_once('#')) else {
+            return whole();
+        };
+        check(reference)?;
+        Ok(Self { from: from.to_owned(), reference: Some(reference.to_owned()) })
     }
 
     /// Looks at what it is.
@@ -72,9 +77,10 @@ impl TreePlace {
     }
 }
 
+/// As it may be shown: without a password.
 impl fmt::Display for TreePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.from)?;
+        formatter.write_str(&without_password(&self.from))?;
         self.reference.iter().try_for_each(|it| write!(formatter, "#{it}"))
     }
 }
@@ -113,7 +119,7 @@ mod tests {
 
     fn read(text: &str) -> (String, Option<String>) {
         let place = TreePlace::parse(text).unwrap();
-        assert_eq!(place.to_string(), text);
+        assert_eq!(place.to_string(), text.replace("p@ss", "***"));
         (place.from, place.reference)
     }
 
@@ -143,7 +149,21 @@ mod tests {
         let odd = directory.path().join("nova#2").display().to_string();
         assert_eq!(read(&odd).1.as_deref(), Some("2"));
         std::fs::create_dir(&odd).unwrap();
-        assert_eq!(read(&odd), (odd, None));
+        assert_eq!(read(&odd), (odd.clone(), None));
+        for reference in ["main", "a#b"] {
+            let wanted = (odd.clone(), Some(reference.to_owned()));
+            assert_eq!(read(&format!("{odd}#{reference}")), wanted);
+        }
+        let inside = format!("{odd}/none");
+        let (from, reference) = inside.split_once('#').unwrap();
+        assert_eq!(read(&inside), (from.to_owned(), Some(reference.to_owned())));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let place = TreePlace::parse("https://ann:s3cret@git.example/nova#types@1").unwrap();
+        assert_eq!(place.to_string(), "https://ann:***@git.example/nova#types@1");
+        assert_eq!(place.from, "https://ann:s3cret@git.example/nova");
     }
 
     #[test]

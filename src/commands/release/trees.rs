@@ -70,7 +70,9 @@ pub fn find(
             }
             PlaceKind::Directory(path) => found.add_all(place, &path, known)?,
             PlaceKind::Repository(from) => {
-                let wanted = Wanted { from, reference: place.reference.clone(), change: None };
+                let reference = place.reference.clone();
+                let naming = "--from ADDRESS#REF";
+                let wanted = Wanted { from, reference, change: None, naming };
                 let mut watch = Watch { progress: &mut *progress, cancelled: &|| false };
                 let provided = clone::provide(&wanted, clones, &mut watch);
                 let path = provided.map_err(|error| error.hints(place.hint()))?.path;
@@ -329,6 +331,19 @@ mod tests {
         }
         let error = refused(format!("{}#main", place.path().display()));
         assert_eq!(error.causes, ["a directory of checkouts has no branch, tag or commit"]);
+    }
+
+    #[test]
+    fn of_an_address_that_names_no_branch_one_is_to_be_named_behind_a_hash() {
+        let place = open_directory();
+        let root = place.path().join("nova");
+        branches(&root);
+        git(&root, &["symbolic-ref", "HEAD", "refs/heads/none"]);
+        let from = format!("file://{}", root.display());
+        let error = look_at(&[from], &place.path().join("clones")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Usage);
+        assert_eq!(error.causes, ["it names none"]);
+        assert_eq!(error.hints, ["Name a branch, a tag or a commit: --from ADDRESS#REF."]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::check::{ASKED, Check, GRACE, LeftOut, failed};
-use super::checks::Verified;
+use super::checks::{Verdict, Verified};
 use super::plan::{command, place};
 use super::run::{Described, checked, select};
 use crate::cloud::open::Access;
@@ -78,7 +78,8 @@ pub async fn before(options: &Options, file: &Path, names: &[String]) -> Result<
     Opened::new(options).await?.before(options, file, names).await
 }
 
-/// Proves that what `file` names is there, and with `remove` takes it away then, the file too.
+/// Proves that what `file` names is there, and with `remove` takes it away then, the file too unless
+/// something could not be removed.
 ///
 /// # Errors
 /// When the file cannot be read, or is of another cloud; when something could not be removed. What is not
@@ -97,6 +98,24 @@ fn refuse_there(file: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::Refused, format!("write {}", file.display()))
         .because("it is there, and what it names would be forgotten")
         .hint(format!("Remove that: aio verify --after {} --remove", file.display())))
+}
+
+/// Refuses to forget what nobody could remove: its profile has it no more, or its container is gone.
+fn refuse_left(removed: &Verified, file: &Path, id: &str) -> Result<()> {
+    let left = removed.checks.iter().filter(|it| it.result == Verdict::LeftOut);
+    let mut left = left.peekable();
+    if left.peek().is_none() {
+        return Ok(());
+    }
+    let error = Error::failed(format!("remove what {} names", file.display()));
+    let error = left.fold(error, |error, one| {
+        let reason = one.reason.as_deref().unwrap_or_default();
+        error.because(format!("{} {}: {reason}", one.service, one.check))
+    });
+    let file = file.display();
+    Err(error
+        .hint(format!("Mend that and run again: aio verify --after {file} --remove"))
+        .hint(format!("Or remove what has `{id}` in its name yourself, and then: rm {file}")))
 }
 
 /// A cloud with what its profiles say now.
@@ -166,6 +185,7 @@ impl Opened {
             if let Some(error) = removed.error() {
                 return Err(error.context(format!("remove what {} names", file.display())));
             }
+            refuse_left(&removed, file, &kept.id)?;
             files::remove(file)?;
         }
         Ok(proven)

@@ -254,6 +254,29 @@ async fn a_member_that_does_not_come_up_leaves_the_one_that_may_serve() {
     }
 }
 
+#[test]
+fn a_balancer_that_does_not_seem_to_serve_stays_until_the_others_run() {
+    let (profiles, mut cloud) = cloud(1);
+    let defaults = serde_json::json!({ "http": "", "tcp": "" });
+    let balancer =
+        serde_json::json!({ "kind": "api", "socket": "/x", "server_defaults": defaults });
+    cloud.services[1].load_balancer = Some(serde_json::from_value(balancer).unwrap());
+    // A balancer needs no service: they need it.
+    cloud.services[1].needs.clear();
+    let secrets: std::collections::BTreeMap<_, _> =
+        [("x".to_owned(), secrecy::SecretString::from("x"))].into();
+    let renderer = Renderer::new(&cloud, &secrets, &profiles, &Overrides::default()).unwrap();
+    let site = Arc::new(Site::new(cloud, secrets));
+    let mut steps = bootstrap::steps(&site, &renderer).unwrap();
+    let [first, second] = ["api/1", "api/2"].map(|label| named(1, &[label]).remove(0));
+    let define = container_key(&second, ContainerStep::Define);
+    let units = container_key(&first, ContainerStep::Units);
+    assert!(!depends_on(&steps, &define, &units));
+    stay_first(&mut steps, &site, &[], std::slice::from_ref(&second));
+    assert!(depends_on(&steps, &define, &units));
+    Graph::new(steps).unwrap();
+}
+
 #[tokio::test]
 async fn a_container_is_unfinished_until_its_units_have_been_healthy() {
     let world = World::new();

@@ -28,7 +28,7 @@ mod address;
 mod source;
 mod switch;
 
-pub use address::Address;
+pub use address::{Address, without_password};
 #[cfg(test)]
 use source::clone_name;
 use source::{SOURCE, Source};
@@ -45,6 +45,8 @@ pub struct Wanted {
     pub reference: Option<String>,
     /// A change of Gerrit's, instead of a reference.
     pub change: Option<Change>,
+    /// How the command line names a reference, for a hint: `--ref REF`.
+    pub naming: &'static str,
 }
 
 /// A work tree that has what was wanted.

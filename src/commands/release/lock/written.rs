@@ -29,7 +29,8 @@ pub(super) fn read(
     })
 }
 
-/// Writes a lock and keeps its wheels. Says where it was written, if it is not what the release has.
+/// Writes a lock and keeps its wheels. Says where it was written: nowhere, unless a file was named, when the
+/// release has the same distributions already. Another title alone would make other layers of them.
 ///
 /// # Errors
 /// When something cannot be written.
@@ -40,13 +41,14 @@ pub(super) fn write(
     wanted: &Wanted,
     paths: &Paths,
 ) -> Result<Option<PathBuf>> {
-    let text = lock.text();
     let usual = paths.config_dir.join("profiles/releases").join(format!("{}.lock", wanted.release));
-    // A copy of what is built in would stay when that becomes a newer one.
-    let file = wanted.file.clone().or_else(|| (text != subject.python.lock).then_some(usual));
+    let present = subject.present.as_ref().map(|present| &present.distributions);
+    // A copy of what is built in would stay when that becomes a newer one, too.
+    let other = present != Some(&lock.distributions);
+    let file = wanted.file.clone().or_else(|| other.then_some(usual));
     wheels::keep(wheels, &paths.built_wheels_dir())?;
     if let Some(file) = &file {
-        files::replace(file, files::mode(file).unwrap_or(0o644), text.as_bytes())?;
+        files::replace(file, files::mode(file).unwrap_or(0o644), lock.text().as_bytes())?;
     }
     if wanted.file.is_none() {
         forget_wheels(subject.profiles, lock, paths)?;
@@ -125,6 +127,45 @@ mod tests {
         let from = vec![TreePlace::parse("./nova#stable/2").unwrap()];
         let built = title(&Wanted { from, ..wanted("next", None) });
         assert!(built.ends_with("lock next --as-of 2026-11-30 --from …`."), "{built}");
+    }
+
+    #[test]
+    fn the_same_distributions_of_another_day_are_written_only_where_a_file_is_named() {
+        let uv = |version: &str| Distribution {
+            name: "uv".to_owned(),
+            version: version.to_owned(),
+            hashes: vec!["a".repeat(64)],
+            commit: None,
+        };
+        let lock = |title: &str, version: &str| Lock {
+            title: title.to_owned(),
+            distributions: vec![uv(version)],
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let paths = Paths::below(directory.path());
+        let usual = paths.config_dir.join("profiles/releases/2.0.lock");
+        let written = |present: &str, new: &Lock, wanted: &Wanted| {
+            let texts = RELEASES.into_iter().chain([("releases/2.0.lock", present)]);
+            let profiles = Profiles::from_texts(texts).unwrap();
+            let today = day::parse(TODAY_IS).unwrap();
+            let subject = Subject::find(&profiles, wanted, today).unwrap();
+            write(new, &[], &subject, wanted, &paths).unwrap()
+        };
+        let (present, later) = (lock("as of one day", "1").text(), lock("as of another", "1"));
+        assert_eq!(written(&present, &later, &wanted("2.0", None)), None);
+        assert!(!usual.exists());
+        let elsewhere = directory.path().join("x.lock");
+        let named = Wanted { file: Some(elsewhere.clone()), ..wanted("2.0", None) };
+        assert_eq!(written(&present, &later, &named).as_ref(), Some(&elsewhere));
+        assert_eq!(std::fs::read_to_string(elsewhere).unwrap(), later.text());
+        let newer = lock("as of another", "2");
+        // Another version, none before, and one that was edited.
+        let edited = present.replace("uv==1", "uv==2");
+        for (present, new) in [(present.as_str(), &newer), ("", &later), (&edited, &newer)] {
+            let _ = std::fs::remove_file(&usual);
+            assert_eq!(written(present, new, &wanted("2.0", None)).as_ref(), Some(&usual));
+            assert_eq!(std::fs::read_to_string(&usual).unwrap(), new.text());
+        }
     }
 
     #[test]

@@ -297,3 +297,28 @@ async fn what_the_profile_does_not_have_any_more_is_said() {
     let reason = "its profile has nothing of that name any more";
     assert_eq!(seen(&proven)[0], ("stack", Verdict::LeftOut, Some(reason)));
 }
+
+#[tokio::test]
+async fn what_nobody_can_remove_any_more_keeps_its_file() {
+    for gone in ["entry", "container"] {
+        let mut world = World::new().await;
+        world.before().await;
+        let heat = world.opened.profiles.services.get_mut("heat").unwrap();
+        let reason = if gone == "entry" {
+            heat.lasting.retain(|lasting| lasting.name != "stack");
+            "its profile has nothing of that name any more"
+        } else {
+            let stack = heat.lasting.iter_mut().find(|it| it.name == "stack").unwrap();
+            stack.container = "heat_api".to_owned();
+            "it runs in heat_api, which this cloud does not have"
+        };
+        let error = world.after(true).await.unwrap_err();
+        assert!(error.message.starts_with("remove what "), "{error}");
+        assert_eq!(error.causes, [format!("heat stack: {reason}")]);
+        let id = Kept::read(&world.file).unwrap().id;
+        assert!(error.hints[1].contains(&id), "{error:?}");
+        // All else is gone.
+        let there: Vec<String> = world.users().there.keys().cloned().collect();
+        assert_eq!(there, [format!("stack-{id}")]);
+    }
+}

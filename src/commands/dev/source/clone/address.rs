@@ -30,7 +30,7 @@ impl Address {
 }
 
 /// A URL as it may be shown.
-pub(super) fn without_password(url: &str) -> String {
+pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let Some((account, host)) = authority.rsplit_once('@') else { return url.to_owned() };

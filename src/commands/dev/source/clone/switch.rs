@@ -29,7 +29,7 @@ impl OwnClone {
                 if !(is_new && source.remote == ORIGIN) {
                     self.fetch(source, watch)?;
                 }
-                self.target(reference.as_deref(), source, watch)?
+                self.target(reference.as_deref(), wanted.naming, source, watch)?
             }
         };
         self.check_out(&target, &own, watch)
@@ -87,14 +87,20 @@ impl OwnClone {
         Ok(Target { commit, branch: Some(fetched.branch), upstream: None })
     }
 
-    fn target(&self, name: Option<&str>, source: &Source, watch: &mut Watch) -> Result<Target> {
+    fn target(
+        &self,
+        name: Option<&str>,
+        naming: &str,
+        source: &Source,
+        watch: &mut Watch,
+    ) -> Result<Target> {
         let Some(name) = name.filter(|name| *name != "HEAD") else {
             let found: Option<Target> =
                 self.ask(Question::DefaultBranch(source.remote.to_owned()))?;
             return found.ok_or_else(|| {
                 Error::new(ErrorKind::Usage, format!("find the default branch of {}", source.shown))
                     .because("it names none")
-                    .hint("Name a branch, a tag or a commit: --ref REF.")
+                    .hint(format!("Name a branch, a tag or a commit: {naming}."))
             });
         };
         let find = || {

@@ -38,6 +38,7 @@ impl Bench {
             from: from.to_owned(),
             reference: reference.map(str::to_owned),
             change: change.map(|change| change.parse().unwrap()),
+            naming: "--ref REF",
         };
         provide(&wanted, &self.clones(), &mut Watch { progress: &mut |_| {}, cancelled: &|| false })
     }
