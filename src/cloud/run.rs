@@ -12,6 +12,7 @@ use crate::engine::options::{RunOptions, Slots};
 use crate::engine::report::Report;
 use crate::engine::step::Step;
 use crate::error::Result;
+use crate::host::facts::shortage;
 use crate::model::paths::Paths;
 use crate::model::sizing::Sizing;
 use crate::state::lock::Lock;
@@ -77,6 +78,9 @@ impl<'a> Run<'a> {
     pub async fn go(self, steps: Vec<Step>) -> Result<Report> {
         self.act(steps).await.map_err(|error| {
             let command = self.command;
+            let state_dir = &self.options.paths.state_dir;
+            // What fails for the want of room seldom says so.
+            let error = error.hints(shortage(state_dir).map(|short| short.sentence(state_dir)));
             let again =
                 || format!("Run `aio {command}` again: it looks at what is there and carries on.");
             if self.again { error.hint(again()) } else { error }

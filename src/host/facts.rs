@@ -98,6 +98,19 @@ pub struct Shortage {
     pub reserve_mib: u64,
 }
 
+impl Shortage {
+    /// What a user should know of it, with what to do.
+    pub fn sentence(&self, directory: &Path) -> String {
+        format!(
+            "{} MiB are free in {}, and {} should be: images, volumes, objects and logs of the cloud are \
+             there. `aio image prune` removes layers that no container uses.",
+            self.free_mib,
+            directory.display(),
+            self.reserve_mib
+        )
+    }
+}
+
 /// Whether less is free below a directory than should be: a twentieth, and no more than 5 GiB. What
 /// tenants and services write ends up there, and what is full has no place for a way out.
 pub fn shortage(directory: &Path) -> Option<Shortage> {

@@ -299,6 +299,44 @@ impl Form {
         Ok(())
     }
 
+    /// How long members may take to find one another.
+    fn limit(&self, context: &StepContext) -> Duration {
+        context.host.patiently(Duration::from_secs(self.cluster.form_timeout_secs))
+    }
+
+    /// Starts members, for as long as they may take to find one another.
+    async fn start_within(&self, context: &StepContext, members: &[Container]) -> Result<()> {
+        let limit = self.limit(context);
+        match tokio::time::timeout(limit, self.start(context, members)).await {
+            Ok(started) => started,
+            Err(_) => Err(Error::failed(format!("form the cluster of {}", self.cluster.unit))
+                .because(format!("its members did not start in {} s", limit.as_secs()))),
+        }
+    }
+
+    /// Starts all members, which are stopped; `ordered` says that they were stopped in order.
+    async fn form(&self, context: &StepContext, ordered: bool) -> Result<()> {
+        // Whoever was stopped in order waits for the one that stopped last, which is none of them.
+        let alone = ordered && self.cluster.promote.is_some();
+        let formed = !alone
+            && self.were_together(context).await?
+            && self.start_within(context, &self.members).await.is_ok()
+            && self.wait_complete(context, self.limit(context)).await?.is_none();
+        if formed || context.cancel.is_cancelled() { Ok(()) } else { self.recover(context).await }
+    }
+
+    /// Whether a member is healthy. Where none is, one that runs may have come to nothing, of a disk that
+    /// was full when it started, and the others wait for it.
+    async fn somebody_serves(&self, context: &StepContext) -> Result<bool> {
+        for member in &self.members {
+            let probes = self.site.cloud.probes(member);
+            if unhealthy(context, &self.site, member, probes).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn expect_complete(&self, context: &StepContext) -> Result<()> {
         let limit = context.host.patiently(Duration::from_secs(self.unit.timeout_secs));
         let Some(reason) = self.wait_complete(context, limit).await? else { return Ok(()) };
@@ -345,23 +383,20 @@ impl Action for Form {
             self.stop_to_speak_otherwise(context).await?;
             inactive.clone_from(&self.members);
         }
-        if inactive.len() == self.members.len() {
-            let usual = Duration::from_secs(self.cluster.form_timeout_secs);
-            let limit = context.host.patiently(usual);
-            // Whoever was stopped in order waits for the one that stopped last, which is none of them.
-            let alone = stop && self.cluster.promote.is_some();
-            let formed = !alone
-                && self.were_together(context).await?
-                && matches!(
-                    tokio::time::timeout(limit, self.start(context, &inactive)).await,
-                    Ok(Ok(()))
-                )
-                && self.wait_complete(context, limit).await?.is_none();
-            if !formed && !context.cancel.is_cancelled() {
-                self.recover(context).await?;
+        if inactive.len() < self.members.len() {
+            let started = self.start_within(context, &inactive).await;
+            let whole = started.is_ok()
+                && self.wait_complete(context, self.limit(context)).await?.is_none();
+            if whole || context.cancel.is_cancelled() || self.somebody_serves(context).await? {
+                started?;
+            } else {
+                context
+                    .output("no member serves: those that run are stopped, and all start together");
+                self.stop_all(context).await?;
+                self.form(context, false).await?;
             }
-        } else if !inactive.is_empty() {
-            self.start(context, &inactive).await?;
+        } else {
+            self.form(context, stop).await?;
         }
         self.expect_complete(context).await?;
         self.restart_pending(context).await

@@ -82,13 +82,7 @@ fn certificates_note(cloud: &CloudHealth, today: Date) -> Option<String> {
 
 /// What to do about a disk that is nearly full.
 fn disk_note(state_dir: &Path) -> Option<String> {
-    let short = shortage(state_dir)?;
-    let directory = state_dir.display();
-    Some(format!(
-        "warning: {} MiB are free in {directory}, and {} should be: images, volumes, objects and logs of \
-         the cloud are there. `aio image prune` removes layers that no container uses.",
-        short.free_mib, short.reserve_mib
-    ))
+    shortage(state_dir).map(|short| format!("warning: {}", short.sentence(state_dir)))
 }
 
 pub fn list(global: &Global, _: ListArgs) -> Result<ExitCode> {

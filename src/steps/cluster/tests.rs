@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::profile::Probe;
 use crate::host::fake::containers::FakeContainers;
 use crate::host::fake::empty;
 use crate::host::fake::sql::FakeSql;
@@ -118,6 +119,35 @@ async fn members_that_are_to_speak_otherwise_are_stopped_together_and_once() {
         files_changed(context, &form).await;
         assert_eq!(fixture.act(&form).await, ["systemctl restart"; 3]);
     }
+}
+
+/// As after a full disk: one came to nothing when it started, the others wait for it.
+#[tokio::test]
+async fn where_nobody_serves_whoever_runs_is_stopped_and_all_start_together() {
+    let Fixture { containers, context, .. } = fixture().await;
+    let mut form = form();
+    let mut site = Site::new(form.site.cloud.clone(), testing::secrets());
+    for member in &form.members {
+        let probe = Probe::Run { script: "well".to_owned() };
+        site.cloud.health.insert(member.name.clone(), vec![probe]);
+    }
+    form.site = Arc::new(site);
+    for member in &form.members[1..] {
+        containers.set_active(&member.name, "db.service", false);
+    }
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    containers.answer(move |name, command| {
+        let script = command.argv.last().unwrap();
+        let mut heard = ear.lock().unwrap();
+        heard.push(format!("{name}: {script}"));
+        let stopped = heard.iter().any(|line| line.contains("systemctl stop"));
+        (script == "well").then(|| Output { status: i32::from(!stopped), ..Output::default() })
+    });
+    form.act(&context).await.unwrap();
+    let heard = heard.lock().unwrap();
+    let of = |verb: &str| heard.iter().filter(|line| line.contains(verb)).count();
+    assert_eq!((of("systemctl stop"), of("systemctl start")), (3, 2 + 3), "{heard:#?}");
 }
 
 fn file(path: &str, content: &str) -> ContainerFile {
