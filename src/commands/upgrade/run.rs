@@ -379,7 +379,8 @@ impl Prepared {
         });
         Upgraded {
             cloud: cloud.name.clone(),
-            from: before.release.clone(),
+            // Nothing may be of it any more, where it goes on.
+            from: self.record.as_ref().map_or(&before.release, |record| &record.from).clone(),
             to: cloud.release.release.clone(),
             seconds,
             services: services.collect(),
