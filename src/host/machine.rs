@@ -255,7 +255,7 @@ pub trait Layers: Send + Sync {
 
     /// Why units of a kind could not start in containers of this published layer, in sentences: what
     /// they need and is not there, or masked. None where all is there.
-    async fn problems(&self, id: &str, start: &Startup) -> Result<Vec<String>>;
+    async fn problems(&self, id: &str, startup: &Startup) -> Result<Vec<String>>;
 
     /// All published layers.
     async fn list(&self) -> Result<Vec<LayerInfo>>;

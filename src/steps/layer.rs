@@ -77,9 +77,9 @@ impl BuildLayer {
     async fn refuse_unstartable(&self, context: &StepContext) -> Result<()> {
         let name = &self.spec.name;
         let mut error = Error::new(ErrorKind::Config, format!("make containers of layer {name}"));
-        for start in &self.startups {
-            for problem in context.host.layers.problems(&self.id, start).await? {
-                error = error.because(format!("in `{}`, {problem}", start.kind));
+        for startup in &self.startups {
+            for problem in context.host.layers.problems(&self.id, startup).await? {
+                error = error.because(format!("in `{}`, {problem}", startup.kind));
             }
         }
         if error.causes.is_empty() {

@@ -21,16 +21,16 @@ const DISK: &str = "whole cloud: disk, layers and containers";
 const SERVER: &str = "whole cloud: server create to its floating IP";
 
 /// From the first request on; the server is gone at its end, and the time to remove it does not count.
-const BOOT: &str = r#"
+const BOOT: &str = "
 began=$(date +%s%N)
 openstack server create --flavor tiny --image guest --network private timed >/dev/null
 address=$(openstack floating ip create public -f value -c floating_ip_address)
 until openstack server add floating ip timed $address 2>/dev/null; do sleep 0.5; done
-until timeout 1 bash -c "exec 3<>/dev/tcp/$address/80" 2>/dev/null; do sleep 0.2; done
+until curl -sf -m 1 -o /dev/null http://$address/; do sleep 0.2; done
 echo $(( ($(date +%s%N) - began) / 1000000 ))
 openstack server delete --wait timed
 openstack floating ip delete $address
-"#;
+";
 
 pub fn measure(table: &mut Table) {
     let all = [COLD, WARM, NOTHING, MEMORY, DISK, SERVER];

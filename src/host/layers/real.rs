@@ -68,9 +68,9 @@ impl Layers for RealLayers {
         self.blocking(move |store| store.build(&spec, &id, progress.as_ref())).await
     }
 
-    async fn problems(&self, id: &str, start: &Startup) -> Result<Vec<String>> {
-        let (id, start) = (id.to_owned(), start.clone());
-        self.blocking(move |store| store.problems(&id, &start)).await
+    async fn problems(&self, id: &str, startup: &Startup) -> Result<Vec<String>> {
+        let (id, startup) = (id.to_owned(), startup.clone());
+        self.blocking(move |store| store.problems(&id, &startup)).await
     }
 
     async fn list(&self) -> Result<Vec<LayerInfo>> {

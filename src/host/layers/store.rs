@@ -55,11 +55,11 @@ impl Store {
     }
 
     /// Why units could not start in containers of a layer.
-    pub(super) fn problems(&self, id: &str, start: &Startup) -> Result<Vec<String>> {
+    pub(super) fn problems(&self, id: &str, startup: &Startup) -> Result<Vec<String>> {
         let chain = self.chain(id)?;
         let roots: Vec<PathBuf> =
             chain.iter().map(|layer| self.layer_dir(layer).join("root")).collect();
-        startable::problems(&roots, start).doing(|| format!("look through layer {id}"))
+        startable::problems(&roots, startup).doing(|| format!("look through layer {id}"))
     }
 
     pub(super) fn list(&self) -> Result<Vec<LayerInfo>> {
