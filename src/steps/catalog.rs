@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::identity::{Session, find_id};
 use super::records;
@@ -18,6 +20,9 @@ use crate::model::hash::sha256_hex;
 pub struct Catalog {
     pub site: Arc<Site>,
 }
+
+/// After passwords were changed: tokens that are issued within the same second are refused for ever.
+const TOKENS_ARE_GOOD_AFTER: Duration = Duration::from_secs(1);
 
 /// The record of what earlier runs put into the catalog.
 const CATALOG_RECORD: &str = "identity/services";
@@ -239,13 +244,15 @@ impl Catalog {
         Ok(())
     }
 
+    /// Makes a user, or its password what it should be; returns whether that one changed.
     async fn make_user(
         &self,
         context: &StepContext,
         session: &Session<'_>,
         found: &Found,
         user: &User,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        let mut changed = false;
         let password = self.site.password(&user.secret)?;
         let record = Self::password_record(user);
         let id = match found.user(user) {
@@ -254,6 +261,7 @@ impl Catalog {
                 if context.host.records.get(&record).await? != Some(fingerprint) {
                     let body = json!({ "user": { "password": password } });
                     session.send("PATCH", &format!("/users/{id}"), Some(body)).await?;
+                    changed = true;
                 }
                 id
             }
@@ -271,7 +279,7 @@ impl Catalog {
                 session.send("PUT", &path, None).await?;
             }
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Takes out of the catalog what earlier runs put there and nothing serves any more.
@@ -341,11 +349,16 @@ impl Action for Catalog {
         let session = Session::open(context, &self.site).await?;
         let mut found = Found::load(&session).await?;
         self.make_containers(&session, &mut found).await?;
+        let mut changed = false;
         for user in self.users() {
-            self.make_user(context, &session, &found, user).await?;
+            changed |= self.make_user(context, &session, &found, user).await?;
         }
         self.make_catalog(&session, &mut found).await?;
-        self.clear_catalog(context, &session, &found).await
+        self.clear_catalog(context, &session, &found).await?;
+        if changed {
+            sleep(TOKENS_ARE_GOOD_AFTER).await;
+        }
+        Ok(())
     }
 
     fn attempts(&self) -> u32 {
@@ -372,7 +385,8 @@ mod tests {
         let profiles = Profiles::built_in().unwrap();
         let cloud = builtin_cloud(&profiles, &profiles.scenarios["control"]);
         let token = Mutex::new(Some("t0ken".to_owned()));
-        let site = Site { admin_token: token, ..Site::new(cloud, BTreeMap::new()) };
+        let password = ("keystone_auth_admin_password".to_owned(), "secret".into());
+        let site = Site { admin_token: token, ..Site::new(cloud, BTreeMap::from([password])) };
         let catalog = Catalog { site: Arc::new(site) };
         let wanted = catalog.service_names();
         assert!(wanted.contains("heat"), "{wanted:?}");

@@ -1,9 +1,16 @@
-//! The identity service over its REST API (version 3), with one token: domains, projects, roles,
-//! users, role assignments, the catalog. Source of paths and bodies: the Identity API v3 reference.
+//! The identity service over its REST API (version 3), with the administrator's token: domains,
+//! projects, roles, users, role assignments, the catalog. Source of paths and bodies: the Identity
+//! API v3 reference.
+//!
+//! Keystone counts in whole seconds when it revokes tokens: one that is issued in the second in
+//! which its user's password changed is refused for ever (`issued_before` of a revocation event
+//! against `issued_at` of a Fernet token). A refused token is therefore thrown away, and the
+//! request repeated with another.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::site::{Site, json as parse};
@@ -17,43 +24,70 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A token with the address where it was issued.
+/// Whose tokens a session takes.
+struct Administrator<'a> {
+    user: &'a str,
+    project: &'a str,
+    password: &'a str,
+}
+
+/// The administrator, logged in.
 pub struct Session<'a> {
     context: &'a StepContext,
     url: String,
-    token: String,
+    administrator: Administrator<'a>,
+    /// The token of this run, none where it must be issued first.
+    known: &'a Mutex<Option<String>>,
 }
 
 impl<'a> Session<'a> {
-    /// Logs in as the administrator with the present secret, once in a run.
-    pub async fn open(context: &'a StepContext, site: &Site) -> Result<Self> {
+    /// Logs in as the administrator with the present secret, unless that was done in this run.
+    pub async fn open(context: &'a StepContext, site: &'a Site) -> Result<Self> {
         let definition = site.cloud.identity_server().ok_or_else(|| {
             Error::failed("find the identity service")
                 .because("no deployed profile has `identity_server`")
         })?;
         let url = format!("{}/v3", site.cloud.url(site.cloud.frontend(&definition.frontend)?));
-        let mut known = site.admin_token.lock().await;
-        let token = match known.as_ref() {
-            Some(token) => token.clone(),
-            None => {
-                let password = site.password(&definition.secret)?;
-                let project = Some(definition.project.as_str());
-                login(context, &url, &definition.user, "Default", password, project).await?
-            }
+        let administrator = Administrator {
+            user: &definition.user,
+            project: &definition.project,
+            password: site.password(&definition.secret)?,
         };
+        let session = Self { context, url, administrator, known: &site.admin_token };
+        session.token().await?;
+        Ok(session)
+    }
+
+    async fn token(&self) -> Result<String> {
+        let mut known = self.known.lock().await;
+        if let Some(token) = known.as_ref() {
+            return Ok(token.clone());
+        }
+        let token = login(self.context, &self.url, &self.administrator).await?;
         *known = Some(token.clone());
-        Ok(Self { context, url, token })
+        Ok(token)
+    }
+
+    /// Forgets a token that was refused, if no other was issued meanwhile.
+    async fn forget(&self, token: &str) {
+        let mut known = self.known.lock().await;
+        known.take_if(|it| it == token);
+    }
+
+    /// Whether the service takes what it issued.
+    pub async fn check(&self) -> Result<()> {
+        self.send("GET", "/auth/catalog", None).await.map(drop)
     }
 
     /// Sends a request; any answer outside 2xx is an error that carries the service's own words.
-    /// A request that a proxy could not get answered is repeated, unless it makes something.
+    /// A request that a proxy could not get answered is repeated, unless it makes something; one
+    /// whose token is refused always is.
     pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
         let request = Request {
             method: method.to_owned(),
             url: format!("{}{path}", self.url),
-            headers: vec![("X-Auth-Token".to_owned(), self.token.clone())],
             body,
-            timeout: None,
+            ..Request::default()
         };
         let response = self.answer(request).await?;
         if !(200..300).contains(&response.status) {
@@ -68,9 +102,17 @@ impl<'a> Session<'a> {
     async fn answer(&self, request: Request) -> Result<Response> {
         let until = Instant::now() + self.context.host.patiently(PATIENCE);
         loop {
-            let response = self.context.host.http.send(request.clone()).await?;
-            let lost = matches!(response.status, 502..=504);
-            if !lost || request.method == "POST" || Instant::now() >= until {
+            let token = self.token().await?;
+            let headers = vec![("X-Auth-Token".to_owned(), token.clone())];
+            let request = Request { headers, ..request.clone() };
+            let repeatable = request.method != "POST";
+            let response = self.context.host.http.send(request).await?;
+            match response.status {
+                401 => self.forget(&token).await,
+                502..=504 if repeatable => {}
+                _ => return Ok(response),
+            }
+            if Instant::now() >= until {
                 return Ok(response);
             }
             sleep(PAUSE).await;
@@ -90,20 +132,17 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A token for a user and its password.
-pub async fn login(
+async fn login(
     context: &StepContext,
     url: &str,
-    user: &str,
-    domain: &str,
-    password: &str,
-    project: Option<&str>,
+    Administrator { user, project, password }: &Administrator<'_>,
 ) -> Result<String> {
-    let mut auth = json!({ "identity": { "methods": ["password"], "password": { "user": {
-        "name": user, "domain": { "name": domain }, "password": password } } } });
-    if let Some(project) = project {
-        auth["scope"] = json!({ "project": { "name": project, "domain": { "name": "Default" } } });
-    }
+    let domain = json!({ "name": "Default" });
+    let auth = json!({
+        "identity": { "methods": ["password"], "password": { "user": {
+            "name": user, "domain": domain, "password": password } } },
+        "scope": { "project": { "name": project, "domain": domain } },
+    });
     let request = Request {
         method: "POST".to_owned(),
         url: format!("{url}/auth/tokens"),

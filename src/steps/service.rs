@@ -84,7 +84,11 @@ pub struct Verify {
 
 impl Verify {
     async fn wrong(&self, context: &StepContext) -> Result<Option<String>> {
-        if let Err(error) = Session::open(context, &self.site).await {
+        let checked = match Session::open(context, &self.site).await {
+            Ok(session) => session.check().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = checked {
             return Ok(Some(error.to_string()));
         }
         let cloud = &self.site.cloud;

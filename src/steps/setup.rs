@@ -170,7 +170,10 @@ impl Action for Setup {
                 }
                 Err(_) => true,
             },
-            Done::AdminToken => Session::open(context, &self.site).await.is_err(),
+            Done::AdminToken => match Session::open(context, &self.site).await {
+                Ok(session) => session.check().await.is_err(),
+                Err(_) => true,
+            },
             Done::Run { script } => !self.holds(context, script).await,
         };
         if missing {
