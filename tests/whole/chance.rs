@@ -1,12 +1,12 @@
 //! The main job, again and again: nothing of it may fail by chance.
 //!
 //! `AIO_TEST_TIMES=BOOTSTRAPS,CHANGES,BUSY` says how often: bootstraps from cached layers with nothing
-//! but `destroy` between, changes of members up and down, and the same of both while something else
-//! keeps all processors busy. `1,1,1` unless it says otherwise.
+//! but `destroy` between, changes of members up and down and of every password, and bootstraps and
+//! members while something else keeps all processors busy. `1,1,1` unless it says otherwise.
 
 use std::fs;
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aio::for_tests::Profiles;
 
@@ -61,6 +61,7 @@ fn the_main_job_does_not_fail_by_chance() {
     }
     for time in 1..=changes {
         checks.check(&format!("members up and down, {time} of {changes}"), || changed(&cloud));
+        checks.check(&format!("every password, {time} of {changes}"), || passwords(&cloud));
     }
     for time in 1..=busy {
         let _busy = Busy::begin();
@@ -139,6 +140,18 @@ fn changed(cloud: &Cloud) {
         bootstrap(&set(0));
         nothing_is_left(cloud, &extra);
     }
+    whole(cloud);
+}
+
+/// Every password of the cloud is another one.
+fn passwords(cloud: &Cloud) {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    for name in cloud.secrets().into_keys().filter(|name| name.ends_with("_password")) {
+        cloud.edit_secret(&name, &format!("{name}-{at}"));
+    }
+    let started = Instant::now();
+    assert!(cloud.bootstrap(&[]).changed() > 0);
+    println!("  {:.0} s", started.elapsed().as_secs_f64());
     whole(cloud);
 }
 
