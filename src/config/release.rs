@@ -187,6 +187,9 @@ pub struct LayerDefinition {
     /// Files that it has besides, by their paths, with their text.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// A shell script that finishes it once all else is there, as a kind's `layer_script` does.
+    #[serde(default)]
+    pub script: String,
     /// Paths that are emptied at the end.
     #[serde(default)]
     pub drop: Vec<String>,

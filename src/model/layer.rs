@@ -35,7 +35,7 @@ pub struct LayerSpec {
     /// Users that are made after the packages are installed, with their further groups.
     #[serde(default)]
     pub users: BTreeMap<String, Vec<String>>,
-    /// A shell script that runs in it, once all that is installed.
+    /// A shell script that runs in it, once all else is there.
     #[serde(default)]
     pub script: String,
     /// Files that are written after the packages are installed.

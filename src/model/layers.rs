@@ -30,25 +30,25 @@ pub fn stack<'a>(
 ) -> Result<Stack> {
     let mut builder = Builder { release, sources, stack: Stack::default() };
     for (kind, definition) in kinds {
-        let nothing = Finish::default();
-        let mut chain = vec![builder.add("base", &release.base, nothing, None)];
+        let nobody = BTreeMap::new();
+        let mut chain = vec![builder.add("base", &release.base, &nobody, None)];
         for name in &definition.layers {
             let shared = release.layers.get(name).ok_or_else(|| unknown(release, kind, name))?;
             // A release may need nothing more for it.
             if *shared != LayerDefinition::default() {
-                chain.push(builder.add(name, shared, nothing, chain.last()));
+                chain.push(builder.add(name, shared, &nobody, chain.last()));
             }
         }
         let more = extra.get(kind).cloned().unwrap_or_default();
-        let finish = Finish { users: Some(&definition.users), script: &definition.layer_script };
+        let (packages, script) = (definition.packages.clone(), definition.layer_script.clone());
         let own = [
-            (kind.to_owned(), definition.packages.clone(), finish),
-            (format!("{kind}_extra"), more, nothing),
+            (kind.to_owned(), packages, script, &definition.users),
+            (format!("{kind}_extra"), more, String::new(), &nobody),
         ];
-        for (name, packages, finish) in own {
-            if !packages.is_empty() || !finish.is_nothing() {
-                let layer = LayerDefinition { packages, ..LayerDefinition::default() };
-                chain.push(builder.add(&name, &layer, finish, chain.last()));
+        for (name, packages, script, users) in own {
+            let layer = LayerDefinition { packages, script, ..LayerDefinition::default() };
+            if layer != LayerDefinition::default() || !users.is_empty() {
+                chain.push(builder.add(&name, &layer, users, chain.last()));
             }
         }
         chain.reverse();
@@ -65,19 +65,6 @@ fn unknown(release: &Release, kind: &str, name: &str) -> Error {
     error.hints(suggestion(name, names))
 }
 
-/// What is done in a kind's own layer after its packages are installed.
-#[derive(Clone, Copy, Default)]
-struct Finish<'a> {
-    users: Option<&'a BTreeMap<String, Vec<String>>>,
-    script: &'a str,
-}
-
-impl Finish<'_> {
-    fn is_nothing(&self) -> bool {
-        self.users.is_none_or(BTreeMap::is_empty) && self.script.is_empty()
-    }
-}
-
 struct Builder<'a> {
     release: &'a Release,
     sources: &'a str,
@@ -90,7 +77,7 @@ impl Builder<'_> {
         &mut self,
         name: &str,
         definition: &LayerDefinition,
-        finish: Finish<'_>,
+        users: &BTreeMap<String, Vec<String>>,
         parent: Option<&String>,
     ) -> String {
         let mut packages = definition.packages.clone();
@@ -104,8 +91,8 @@ impl Builder<'_> {
             keep_units: definition.keep_units.clone(),
             mask_units: definition.mask_units.clone(),
             python: self.release.python.as_ref().filter(|_| definition.python).map(python),
-            users: finish.users.cloned().unwrap_or_default(),
-            script: finish.script.to_owned(),
+            users: users.clone(),
+            script: definition.script.clone(),
             files: definition.files.iter().map(file).collect(),
             drop: definition.drop.clone(),
         };
@@ -244,7 +231,7 @@ layers:
 
     #[test]
     fn wheels_are_one_layer_and_users_another() {
-        let text = RELEASE.replace("openstack: {", "openstack: { python: true, ")
+        let text = RELEASE.replace("openstack: {", "openstack: { python: true, script: scan, ")
             + "  nothing: {}\npython: {version: '3.13', home: /o, requirements: [], as_of: '', lock: l,\n\
               from_packages: {a: [x, y]}, keep_tests: [t]}\n";
         let release: Release = serde_yaml::from_str(&text).unwrap();
@@ -260,6 +247,7 @@ layers:
         let spec = |name: &str| &stack.layers.iter().find(|(_, it)| it.name == name).unwrap().1;
         let python = spec("openstack").python.as_ref().unwrap();
         assert_eq!((python.lock.as_str(), python.modules.join(" ")), ("l", "x y".to_owned()));
+        assert_eq!(spec("openstack").script, "scan");
         assert_eq!(spec("apis").users["heat"], ["kvm"]);
         assert_eq!((spec("apis").script.as_str(), spec("other").script.as_str()), ("", "true"));
     }

@@ -84,9 +84,12 @@ impl Store {
             };
             distributions.install(progress)
         });
-        installed.map_err(|error| self.add_space(error.context(what()), needed))?;
         let upper = workspace.upper();
-        super::finish::finish(&upper, spec, index).map_err(|error| error.context(what()))?;
+        let finished = installed
+            .and_then(|()| super::finish::finish(&upper, spec, index))
+            // Last of all: it may write down when directories changed.
+            .and_then(|()| installation.run_script(&layers, progress));
+        finished.map_err(|error| self.add_space(error.context(what()), needed))?;
 
         let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
         let before = status.as_deref().map(read).unwrap_or_default();

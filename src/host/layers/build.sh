@@ -3,7 +3,7 @@
 #
 # LAYERS     directory of the published layers; LOWERS names roots in it, topmost first, ':' between
 # BUILD      directory of this build: new/root (becomes the layer), work, empty, merged, archives,
-#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop, users, script
+#            apt.conf, acquire.conf, debian.sources, dpkg.conf, stand-in, drop, users
 # LISTS      index files of APT
 # SUITE      Debian suite
 # KEYRING    the host's keyring of Debian's archive
@@ -97,8 +97,10 @@ fi
 if [ -s "$BUILD/users" ]; then
 	stage making users
 	while read -r user groups; do
+		# With what /etc/skel has.
 		chroot "$root" getent passwd "$user" >/dev/null || chroot "$root" useradd --system \
-			--user-group --home-dir "/var/lib/$user" --shell /usr/sbin/nologin "$user"
+			--user-group --home-dir "/var/lib/$user" --create-home --key HOME_MODE=0755 \
+			--shell /usr/sbin/nologin "$user"
 		for group in $groups; do
 			chroot "$root" usermod --append --groups "$group" "$user"
 		done
@@ -107,15 +109,6 @@ if [ -s "$BUILD/users" ]; then
 		chroot "$root" chown "root:$user" "/etc/$user"
 		chmod 0750 "$root/etc/$user"
 	done <"$BUILD/users"
-fi
-
-if [ -s "$BUILD/script" ]; then
-	stage finishing
-	# It may run what no package brought: as the owner of the layer's files, with no power over more.
-	mount -o remount,bind,ro "$root/proc"
-	chroot "$root" setpriv --no-new-privs --inh-caps=-all --bounding-set=-all \
-		env PATH=/usr/local/bin:/usr/bin:/bin sh -eu <"$BUILD/script"
-	mount -o remount,bind,rw "$root/proc"
 fi
 
 if called py3compile && [ -x "$root/usr/bin/python3" ]; then

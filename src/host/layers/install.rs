@@ -10,13 +10,16 @@ use super::pool::Pool;
 use super::process;
 use super::workspace::Workspace;
 use super::{failure, finish, sources, status};
-use crate::error::{Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 use crate::host::BuildProgress;
 use crate::lxc::process::Stream;
 use crate::model::layer::LayerSpec;
 
 /// What runs in the build's own namespaces.
 const BUILD_SCRIPT: &str = include_str!("build.sh");
+
+/// What runs a layer's own script there.
+const FINISH_SCRIPT: &str = include_str!("finish.sh");
 
 /// What stands in for tools that packages would call again and again.
 const STAND_IN: &str = include_str!("stand-in.sh");
@@ -77,6 +80,25 @@ impl Installation<'_> {
             .hint("Run the same command again: it is downloaded anew."))
     }
 
+    /// Runs the layer's own script in what the layer has become.
+    ///
+    /// # Errors
+    /// When it fails, or on cancellation.
+    pub fn run_script(&self, layers: &Path, progress: &dyn BuildProgress) -> Result<()> {
+        if self.spec.script.is_empty() {
+            return Ok(());
+        }
+        self.workspace.write("script", &self.spec.script)?;
+        let command = self.isolated(FINISH_SCRIPT, layers);
+        let finished = process::run(command, &|| progress.cancelled(), &mut |_, line| {
+            progress.line(line);
+        })?;
+        if finished.status.success() {
+            return Ok(());
+        }
+        Err(Error::failed("run the layer's own script").output(finished.tail))
+    }
+
     fn write_inputs(&self) -> Result<()> {
         let workspace = self.workspace;
         workspace.write("apt.conf", &self.apt_configuration())?;
@@ -91,7 +113,6 @@ impl Installation<'_> {
         let users = self.spec.users.iter();
         let users = users.map(|(user, groups)| format!("{user} {}\n", groups.join(" ")));
         workspace.write("users", &users.collect::<String>())?;
-        workspace.write("script", &self.spec.script)?;
         workspace.write("drop", &drop.map(|path| format!("{path}\n")).collect::<String>())?;
         Ok(())
     }
@@ -115,8 +136,20 @@ impl Installation<'_> {
     }
 
     fn command(&self, layers: &Path) -> std::process::Command {
+        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut command = self.isolated(BUILD_SCRIPT, layers);
+        command
+            .env("LISTS", self.index.lists())
+            .env("SUITE", &self.spec.suite)
+            .env("KEYRING", sources::KEYRING)
+            .env("JOBS", jobs.to_string())
+            .args(wanted_packages(self.spec));
+        command
+    }
+
+    /// A script that puts the layer together with those below.
+    fn isolated(&self, script: &str, layers: &Path) -> std::process::Command {
         let build = &self.workspace.dir;
-        let mut command = process::isolated(BUILD_SCRIPT);
         let lowers = if self.chain.is_empty() {
             build.join("empty").display().to_string()
         } else {
@@ -124,16 +157,8 @@ impl Installation<'_> {
             let roots: Vec<String> = self.chain.iter().map(|id| format!("{id}/root")).collect();
             roots.join(":")
         };
-        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        command
-            .env("LAYERS", layers)
-            .env("LOWERS", lowers)
-            .env("BUILD", build)
-            .env("LISTS", self.index.lists())
-            .env("SUITE", &self.spec.suite)
-            .env("KEYRING", sources::KEYRING)
-            .env("JOBS", jobs.to_string())
-            .args(wanted_packages(self.spec));
+        let mut command = process::isolated(script);
+        command.env("LAYERS", layers).env("LOWERS", lowers).env("BUILD", build);
         command
     }
 }
