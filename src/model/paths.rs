@@ -234,9 +234,14 @@ impl Paths {
         self.cloud_dir().join("kept").join(container)
     }
 
-    /// A database as it was before a checkout changed its schema; there until it is brought back.
-    pub fn dump_file(&self, database: &str) -> PathBuf {
-        self.cloud_dir().join("dumps").join(format!("{database}.sql"))
+    /// The databases of a service as they were before it ran from a checkout; there while it does.
+    pub fn dump_file(&self, service: &str) -> PathBuf {
+        self.cloud_dir().join("dumps").join(format!("{service}.databases.sql"))
+    }
+
+    /// What those looked like.
+    pub fn dump_record_file(&self, service: &str) -> PathBuf {
+        self.cloud_dir().join("dumps").join(format!("{service}.databases.json"))
     }
 
     /// What an upgrade that is not accepted yet keeps.

@@ -28,6 +28,16 @@ pub fn load(paths: &Paths) -> Result<Vec<Swap>> {
     Ok(swaps)
 }
 
+/// Those of one service.
+///
+/// # Errors
+/// When a record cannot be read.
+pub fn of_service(paths: &Paths, service: &str) -> Result<Vec<Swap>> {
+    let mut swaps = load(paths)?;
+    swaps.retain(|swap| swap.service == service);
+    Ok(swaps)
+}
+
 /// The swap of one unit; `None` when it runs as packaged.
 ///
 /// # Errors

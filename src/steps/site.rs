@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::balancer::Balancer;
-use crate::config::profile::SqlServer as SqlServerDefinition;
+use crate::config::profile::{Database, SqlServer as SqlServerDefinition};
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result, ResultExt};
 use crate::host::{ContainerState, SqlServer};
@@ -77,6 +77,30 @@ impl Site {
     pub async fn execute(&self, context: &StepContext, statements: &[String]) -> Result<()> {
         let execute = |server| async move { context.host.sql.execute(&server, statements).await };
         self.on_one_member(context, execute).await
+    }
+
+    /// Rows of a statement run through the load balancer as the user of a service's database, who may do no
+    /// more than the service: what it reads may run code that the service's put there.
+    pub async fn sql_as(
+        &self,
+        context: &StepContext,
+        database: &Database,
+        statement: &str,
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        let kind = &self.sql_definition()?.kind;
+        let cloud = &self.cloud;
+        let frontend = cloud.frontends().map(|(_, it)| it).find(|it| it.backend == *kind);
+        let frontend = frontend.ok_or_else(|| {
+            Error::failed("ask a database").because(format!("no frontend leads to {kind}"))
+        })?;
+        let server = SqlServer {
+            address: cloud.networks.virtual_address,
+            port: cloud.port(frontend),
+            user: database.user.clone(),
+            password: self.secret(&database.secret)?.clone(),
+            tls: cloud.inside.is_some(),
+        };
+        context.host.sql.query(&server, statement).await
     }
 
     /// Rows of a statement run on one member. Of one that does not run nothing is asked: nobody would

@@ -40,6 +40,7 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
         });
         checks.check("dev: killed at any point", || killed(packaged_again(cloud), &heat));
         checks.check("dev: kept over restarts", || kept(packaged_again(cloud), &heat));
+        checks.check("dev: what a checkout wrote", || data(packaged_again(cloud), &heat));
         checks.check("dev: a migration and the way back", || {
             migration(packaged_again(cloud), &sources, &heat)
         });
@@ -296,6 +297,39 @@ fn heads(cloud: &Cloud) -> String {
     cloud.inside("utility", query).ok().stdout.trim().to_owned()
 }
 
+fn sql(cloud: &Cloud, statement: &str) -> String {
+    cloud.inside("galera/1", &format!("mariadb -BNe \"{statement}\"")).ok().stdout
+}
+
+/// The databases are those of before, and the packages have nothing to do with them.
+fn as_before(cloud: &Cloud, heads_before: &str) {
+    assert_eq!(heads(cloud), heads_before);
+    let tables = sql(cloud, "show tables from heat");
+    assert!(!tables.contains("of_the_test"), "{tables}");
+    assert_eq!(list(cloud), Vec::<Value>::new());
+    cloud.healthy_within(Duration::from_secs(20));
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+}
+
+/// What a checkout writes is kept where the package can go on with it, and goes where it was cut off
+/// with what the package cannot.
+fn data(cloud: &Cloud, heat: &Path) {
+    swap(cloud, "heat-engine", heat, &[]);
+    seeing::stack(cloud, "kept-data");
+    let stacks = sql(cloud, "select count(*) from heat.stack");
+    restore(cloud, "heat-engine", &[]);
+    assert_eq!(sql(cloud, "select count(*) from heat.stack"), stacks, "they are kept");
+    let before = heads(cloud);
+    swap(cloud, "heat-engine", heat, &[]);
+    sql(cloud, "create table heat.of_the_test (id int); alter table heat.stack add other int");
+    let name = cloud.container("heat_engine", 1);
+    shell(&format!("lxc-stop -k -n {name}; lxc-start -n {name}"));
+    // The next run clears up what a restart of the container left.
+    cloud.bootstrap(&[]);
+    as_before(cloud, &before);
+    assert!(!sql(cloud, "show columns from heat.stack").contains("other"));
+}
+
 fn migration(cloud: &Cloud, sources: &Sources, heat: &Path) {
     let tree = sources.copy(heat, "migrating");
     let before = heads(cloud);
@@ -309,14 +343,36 @@ fn migration(cloud: &Cloud, sources: &Sources, heat: &Path) {
     )
     .unwrap();
     let said = swap(cloud, "heat-engine", &tree, &[]);
-    assert!(said.contains("its data of before are in"), "{said}");
+    assert!(said.contains("those of before are in"), "{said}");
     assert_eq!(heads(cloud), "fedcba987654");
-    restore(cloud, "heat-engine", &[]);
-    assert_eq!(heads(cloud), "fedcba987654", "data are not thrown away unasked");
-    restore(cloud, "heat-engine", &["--restore-db"]);
-    assert_eq!(heads(cloud), before);
-    let tables = cloud.inside("utility", "mysql -NBe 'show tables from heat'").ok().stdout;
-    assert!(!tables.contains("of_the_test"), "{tables}");
+    sql(cloud, "insert into heat.of_the_test values (1), (2)");
+    for (options, reason) in [
+        (["--restore"].as_slice(), "heat.of_the_test (2 rows more)"),
+        (&["--restore", "--keep-data"], "the package cannot run on them"),
+    ] {
+        let refused = cloud.run(&[&["dev", "heat-engine"], options].concat());
+        assert_eq!(refused.status, 7, "{}", refused.all());
+        assert!(refused.stderr.contains(reason), "{}", refused.stderr);
+        assert_eq!(heads(cloud), "fedcba987654", "data are not thrown away unasked");
+        assert_eq!(observed(cloud).0, "checkout", "nothing was changed");
+    }
+    restore(cloud, "heat-engine", &["--yes"]);
+    as_before(cloud, &before);
+    // At the end of a foreground nobody need be asked.
+    let tree_path = tree.to_str().unwrap();
+    let running = Running::start(cloud.command(&["dev", "heat-engine", "--from", tree_path]));
+    eventually(
+        Duration::from_secs(60),
+        || list(cloud).first().filter(|row| row["observed"]["runs"] == "checkout").map(|_| ()),
+        "the checkout",
+    );
+    // It runs before it serves.
+    cloud.healthy_within(Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(3));
+    running.signal("INT");
+    let ended = running.finish(Duration::from_secs(60)).ok();
+    assert!(ended.stderr.contains("the table heat.of_the_test is new"), "{}", ended.stderr);
+    as_before(cloud, &before);
 
     fs::write(
         tree.join(MIGRATIONS).join("fedcba987654_test.py"),
@@ -451,7 +507,7 @@ fn newest(cloud: &Cloud, sources: &Sources) {
     let said = swap(cloud, "heat-engine", &heat, &[]);
     assert!(said.contains("oslo.service"), "what was added is printed: {said}");
     seeing::stack(cloud, "from-the-newest");
-    restore(cloud, "heat-engine", &["--restore-db"]);
+    restore(cloud, "heat-engine", &["--restore-db", "--yes"]);
     assert_eq!(heads(cloud), before);
     // No index of packages answers now, of Debian's or of Python's.
     let cut_off = |arguments: &[&str]| {
@@ -494,7 +550,7 @@ fn redundant(cloud: &Cloud, sources: &Sources) {
     swap(cloud, "keystone", &newest, &["--member", "2"]);
     assert_eq!(list(cloud)[0]["member"], 2);
     assert_eq!(user.ask_token(None, Duration::from_secs(10)).status, 201);
-    restore(cloud, "keystone", &["--restore-db"]);
+    restore(cloud, "keystone", &["--restore-db", "--yes"]);
     let ended = run(cloud.command(&["dev", "--list"]), Duration::from_secs(10)).ok();
     assert!(ended.stderr.contains("Everything runs as packaged"), "{}", ended.stderr);
 }

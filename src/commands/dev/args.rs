@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ArgGroup;
 
-use super::asked::{Asked, Debug, Mode};
+use super::asked::{Asked, Debug, Mode, Undone};
+use super::data::Fate;
 use super::list::{self, Listed, ListedCheckout};
 use super::source::change::Change;
 use super::steps::Observed;
-use super::swap;
+use super::{restore, swap};
 use crate::cloud::require_root;
 use crate::commands::global::Global;
 use crate::commands::runtime::{block_on, options};
@@ -33,7 +34,9 @@ Examples:
   aio dev heat-engine --restore                packaged again
 
 The checkout is mounted read-only, never copied, changed or installed. The unit keeps its name,
-user, arguments and configuration. A container that restarts comes back as packaged, unless --keep.")]
+user, arguments and configuration. A container that restarts comes back as packaged, unless --keep.
+The service's databases are kept before, and go back where the checkout changed what the package
+needs.")]
 pub struct Args {
     /// Which unit, as `systemctl` calls it; KIND/UNIT if containers of several kinds run it
     #[arg(value_name = "UNIT", required_unless_present_any = ["list", "all"])]
@@ -87,10 +90,17 @@ pub struct Args {
     /// Every unit that is swapped
     #[arg(long, requires = "restore", conflicts_with_all = ["unit", "member"])]
     pub all: bool,
-    /// Bring back the database as it was before its schema was changed; what was written since is
-    /// lost
+    /// Bring back the service's databases of before, even where the package could go on with those that
+    /// are there; what was written since is lost
     #[arg(long, requires = "restore")]
     pub restore_db: bool,
+    /// Leave the service's databases as the checkout left them; refused where the package could not run
+    /// on them
+    #[arg(long, requires = "restore", conflicts_with = "restore_db")]
+    pub keep_data: bool,
+    /// Do not ask before data are lost
+    #[arg(long, requires = "restore")]
+    pub yes: bool,
     /// Show what runs from where, as observed
     #[arg(short, long, conflicts_with = "unit")]
     pub list: bool,
@@ -108,8 +118,7 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
         return shown.map(|()| ExitCode::SUCCESS);
     }
     if args.restore {
-        let unit = args.unit.as_deref();
-        block_on(swap::restore(&options, unit, args.member, args.restore_db))?;
+        block_on(restore::restore(&options, &undone(args)))?;
     } else {
         block_on(swap::swap(&options, &asked(args)))?;
     }
@@ -117,6 +126,19 @@ pub fn run(global: &Global, args: Args) -> Result<ExitCode> {
         ui::out::json(&block_on(list::list(&options))?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn undone(args: Args) -> Undone {
+    Undone {
+        unit: args.unit,
+        member: args.member,
+        fate: match (args.restore_db, args.keep_data) {
+            (true, _) => Fate::Back,
+            (_, true) => Fate::Stay,
+            _ => Fate::AsNeeded,
+        },
+        yes: args.yes,
+    }
 }
 
 fn asked(args: Args) -> Asked {
@@ -221,7 +243,7 @@ fn notes(swap: &Listed) -> Vec<String> {
         notes.push(format!("standing by: {}", swap.standby.join(", ")));
     }
     if let Some(dump) = &swap.dump {
-        notes.push(format!("its database's data of before are in {}", dump.display()));
+        notes.push(format!("its service's databases of before are in {}", dump.display()));
     }
     notes
 }

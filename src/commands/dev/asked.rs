@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::data::Fate;
 use super::source::change::Change;
 
 /// A unit to be swapped, and how.
@@ -29,6 +30,18 @@ pub struct Asked {
     pub schema: bool,
     /// Whether a swap of the same unit is replaced.
     pub take_over: bool,
+}
+
+/// Swaps to be undone, and how.
+#[derive(Clone, Debug)]
+pub struct Undone {
+    /// The unit; all that are swapped without one.
+    pub unit: Option<String>,
+    /// Which member of its kind; all of them without one.
+    pub member: Option<u32>,
+    pub fate: Fate,
+    /// Whether nobody need be asked before data are lost.
+    pub yes: bool,
 }
 
 /// How long a swap stays, and what happens meanwhile.

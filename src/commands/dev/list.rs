@@ -30,7 +30,7 @@ pub struct Listed {
     /// The process that undoes it when it ends, while it lives.
     pub held_by: Option<u32>,
     pub standby: Vec<String>,
-    /// The dump of the database, if its schema was changed.
+    /// The databases of its service as they were before.
     pub dump: Option<std::path::PathBuf>,
     /// What is not as it should be, and what to do.
     pub problem: Option<String>,
@@ -54,7 +54,8 @@ pub async fn list(options: &Options) -> Result<Vec<Listed>> {
     for swap in swaps::load(&options.paths)? {
         let observed =
             observe(&session.host, &options.paths.shared_dir(&swap.container), &swap).await?;
-        let dump = super::prepare::dump(&session, &swap.service);
+        let point = super::prepare::restore_point(&session, &swap.service).ok();
+        let dump = point.and_then(|point| point.file());
         listed.push(row(swap, observed, dump));
     }
     Ok(listed)

@@ -12,12 +12,14 @@
 mod args;
 mod asked;
 pub mod confined;
+mod data;
 mod foreground;
 mod holder;
 mod list;
 mod plan;
 mod prepare;
 mod python;
+mod restore;
 pub mod source;
 mod steps;
 mod swap;
@@ -27,4 +29,4 @@ mod tunnel;
 mod watch;
 
 pub use args::{Args, run};
-pub use swap::{release, settle};
+pub use restore::{release, settle};

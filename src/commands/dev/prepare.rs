@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
 
 use super::asked::{Asked, Debug, Mode};
+use super::data::{Fate, RestorePoint};
 use super::holder;
 use super::python::inspect::Migrations;
 use super::python::{Project as Requirements, Request, SITECUSTOMIZE, debug};
@@ -20,7 +22,7 @@ use super::source::git::Watch;
 use super::source::project::Project;
 use super::source::reader::CheckoutReader;
 use super::steps::{BalancerFile, Schema, SwapIn, Work, is_published};
-use super::target::Target;
+use super::target::{self, Target};
 use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
@@ -127,6 +129,7 @@ pub fn into(
         schema,
         add_packages: asked.packages,
         waits_at: asked.debug.filter(|debug| debug.wait).map(debug_address),
+        migrated: AtomicBool::new(false),
         inspection: Mutex::new(None),
         delta: Mutex::new(None),
         work: Arc::new(Work {
@@ -137,7 +140,9 @@ pub fn into(
             balancer_files: balancer_files(session, &renderer)?,
             files: unit_files(cloud, target, &renderer)?,
             restarts: true,
-            restored_database: None,
+            point: RestorePoint::new(&session.paths, &target.service),
+            seen_well: true,
+            fate: Fate::Stay,
         }),
     })
 }
@@ -276,15 +281,23 @@ fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
         return Ok(None);
     };
     Ok(Some(Schema {
-        database: schema.database.clone(),
+        databases: target.service.databases.clone(),
         title: setup.title.clone(),
         command: setup_command(renderer, &target.container, setup)?,
     }))
 }
 
-/// The undoing of a swap, and of what it did to its database if that is named.
-pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -> Result<Work> {
-    let others = swaps::load(&session.paths)?.into_iter().filter(|other| other.id != swap.id);
+/// The undoing of one of these swaps of a service.
+pub fn back(
+    session: &Session,
+    swap: &Swap,
+    swaps: &[Swap],
+    fate: Fate,
+    seen_well: bool,
+) -> Result<Work> {
+    let point = restore_point(session, &swap.service)?;
+    let others = swaps::load(&session.paths)?.into_iter();
+    let others = others.filter(|other| swaps.iter().all(|swap| swap.id != other.id));
     let renderer = renderer(session, others.flat_map(|other| other.standby).collect())?;
     let container = session.site.cloud.container(&swap.container).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("undo the swap of {}", swap.label()))
@@ -298,8 +311,10 @@ pub fn back(session: &Session, swap: &Swap, restored_database: Option<String>) -
         swap: Mutex::new(swap.clone()),
         balancer_files: balancer_files(session, &renderer)?,
         files: Vec::new(),
-        restarts: restored_database.is_some() || is_published(&shared, swap),
-        restored_database,
+        restarts: is_published(&shared, swap) || (fate != Fate::Stay && point.file().is_some()),
+        point,
+        seen_well,
+        fate,
     })
 }
 
@@ -353,15 +368,18 @@ pub fn renderer(session: &Session, standby: BTreeSet<String>) -> Result<Renderer
     opened::renderer(session, &cloud).map(|(_, renderer)| renderer)
 }
 
-/// The dump of a service's database from before its schema was changed, if it was.
-pub fn dump(session: &Session, service: &str) -> Option<PathBuf> {
-    let file = session.paths.dump_file(&database(session, service)?);
-    file.exists().then_some(file)
+/// The databases of a service as they were before it ran from a checkout.
+pub fn restore_point(session: &Session, service: &str) -> Result<RestorePoint> {
+    let services = &session.site.cloud.services;
+    let profile = services.iter().find(|profile| profile.service == service).ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("find the service {service}"))
+            .because("the cloud has none of that name")
+    })?;
+    Ok(RestorePoint::new(&session.paths, profile))
 }
 
-/// The database whose schema a service's code brings.
-pub fn database(session: &Session, service: &str) -> Option<String> {
-    let services = &session.site.cloud.services;
-    let profile = services.iter().find(|profile| profile.service == service)?;
-    Some(profile.dev.as_ref()?.schema.as_ref()?.database.clone())
+/// The command that brings the schema of a swap's service up to date, with the packaged code.
+pub fn packaged_schema(session: &Session, swap: &Swap) -> Result<Option<Schema>> {
+    let target = target::find(&session.site.cloud, &swap.full_name(), Some(swap.member))?;
+    schema(&target, &renderer(session, swaps::standby(&session.paths)?)?)
 }

@@ -1,12 +1,14 @@
-//! A swap from its beginning to its end, and what is left of others.
+//! A swap from its beginning to its end.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::asked::{Asked, Debug, Mode};
 use super::prepare::{self, Source};
 use super::python::Delta;
 use super::python::debug::{Mapping, Target as DebugTarget};
+use super::restore::{bring_back, clear_up, undo_failed};
 use super::steps::{SwapIn, is_published};
 use super::target::{self, Target};
 use super::tunnel::Entrance;
@@ -53,7 +55,7 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     let lock = run::lock(options, "dev")?;
     alone(options, &session.site.cloud, &target)?;
     if let Some(former) = free(options, &target, asked.take_over)? {
-        leftover(options, &session, former).await?;
+        clear_up(options, &session, vec![former]).await?;
     }
     let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
     // What is saved while it starts is not lost.
@@ -78,103 +80,6 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     };
     // However it ended.
     bring_back(options, &session, &swap).await.and(ended)
-}
-
-/// Undoes a swap if it is still the one that is recorded: nobody undid it or took it over.
-async fn bring_back(options: &Options, session: &Session, swap: &Swap) -> Result<()> {
-    let _lock = run::lock(options, "dev --restore")?;
-    if !swaps::is_recorded(&options.paths, swap)? {
-        return Ok(());
-    }
-    undo(options, session, swap, false).await
-}
-
-/// Undoes swaps: that of one unit, or all.
-pub async fn restore(
-    options: &Options,
-    unit: Option<&str>,
-    member: Option<u32>,
-    database: bool,
-) -> Result<()> {
-    require_root("dev")?;
-    let session = Session::recorded(&options.paths, Access::Change).await?;
-    let _lock = run::lock(options, "dev --restore")?;
-    let mut swaps = swaps::load(&options.paths)?;
-    if let Some(unit) = unit {
-        let target = target::find(&session.site.cloud, unit, member)?;
-        let (kind, unit) = (&target.container.kind, &target.unit);
-        swaps.retain(|swap| {
-            let is_member = member.is_none_or(|member| swap.member == member);
-            swap.unit == *unit && swap.kind == *kind && is_member
-        });
-        if swaps.is_empty()
-            && database
-            && prepare::dump(&session, &target.service.service).is_some()
-        {
-            // It was undone before, without its database.
-            swaps.push(prepare::packaged(&target));
-        }
-        if swaps.is_empty() {
-            ui::out::note(&format!("{} runs as packaged.", target.label()));
-        }
-    } else if swaps.is_empty() {
-        ui::out::note("Everything runs as packaged.");
-    }
-    for swap in swaps {
-        undo(options, &session, &swap, database).await?;
-    }
-    Ok(())
-}
-
-/// Undoes what is left of swaps that ended by themselves: their container was restarted, or the
-/// `aio` that made them was killed half-way.
-pub async fn settle(options: &Options) -> Result<()> {
-    if swaps::load(&options.paths)?.is_empty() {
-        return Ok(());
-    }
-    let session = Session::recorded(&options.paths, Access::Change).await?;
-    let _lock = run::lock(options, "dev --restore")?;
-    // Again: someone who was making one held the lock.
-    for swap in swaps::load(&options.paths)? {
-        if session.site.cloud.container(&swap.container).is_none() {
-            swaps::forget(&options.paths, &swap)?;
-        } else {
-            leftover(options, &session, swap).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Before something ends swaps on these containers: says so and asks; then undoes those that do not
-/// outlive a restart.
-pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool) -> Result<()> {
-    let mut swaps = swaps::load(&options.paths)?;
-    if swaps.is_empty() {
-        return Ok(());
-    }
-    let session = Session::recorded(&options.paths, Access::Change).await?;
-    let containers = session.select(names)?;
-    let concerned = |swap: &Swap| containers.iter().any(|it| it.name == swap.container);
-    swaps.retain(|swap| !swap.keep && concerned(swap));
-    if swaps.is_empty() {
-        return Ok(());
-    }
-    let described: Vec<String> = swaps
-        .iter()
-        .map(|swap| {
-            let path = swap.own().map(|own| own.path.display().to_string()).unwrap_or_default();
-            format!("{} runs from {path}", swap.label())
-        })
-        .collect();
-    let question = format!("{}: {doing} brings it back as packaged. Go on?", described.join(", "));
-    ui::prompt::confirm(&question, yes)?;
-    let _lock = run::lock(options, "dev --restore")?;
-    for swap in swaps {
-        if swaps::is_recorded(&options.paths, &swap)? {
-            undo(options, &session, &swap, false).await?;
-        }
-    }
-    Ok(())
 }
 
 /// One member of those that a frontend balances serves alone: two cannot.
@@ -225,54 +130,6 @@ fn is_alive(paths: &Paths, swap: &Swap) -> bool {
         && is_published(&paths.shared_dir(&swap.container), swap))
 }
 
-/// Undoes what a killed process or a restarted container left of a swap; one that is in force stays.
-async fn leftover(options: &Options, session: &Session, swap: Swap) -> Result<()> {
-    let published = is_published(&options.paths.shared_dir(&swap.container), &swap);
-    if swap.stage == Stage::Serving && (published || swap.keep) {
-        return Ok(());
-    }
-    ui::out::note(&format!("The swap of {} ended by itself: clearing it up.", swap.label()));
-    let work = Arc::new(prepare::back(session, &swap, None)?);
-    let steps = plan::back(swap.label(), &work, false);
-    Run::new(options, session, "dev --restore").go(steps).await.map(drop)
-}
-
-/// With the cloud's lock held.
-async fn undo(options: &Options, session: &Session, swap: &Swap, database: bool) -> Result<()> {
-    let dumped = database && prepare::dump(session, &swap.service).is_some();
-    let name = dumped.then(|| prepare::database(session, &swap.service)).flatten();
-    let work = Arc::new(prepare::back(session, swap, name)?);
-    let steps = plan::back(swap.label(), &work, true);
-    Run::new(options, session, "dev --restore").patiently().go(steps).await?;
-    if let Some(dump) = prepare::dump(session, &swap.service) {
-        ui::out::note(&format!(
-            "The schema of {0}'s database is still a checkout's. `aio dev {1} --restore \
-             --restore-db` brings back the data of before, from {2}.",
-            swap.service,
-            swap.full_name(),
-            dump.display()
-        ));
-    }
-    Ok(())
-}
-
-/// After a swap that failed: the package serves again, and the error says so.
-async fn undo_failed(options: &Options, session: &Session, into: &SwapIn, error: Error) -> Error {
-    let swap = into.work.swap().await;
-    if !swaps::is_recorded(&options.paths, &swap).unwrap_or(true) {
-        return error.hint("Nothing was changed.");
-    }
-    match undo(options, session, &swap, false).await {
-        Ok(()) => error.hint(format!("{} serves as packaged again.", swap.label())),
-        Err(undoing) => {
-            error.because(format!("and it could not be undone: {undoing}")).hint(format!(
-                "`aio dev {} --restore` tries again to bring the package back.",
-                swap.full_name()
-            ))
-        }
-    }
-}
-
 /// What runs now, and what was added for it.
 async fn report(
     session: &Session,
@@ -288,11 +145,11 @@ async fn report(
     if let Some(delta) = into.delta.lock().await.as_ref() {
         ui::out::note(&format!("Beside the packaged ones: {}", packages(delta)));
     }
-    if let Some(dump) = prepare::dump(session, &swap.service) {
+    if let Some(kept) = into.work.point.file().filter(|_| into.migrated.load(Ordering::Relaxed)) {
         ui::out::note(&format!(
-            "The schema of {}'s database is the checkout's; its data of before are in {}",
+            "The schema of {}'s databases is the checkout's; those of before are in {}",
             swap.service,
-            dump.display()
+            kept.display()
         ));
     }
     let cloud = &session.site.cloud;

@@ -18,7 +18,7 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
     let session = Session::recorded(&options.paths, Access::Change).await?;
     let (_, renderer) = opened::renderer(&session, &session.site.cloud)?;
     let targets = session.select(names)?;
-    let _lock = run::lock(options, "start")?;
+    let lock = run::lock(options, "start")?;
     let mut steps = bootstrap::steps(&session.site, &renderer)?;
     change::clusters_first(&mut steps, &session.site);
     let whole_cloud = names.is_empty();
@@ -33,7 +33,11 @@ pub async fn start(options: &Options, names: &[String]) -> Result<()> {
             && !change::waits_for(step, &unfinished)
             && (whole_cloud || change::is_of_host(step) || change::concerns(step, &targets))
     });
-    Run::new(options, &session, "start").go(change::only_among(steps)).await?;
+    let started = Run::new(options, &session, "start").go(change::only_among(steps)).await;
+    drop(lock);
+    // What had to wait for the databases, and what does not start for it.
+    dev::settle(options).await?;
+    started?;
     if unfinished.is_empty() {
         return Ok(());
     }

@@ -44,8 +44,6 @@ fn check_dev(file: &mut FileCheck<'_, '_>, service: &ServiceProfile, dev: &Servi
     if let Some(schema) = &dev.schema {
         let setup = service.setup.iter().map(|command| command.name.as_str());
         file.known("set-up command", &schema.setup, setup);
-        let databases = service.databases.iter().map(|database| database.name.as_str());
-        file.known("database", &schema.database, databases);
     }
     // It may run in another service's container.
     let kinds = file.profiles().services.values().flat_map(|service| service.containers.values());

@@ -16,24 +16,30 @@ pub struct ServiceDev {
     pub projects: Vec<String>,
     /// The user as whom the units run.
     pub user: String,
-    /// The database whose schema the code brings.
+    /// How the code brings the schema of the service's databases.
     #[serde(default)]
     pub schema: Option<SchemaDev>,
     /// The units that can be swapped, by their names with suffix.
     pub units: IndexMap<String, UnitDev>,
 }
 
-/// The schema of a service's database.
+/// The schema of a service's databases.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchemaDev {
     /// The name of the set-up command that brings it up to date; run with the checkout's code.
     pub setup: String,
-    /// The database's name.
-    pub database: String,
-    /// Directories of Alembic revisions, below the checkout's import root and below the packaged
-    /// code alike.
+    /// Of no use any more: the databases are the service's. Recorded clouds have it.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    pub database: Option<String>,
+    /// Directories of Alembic revisions, of each of the databases, below the checkout's import root and
+    /// below the packaged code alike.
     pub migrations: Vec<String>,
+    /// SQL: queries whose answers tell which versions the service's processes have written down. Where a
+    /// checkout changed an answer, the databases go back with it: older code would refuse to start.
+    #[serde(default)]
+    pub records: Vec<String>,
 }
 
 /// How one unit's process runs under a developer's hands.

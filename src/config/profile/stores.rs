@@ -19,7 +19,8 @@ pub struct SqlServer {
     /// `mariadb --batch`.
     pub local_client: String,
     /// Shell command in a member that writes a database, whose name is appended, to its standard
-    /// output as SQL that makes the tables anew: `mariadb-dump --single-transaction`.
+    /// output as SQL that makes the tables anew: `mariadb-dump --single-transaction`. For several
+    /// databases `--add-drop-database --databases` and their names are appended.
     pub local_dump: String,
     /// SQL that makes that account, and the account of the load balancer's check, what they should
     /// be (*template*). Safe to run again.

@@ -4,6 +4,7 @@
 //! record ([`crate::state::swaps`]) written before the first change. Every deed of the way back
 //! tolerates that what it undoes was never done, or was undone before.
 
+mod ending;
 mod process;
 mod python;
 mod schema;

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::ending;
 use super::work::Work;
 use crate::config::profile::PATIENCE_SECS;
 use crate::engine::step::StepContext;
@@ -18,6 +19,8 @@ use crate::steps::units;
 
 /// How often a unit that has just started is looked at.
 const POLL: Duration = Duration::from_millis(150);
+/// How often what it says is read meanwhile.
+const LISTENING: Duration = Duration::from_secs(1);
 /// How many looks in a row find the process of a unit asleep that has settled.
 const ASLEEP: u32 = 7;
 
@@ -168,8 +171,13 @@ impl Work {
         let limit = context.host.patiently(Duration::from_secs(usual));
         let deadline = Instant::now() + limit;
         let failed = || Error::failed(format!("wait until {} {state}", swap.label()));
+        let mut listened = Instant::now();
         loop {
             self.refuse_ended(context).await?;
+            if listened.elapsed() > LISTENING {
+                listened = Instant::now();
+                self.refuse_ending(context).await?;
+            }
             let Some(reason) = look().await? else { return Ok(()) };
             if context.cancel.is_cancelled() {
                 return Err(failed());
@@ -187,6 +195,20 @@ impl Work {
         let Some(reason) = self.ended(context).await? else { return Ok(()) };
         Err(Error::failed(format!("start {}", self.swap().await.label()))
             .because(reason)
+            .output(self.last_words(context).await))
+    }
+
+    /// Gives up what can never serve.
+    async fn refuse_ending(&self, context: &StepContext) -> Result<()> {
+        let swap = self.swap().await;
+        let script = Command::shell(ending::script(&swap.unit));
+        // Without it the limit is waited for.
+        let Ok(printed) = context.host.containers.run(&swap.container, script).await else {
+            return Ok(());
+        };
+        let Some(line) = ending::last_words_of_ended(&printed.text()) else { return Ok(()) };
+        Err(Error::failed(format!("start {}", swap.label()))
+            .because(format!("its processes end again and again: {line}"))
             .output(self.last_words(context).await))
     }
 

@@ -1,7 +1,7 @@
 //! From the checkout back to the package, and from a checkout to what it has become.
 
-use super::schema;
 use super::work::{DeedFuture, Work};
+use crate::commands::dev::data::Fate;
 use crate::engine::step::StepContext;
 use crate::error::Result;
 use crate::host::ContainerState;
@@ -39,13 +39,21 @@ impl Work {
         })
     }
 
-    /// Brings back the database as it was before its schema was changed.
-    pub fn database<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
+    /// Brings back the databases of before, where the release's own code needs them.
+    pub fn databases<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
-            match &self.restored_database {
-                Some(name) => schema::load_dump(context, self, name).await,
-                None => Ok(()),
+            if self.fate == Fate::Stay {
+                return Ok(());
             }
+            let Some(changes) = self.point.changes(context, &self.site).await? else {
+                return Ok(());
+            };
+            if self.fate == Fate::AsNeeded && changes.are_harmless() {
+                return Ok(());
+            }
+            let service = &self.swap().await.service;
+            context.warn(changes.going_back(service));
+            self.point.put_back(context, &self.site).await
         })
     }
 
@@ -59,7 +67,8 @@ impl Work {
 
     pub fn start<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
-            if self.restarts && self.is_running(context).await? {
+            // It may be stopped by an undoing that was cut off.
+            if self.is_running(context).await? {
                 self.start_unit(context, "start").await?;
             }
             Ok(())
@@ -108,7 +117,12 @@ impl Work {
             let swap = self.swap().await;
             let files = SwappedFiles::load(context, &swap.container).await?;
             files.forget(context, &swap.unit).await?;
-            swaps::forget(&self.paths, &swap)
+            swaps::forget(&self.paths, &swap)?;
+            // Where nobody saw whether the package runs, they may still be asked for.
+            if self.seen_well && swaps::of_service(&self.paths, &swap.service)?.is_empty() {
+                self.point.remove()?;
+            }
+            Ok(())
         })
     }
 

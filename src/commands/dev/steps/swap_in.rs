@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 
 use super::Schema;
 use super::python::{ContainerPython, described, refuse};
-use super::schema::load_dump;
 use super::work::{DeedFuture, Work};
 use crate::commands::dev::python::{Cache, Delta, Inspect, Inspection, Request, Whose};
 use crate::engine::step::StepContext;
@@ -33,6 +33,8 @@ pub struct SwapIn {
     pub add_packages: bool,
     /// Where the process waits for a debugger before it serves, if it does.
     pub waits_at: Option<SocketAddrV4>,
+    /// Whether the checkout brought a schema of its own.
+    pub migrated: AtomicBool,
     pub inspection: Mutex<Option<Inspection>>,
     pub delta: Mutex<Option<Delta>>,
 }
@@ -94,7 +96,19 @@ impl SwapIn {
             let swap = self.work.swap().await;
             let files = SwappedFiles::load(context, &swap.container).await?;
             files.remember(context, &swap.unit, &self.work.files).await?;
+            // What leads back from another swap of the service, leads back from this one too.
+            if swaps::of_service(&self.work.paths, &swap.service)?.is_empty() {
+                self.work.point.remove()?;
+            }
             swaps::save(&self.work.paths, &swap)
+        })
+    }
+
+    /// Keeps the databases as they are: what runs from now on is the checkout's.
+    pub fn keep<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
+        Box::pin(async move {
+            let point = &self.work.point;
+            if point.file().is_some() { Ok(()) } else { point.take(context, &self.work.site).await }
         })
     }
 
@@ -110,7 +124,7 @@ impl SwapIn {
         })
     }
 
-    /// Brings the schema up to the checkout's, with a dump of the database before.
+    /// Brings the schema up to the checkout's.
     pub fn schema<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             let Some(schema) = &self.schema else { return Ok(()) };
@@ -125,15 +139,8 @@ impl SwapIn {
             if wanted == present {
                 return Ok(());
             }
-            let was_dumped = self.work.paths.dump_file(&schema.database).exists();
-            schema.dump(context, &self.work).await?;
-            let synced = schema.sync(context, &self.work).await;
-            // Half a schema serves nobody, and nothing that the checkout wrote is in it yet.
-            if synced.is_err() && !was_dumped {
-                load_dump(context, &self.work, &schema.database).await?;
-                context.warn(format!("The database {} is as it was before.", schema.database));
-            }
-            synced
+            self.migrated.store(true, Ordering::Relaxed);
+            schema.sync(context, &self.work).await
         })
     }
 

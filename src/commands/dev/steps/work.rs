@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+use crate::commands::dev::data::{Fate, RestorePoint};
 use crate::engine::step::{Action, Observation, StepContext};
 use crate::error::Result;
 use crate::model::file::ContainerFile;
@@ -31,8 +32,12 @@ pub struct Work {
     pub files: Vec<String>,
     /// Whether the unit has something to be undone that a restart of it is part of.
     pub restarts: bool,
-    /// The database to bring back as it was before its schema was changed.
-    pub restored_database: Option<String>,
+    /// The databases of the service as they were.
+    pub point: RestorePoint,
+    /// Whether the way back ends with a healthy package.
+    pub seen_well: bool,
+    /// What becomes of the databases when the swap is undone.
+    pub fate: Fate,
 }
 
 /// A file of the load balancer that changes with who stands by.

@@ -63,7 +63,7 @@ setup:
 dev:
   projects: [heat]
   user: heat
-  schema: {setup: schema, database: heat, migrations: []}
+  schema: {setup: schema, migrations: []}
   units: {heat-engine.service: {debug_at: heat, foreground: x}}
 "#;
 
@@ -185,7 +185,6 @@ fn names_of_other_profiles_must_exist() {
         "heat",
     );
     wrong("setup: schema,", "setup: scheme,", "no set-up command `scheme`", "schema");
-    wrong("database: heat,", "database: haet,", "there is no database `haet`", "heat");
     wrong(
         "{heat-engine.service: {debug",
         "{heat-enigne.service: {debug",
