@@ -183,6 +183,12 @@ impl Cloud {
         self.services.iter().find_map(|service| service.sql_server.as_ref())
     }
 
+    /// Where services reach their databases.
+    pub fn sql_frontend(&self) -> Option<&Frontend> {
+        let kind = &self.sql_server()?.kind;
+        self.frontends().map(|(_, frontend)| frontend).find(|frontend| frontend.backend == *kind)
+    }
+
     pub fn identity_server(&self) -> Option<&IdentityServer> {
         self.services.iter().find_map(|service| service.identity_server.as_ref())
     }

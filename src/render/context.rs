@@ -326,10 +326,7 @@ fn deployed(cloud: &Cloud, profiles: &Profiles) -> BTreeMap<String, bool> {
 
 /// Returns the databases whose secret is known, at the frontend of the server that holds them.
 fn databases(cloud: &Cloud, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, Database> {
-    let Some(server) = cloud.sql_server() else { return BTreeMap::new() };
-    let Some((_, frontend)) = cloud.frontends().find(|(_, it)| it.backend == server.kind) else {
-        return BTreeMap::new();
-    };
+    let Some(frontend) = cloud.sql_frontend() else { return BTreeMap::new() };
     let address = format!("{}:{}", cloud.networks.virtual_address, cloud.port(frontend));
     let databases = cloud.services.iter().flat_map(|service| &service.databases);
     let known = databases.filter_map(|it| {

@@ -74,9 +74,10 @@ impl<'a> Session<'a> {
         known.take_if(|it| it == token);
     }
 
-    /// Whether the service takes what it issued.
-    pub async fn check(&self) -> Result<()> {
-        self.send("GET", "/auth/catalog", None).await.map(drop)
+    /// Whether the administrator gets a token, and the service takes what it issued.
+    pub async fn check(context: &StepContext, site: &Site) -> Result<()> {
+        let session = Session::open(context, site).await?;
+        session.send("GET", "/auth/catalog", None).await.map(drop)
     }
 
     /// Sends a request; any answer outside 2xx is an error that carries the service's own words.

@@ -84,11 +84,7 @@ pub struct Verify {
 
 impl Verify {
     async fn wrong(&self, context: &StepContext) -> Result<Option<String>> {
-        let checked = match Session::open(context, &self.site).await {
-            Ok(session) => session.check().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = checked {
+        if let Err(error) = Session::check(context, &self.site).await {
             return Ok(Some(error.to_string()));
         }
         let cloud = &self.site.cloud;

@@ -87,11 +87,9 @@ impl Site {
         database: &Database,
         statement: &str,
     ) -> Result<Vec<Vec<Option<String>>>> {
-        let kind = &self.sql_definition()?.kind;
         let cloud = &self.cloud;
-        let frontend = cloud.frontends().map(|(_, it)| it).find(|it| it.backend == *kind);
-        let frontend = frontend.ok_or_else(|| {
-            Error::failed("ask a database").because(format!("no frontend leads to {kind}"))
+        let frontend = cloud.sql_frontend().ok_or_else(|| {
+            Error::failed("ask a database").because("no frontend leads to the databases")
         })?;
         let server = SqlServer {
             address: cloud.networks.virtual_address,

@@ -36,8 +36,9 @@ pub struct SchemaDev {
     /// Directories of Alembic revisions, of each of the databases, below the checkout's import root and
     /// below the packaged code alike.
     pub migrations: Vec<String>,
-    /// SQL: queries whose answers tell which versions the service's processes have written down. Where a
-    /// checkout changed an answer, the databases go back with it: older code would refuse to start.
+    /// SQL: queries whose answers tell which versions the service's processes have written down, a row for
+    /// each, by its first column. Where a checkout changed one, the databases go back: older code would
+    /// refuse to start. Asked as the user of the service's first database.
     #[serde(default)]
     pub records: Vec<String>,
 }

@@ -55,17 +55,7 @@ else
 	bind_archives
 fi
 
-# What package scripts may expect of a running system, and nothing that they could change on it.
-mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-for node in null zero full random urandom tty; do
-	: >"$root/dev/$node"
-	mount --bind "/dev/$node" "$root/dev/$node"
-done
-mkdir "$root/dev/shm"
-ln -s /proc/self/fd "$root/dev/fd"
-mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
-mount -t tmpfs -o mode=0755 tmpfs "$root/run"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount_system nosuid,nodev,noexec
 mkdir -m 1777 "$root/run/lock"
 
 # Packages ask for the machine's address by its name, where it has no route.

@@ -11,15 +11,6 @@ echo aio: finishing
 overlay=volatile,redirect_dir=off,metacopy=off,index=off
 rm -rf "$BUILD/work/work"
 mount -t overlay overlay -o "$overlay,lowerdir=$LOWERS,upperdir=$BUILD/new/root,workdir=$BUILD/work" "$root"
-mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-for node in null zero full random urandom tty; do
-	: >"$root/dev/$node"
-	mount --bind "/dev/$node" "$root/dev/$node"
-done
-mkdir "$root/dev/shm"
-ln -s /proc/self/fd "$root/dev/fd"
-mount -t proc -o ro,nosuid,nodev,noexec proc "$root/proc"
-mount -t tmpfs -o mode=0755 tmpfs "$root/run"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount_system ro,nosuid,nodev,noexec
 exec chroot "$root" setpriv --no-new-privs --inh-caps=-all --bounding-set=-all \
 	env PATH=/usr/local/bin:/usr/bin:/bin sh -eu <"$BUILD/script"

@@ -21,6 +21,9 @@ const BUILD_SCRIPT: &str = include_str!("build.sh");
 /// What runs a layer's own script there.
 const FINISH_SCRIPT: &str = include_str!("finish.sh");
 
+/// What both of these begin with.
+const SYSTEM_SCRIPT: &str = include_str!("system.sh");
+
 /// What stands in for tools that packages would call again and again.
 const STAND_IN: &str = include_str!("stand-in.sh");
 
@@ -157,7 +160,7 @@ impl Installation<'_> {
             let roots: Vec<String> = self.chain.iter().map(|id| format!("{id}/root")).collect();
             roots.join(":")
         };
-        let mut command = process::isolated(script);
+        let mut command = process::isolated(&format!("{SYSTEM_SCRIPT}{script}"));
         command.env("LAYERS", layers).env("LOWERS", lowers).env("BUILD", build);
         command
     }

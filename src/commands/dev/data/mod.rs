@@ -13,4 +13,5 @@ mod point;
 
 pub use changes::Changes;
 pub use fate::Fate;
+pub use picture::revisions;
 pub use point::RestorePoint;

@@ -23,35 +23,42 @@ pub struct Rows {
     pub checksum: String,
 }
 
-/// What tells what a database consists of: each row is a kind, a name, and what describes it.
-const SHAPES: [&str; 8] = [
-    "SELECT 'table', table_name, CONCAT_WS(' ', engine, table_collation, table_type) \
+/// What tells what a database consists of: each row is a kind, a name, and what describes it. Beside each
+/// stands the column that names the database.
+const SHAPES: [(&str, &str); 8] = [
+    (
+        "SELECT 'table', table_name, CONCAT_WS(' ', engine, table_collation, table_type) \
      FROM information_schema.tables",
-    "SELECT 'table', table_name, CONCAT_WS(' ', column_name, column_type, is_nullable, \
+        "table_schema",
+    ),
+    (
+        "SELECT 'table', table_name, CONCAT_WS(' ', column_name, column_type, is_nullable, \
      COALESCE(column_default, '-'), extra, COALESCE(generation_expression, '-')) \
      FROM information_schema.columns",
-    "SELECT 'table', table_name, CONCAT_WS(' ', index_name, non_unique, seq_in_index, column_name) \
+        "table_schema",
+    ),
+    (
+        "SELECT 'table', table_name, CONCAT_WS(' ', index_name, non_unique, seq_in_index, column_name) \
      FROM information_schema.statistics",
-    "SELECT 'table', table_name, CONCAT_WS(' ', constraint_name, referenced_table_name, update_rule, \
+        "table_schema",
+    ),
+    (
+        "SELECT 'table', table_name, CONCAT_WS(' ', constraint_name, referenced_table_name, update_rule, \
      delete_rule) FROM information_schema.referential_constraints",
-    "SELECT 'trigger', trigger_name, CONCAT_WS(' ', event_object_table, event_manipulation, \
+        "constraint_schema",
+    ),
+    (
+        "SELECT 'trigger', trigger_name, CONCAT_WS(' ', event_object_table, event_manipulation, \
      action_timing, action_statement) FROM information_schema.triggers",
-    "SELECT 'routine', routine_name, CONCAT_WS(' ', routine_type, COALESCE(routine_definition, '-')) \
+        "trigger_schema",
+    ),
+    (
+        "SELECT 'routine', routine_name, CONCAT_WS(' ', routine_type, COALESCE(routine_definition, '-')) \
      FROM information_schema.routines",
-    "SELECT 'event', event_name, event_definition FROM information_schema.events",
-    "SELECT 'view', table_name, view_definition FROM information_schema.views",
-];
-
-/// In which column each of those names the database.
-const SCHEMAS: [&str; 8] = [
-    "table_schema",
-    "table_schema",
-    "table_schema",
-    "constraint_schema",
-    "trigger_schema",
-    "routine_schema",
-    "event_schema",
-    "table_schema",
+        "routine_schema",
+    ),
+    ("SELECT 'event', event_name, event_definition FROM information_schema.events", "event_schema"),
+    ("SELECT 'view', table_name, view_definition FROM information_schema.views", "table_schema"),
 ];
 
 type Answer = Vec<Vec<Option<String>>>;
@@ -86,7 +93,7 @@ impl Eyes<'_> {
         let name = &self.database.name;
         let mut described: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut tables: BTreeSet<String> = BTreeSet::new();
-        for (query, schema) in SHAPES.iter().zip(SCHEMAS) {
+        for (query, schema) in SHAPES {
             for row in self.ask(&format!("{query} WHERE {schema} = '{name}'")).await? {
                 let mut cells = row.into_iter().map(Option::unwrap_or_default);
                 let (kind, named) =
@@ -103,8 +110,7 @@ impl Eyes<'_> {
             picture.shapes.insert(what, sha256_hex(texts.join("\n")));
         }
         if tables.remove(REVISIONS) {
-            let query = format!("SELECT version_num FROM {} ORDER BY 1", quoted(name, REVISIONS));
-            let revisions = self.ask(&query).await?.into_iter().flatten().flatten().collect();
+            let revisions = revisions(self.context, self.site, self.database).await?;
             picture.revisions.insert(name.clone(), revisions);
         }
         self.count(&tables.into_iter().collect::<Vec<_>>(), picture).await
@@ -166,6 +172,25 @@ impl Picture {
     pub fn queries(&self) -> impl Iterator<Item = &String> {
         self.records.keys()
     }
+}
+
+/// The Alembic revisions that a database is at, read as its own user; none where Alembic was never there.
+pub async fn revisions(
+    context: &StepContext,
+    site: &Site,
+    database: &Database,
+) -> Result<Vec<String>> {
+    let name = &database.name;
+    let holds = format!(
+        "SELECT 1 FROM information_schema.tables \
+         WHERE table_name = '{REVISIONS}' AND table_schema = '{name}'"
+    );
+    if site.sql_as(context, database, &holds).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = format!("SELECT version_num FROM {} ORDER BY 1", quoted(name, REVISIONS));
+    let rows = site.sql_as(context, database, &query).await?;
+    Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 /// A table's name in a statement.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::work::Work;
+use crate::commands::dev::data::revisions;
 use crate::config::profile::Database;
 use crate::engine::step::StepContext;
 use crate::error::Result;
@@ -27,16 +28,7 @@ impl Schema {
     ) -> Result<BTreeSet<String>> {
         let mut heads = BTreeSet::new();
         for database in &self.databases {
-            let name = &database.name;
-            let holds = format!(
-                "SELECT 1 FROM information_schema.tables \
-                 WHERE table_name = 'alembic_version' AND table_schema = '{name}'"
-            );
-            if !work.site.sql_as(context, database, &holds).await?.is_empty() {
-                let query = format!("SELECT version_num FROM {name}.alembic_version");
-                let rows = work.site.sql_as(context, database, &query).await?;
-                heads.extend(rows.into_iter().flatten().flatten());
-            }
+            heads.extend(revisions(context, &work.site, database).await?);
         }
         Ok(heads)
     }
