@@ -56,6 +56,7 @@ def inspect(request):
         "libc": " ".join(platform.libc_ver()).strip(),
         "platforms": list(platform_tags()),
         "installed": {name: found.version for name, found in sorted(needs.packaged.items())},
+        "used": needs.used(request["users"]),
         "missing": needs.missing,
         "unsatisfied_by_checkouts": needs.unsatisfied,
         "unreadable_requirements": needs.unreadable,
@@ -179,6 +180,26 @@ class Needs:
                     self.queue.insert(0, (text, f"{name}[{','.join(extras)}]", extras))
         if found.followed:
             self._queue_all(found.requires(), name, [""])
+
+    def used(self, users):
+        """The checkouts that packaged distributions need, by whatever way."""
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        needed, queue = set(), [self.canonical(name) for name in users]
+        while queue:
+            name = queue.pop()
+            if name in needed:
+                continue
+            needed.add(name)
+            found = self.packaged.get(name)
+            for text in (found.requires() or []) if found else []:
+                try:
+                    requirement = Requirement(text)
+                except InvalidRequirement:
+                    continue
+                if not requirement.marker or requirement.marker.evaluate({"extra": ""}):
+                    queue.append(self.canonical(requirement.name))
+        return sorted(needed.intersection(self.checkouts))
 
     @staticmethod
     def _note(list_, requirement, required_by, found):

@@ -4,6 +4,7 @@
 |---|---|
 | AIO_DEV_ROOTS | directories, separated by `:`, whose bytecode goes elsewhere: they are read-only |
 | AIO_DEV_PYC | the directory where it goes |
+| AIO_DEV_LOADED | the file in which stands which files below those directories were loaded |
 | AIO_DEV_DEBUG | `ADDRESS:PORT` on which debugpy listens |
 | AIO_DEV_DEBUG_AT | modules, separated by `,`: it starts right before the first of them is run |
 | AIO_DEV_DEBUG_WAIT | `1`: the process waits there until a debugger is attached |
@@ -33,7 +34,38 @@ def say(text):
         pass
 
 
-def keep_bytecode(roots, directory):
+class Loaded:
+    """Writes down what is imported, for whoever saves a file that nobody has."""
+
+    def __init__(self, file):
+        self.file = file
+        self.seen = set()
+        # Not those that eventlet puts in their place. Nothing stays open: a service may close what it
+        # does not know, and get another file by the same number.
+        self.open, self.write, self.close = os.open, os.write, os.close
+        # The service's first process begins anew, with a file of its own: one that ran before it may
+        # have been another user's.
+        if file and os.getppid() == 1:
+            with contextlib.suppress(OSError):
+                os.unlink(file)
+
+    def add(self, path):
+        """Adds a file, once."""
+        if not self.file or path in self.seen:
+            return
+        self.seen.add(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            file = self.open(self.file, flags, 0o644)
+            try:
+                self.write(file, os.fsencode(path) + b"\n")
+            finally:
+                self.close(file)
+        except OSError:
+            self.file = None
+
+
+def keep_bytecode(roots, directory, loaded):
     """Bytecode of what is below `roots` is read and written below `directory`.
 
     Not `sys.pycache_prefix`: that one also ignores the bytecode which packages bring, and the first
@@ -46,6 +78,7 @@ def keep_bytecode(roots, directory):
         path = os.fspath(path)
         if not path.startswith(roots):
             return cached
+        loaded.add(path)
         own = os.path.join(directory, os.path.dirname(path).lstrip("/"))
         return os.path.join(own, os.path.basename(cached))
 
@@ -190,7 +223,7 @@ def main():
     directory = os.environ.get("AIO_DEV_PYC")
     if roots and directory:
         roots = tuple(root.rstrip("/") + "/" for root in roots.split(":") if root)
-        keep_bytecode(roots, directory)
+        keep_bytecode(roots, directory, Loaded(os.environ.get("AIO_DEV_LOADED")))
     try:
         run_packaged_sitecustomize()
     except Exception as error:

@@ -21,6 +21,9 @@ mod name {
 pub struct Swap {
     /// Tells it from every other swap of the same unit.
     pub id: String,
+    /// Those that one `aio dev` began together have the same.
+    #[serde(default)]
+    pub transaction: String,
     pub service: String,
     /// The container's full name.
     pub container: String,
@@ -123,6 +126,12 @@ impl Swap {
         self.path(&self.mark())
     }
 
+    /// The file, in the directory of byte code, in which the unit's processes write down which files of the
+    /// checkouts they have loaded.
+    pub fn loaded_file(&self) -> String {
+        format!("loaded-{}", self.unit)
+    }
+
     /// What Python searches before the packaged code.
     pub fn python_path(&self) -> String {
         let roots = self.checkouts.iter().flat_map(|checkout| {
@@ -147,6 +156,7 @@ impl Swap {
             ("PYTHONPATH", self.python_path()),
             ("AIO_DEV_ROOTS", roots.join(":")),
             ("AIO_DEV_PYC", self.path(name::BYTE_CODE)),
+            ("AIO_DEV_LOADED", format!("{}/{}", self.path(name::BYTE_CODE), self.loaded_file())),
         ];
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -210,6 +220,7 @@ pub(crate) mod tests {
     pub(crate) fn swap() -> Swap {
         Swap {
             id: "0a1b2c3d".to_owned(),
+            transaction: "d3c2b1a0".to_owned(),
             service: "heat".to_owned(),
             container: "aio1_heat_engine_container-1".to_owned(),
             kind: "heat_engine".to_owned(),

@@ -1,10 +1,12 @@
-//! While a swap lasts that ends with this command: its log, and restarts.
+//! While swaps last that end with this command: their logs, and restarts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::concerned::Saved;
 use super::steps::Work;
 use super::watch::Watch;
 use crate::cloud::Session;
@@ -20,15 +22,19 @@ use crate::ui::journal::Writer;
 /// How often it is looked whether the swap is still this command's.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Shows the unit's log until Ctrl-C. Ends early when somebody else undoes the swap or takes it over.
+/// Shows the units' logs until Ctrl-C. Ends early when somebody else has undone the swaps or taken them
+/// over.
 pub async fn follow(
     options: &Options,
     session: &Session,
-    work: &Arc<Work>,
+    works: &[Arc<Work>],
     mut watch: Option<Watch>,
 ) -> Result<()> {
-    let swap = &work.swap().await;
-    show_log(options, swap)?;
+    let mut swaps = Vec::new();
+    for work in works {
+        swaps.push(work.swap().await);
+    }
+    show_log(options, &swaps)?;
     let doing = || "wait for Ctrl-C".to_owned();
     let mut interrupt = signal(SignalKind::interrupt()).doing(doing)?;
     let mut terminate = signal(SignalKind::terminate()).doing(doing)?;
@@ -40,12 +46,16 @@ pub async fn follow(
             _ = terminate.recv() => return Ok(()),
             _ = hang_up.recv() => return Ok(()),
             () = super::terminal::lost() => return Ok(()),
-            change = saved(watch.as_mut()) => {
-                super::watch::restart(options, session, work, &change).await?;
+            saved = saved(watch.as_mut()) => {
+                super::watch::restart(options, session, works, &saved).await?;
             }
             () = tokio::time::sleep(POLL) => {
-                if !swaps::is_recorded(&options.paths, swap)? {
+                let recorded = swaps::load(&options.paths)?;
+                let is_own = |swap: &Swap| recorded.iter().any(|it| it.id == swap.id);
+                for swap in swaps.extract_if(.., |swap| !is_own(swap)) {
                     ui::out::note(&format!("{} is somebody else's now.", swap.label()));
+                }
+                if swaps.is_empty() {
                     return Ok(());
                 }
             }
@@ -53,30 +63,33 @@ pub async fn follow(
     }
 }
 
-/// The next saved file; never without a watch.
-async fn saved(watch: Option<&mut Watch>) -> String {
+/// The next saved files; never without a watch.
+async fn saved(watch: Option<&mut Watch>) -> Vec<Saved> {
     match watch {
         Some(watch) => watch.next().await,
         None => std::future::pending().await,
     }
 }
 
-/// Prints what the unit says, on a thread that ends with the process.
-fn show_log(options: &Options, swap: &Swap) -> Result<()> {
+/// Prints what the units say, on a thread that ends with the process.
+fn show_log(options: &Options, swaps: &[Swap]) -> Result<()> {
     let topology = Topology::load(&options.paths)?;
-    let container = topology.select_one(&swap.container)?;
+    let mut shown = BTreeSet::new();
+    for swap in swaps {
+        let machine_id = topology.select_one(&swap.container)?.machine_id.clone();
+        shown.insert((machine_id, swap.label().to_owned()));
+    }
     let query = Query {
-        machine_ids: vec![container.machine_id.clone()],
+        machine_ids: shown.iter().map(|(machine_id, _)| machine_id.clone()).collect(),
         follow: true,
-        since: Some(format!("@{}", swap.began)),
+        since: swaps.first().map(|swap| format!("@{}", swap.began)),
         ..Query::default()
     };
     let directory = options.paths.journal_dir();
-    let unit = swap.label().to_owned();
     std::thread::spawn(move || {
         let writer = Writer::new(topology.containers());
         let ended = read(&directory, &query, |entry| {
-            if entry.unit == unit {
+            if shown.contains(&(entry.machine_id.clone(), entry.unit.clone())) {
                 ui::out::line(&writer.line(&entry))?;
             }
             Ok(!ui::out::closed())

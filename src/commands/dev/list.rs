@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::holder;
 use super::source::reader::CheckoutReader;
 use super::steps::{Observed, observe};
+use super::{holder, target};
 use crate::cloud::Session;
 use crate::cloud::open::Access;
 use crate::cloud::run::Options;
@@ -13,8 +13,9 @@ use crate::model::swap::{Stage, Swap};
 use crate::state::swaps;
 
 /// One swap as it is seen now.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Listed {
+    pub service: String,
     pub unit: String,
     pub container: String,
     pub kind: String,
@@ -23,6 +24,8 @@ pub struct Listed {
     pub observed: Observed,
     /// The service's checkout first, libraries after it.
     pub checkouts: Vec<ListedCheckout>,
+    /// Those that one `aio dev` began together have the same.
+    pub transaction: String,
     /// When it began, in seconds since the epoch.
     pub since: u64,
     /// Whether it outlives a restart of the container.
@@ -37,7 +40,7 @@ pub struct Listed {
 }
 
 /// A checkout as it is now.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ListedCheckout {
     pub path: std::path::PathBuf,
     /// The branch; none when detached.
@@ -47,11 +50,18 @@ pub struct ListedCheckout {
     pub dirty: Option<bool>,
 }
 
-/// Every swap of the cloud.
+/// Every swap of the cloud, those that began together beside one another, in the order in which they
+/// started.
 pub async fn list(options: &Options) -> Result<Vec<Listed>> {
     let session = Session::recorded(&options.paths, Access::Look).await?;
     let mut listed = Vec::new();
-    for swap in swaps::load(&options.paths)? {
+    let cloud = &session.site.cloud;
+    let mut swaps = swaps::load(&options.paths)?;
+    swaps.sort_by_cached_key(|it| {
+        let place = target::place(cloud, &it.service, &it.unit, &it.container);
+        (it.began, it.transaction.clone(), place)
+    });
+    for swap in swaps {
         let observed =
             observe(&session.host, &options.paths.shared_dir(&swap.container), &swap).await?;
         let point = super::prepare::restore_point(&session, &swap.service).ok();
@@ -68,7 +78,9 @@ fn row(swap: Swap, observed: Observed, dump: Option<std::path::PathBuf>) -> List
     let gone = gone.map(|it| format!("{} is no longer a checkout", it.path.display()));
     let problem = problem(&swap, observed, held.is_some()).or(gone);
     Listed {
+        service: swap.service.clone(),
         unit: swap.label().to_owned(),
+        transaction: swap.transaction.clone(),
         checkouts,
         container: swap.container,
         kind: swap.kind,

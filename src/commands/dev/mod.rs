@@ -11,6 +11,7 @@
 
 mod args;
 mod asked;
+mod concerned;
 pub mod confined;
 mod data;
 mod foreground;
@@ -19,13 +20,18 @@ mod list;
 mod plan;
 mod prepare;
 mod python;
+mod report;
 mod restore;
+mod show;
 pub mod source;
+mod sources;
 mod steps;
 mod swap;
+mod taken;
 mod target;
 mod terminal;
 mod tunnel;
+mod users;
 mod watch;
 
 pub use args::{Args, run};

@@ -1,161 +1,159 @@
-//! From what a user asks to a swap that can be carried out. Reads checkouts and configuration,
-//! changes nothing but clones of its own.
+//! From what a user asks to swaps that can be carried out. Reads checkouts and configuration, changes
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::asked::{Asked, Debug, Mode};
 use super::data::{Fate, RestorePoint};
 use super::holder;
 use super::python::inspect::Migrations;
-use super::python::{Project as Requirements, Request, SITECUSTOMIZE, debug};
-use super::source::checkout::Checkout as Tree;
-use super::source::clone;
-use super::source::clone::Wanted;
-use super::source::git::Watch;
-use super::source::project::Project;
-use super::source::reader::CheckoutReader;
+use super::python::{Request, debug};
+use super::sources::Chosen;
 use super::steps::{BalancerFile, Schema, SwapIn, Work, is_published};
 use super::target::{self, Target};
 use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
-use crate::model::swap::{Checkout, Stage, Swap};
+use crate::model::swap::{Holder, Stage, Swap};
 use crate::plan::bootstrap::setup_command;
 use crate::render::Renderer;
 use crate::state::swaps;
-use crate::ui;
 
-/// A checkout with what its project says about itself.
-pub struct Source {
-    reader: CheckoutReader,
-    tree: Tree,
-    project: Project,
+/// What is the same for all that are swapped together.
+pub struct Together<'a> {
+    session: &'a Session,
+    asked: &'a Asked,
+    transaction: String,
+    holder: Option<Holder>,
+    began: u64,
+    hopeless: CancellationToken,
 }
 
-impl Source {
-    fn read(path: &Path) -> Result<Self> {
-        let tree = CheckoutReader::find(path)?.state()?;
-        // The project is at the root, wherever in it the user stands.
-        let reader = CheckoutReader::find(&tree.root)?;
-        let project = reader.project()?;
-        Ok(Self { reader, tree, project })
-    }
-}
-
-/// The work trees that are asked for, the service's own first. May clone.
-pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<Source>> {
-    let wanted = Wanted {
-        from: asked.from.clone(),
-        reference: asked.reference.clone(),
-        change: asked.change,
-        naming: "--ref REF",
-    };
-    let mut progress = |line: &str| ui::out::note(line);
-    let mut watch = Watch { progress: &mut progress, cancelled: &|| false };
-    let provided = clone::provide(&wanted, &session.paths.clones_dir(), &mut watch)?;
-    let own = Source::read(&provided.path)?;
-    let names = &target.dev.projects;
-    if !names.contains(&own.project.normalized_name) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("run {} from this checkout", target.label()),
-        )
-        .because(format!(
-            "{} holds the project {}, and {} is {}",
-            own.tree.root.display(),
-            own.project.name,
-            target.label(),
-            names.join(" or ")
-        ))
-        .hint("`--lib PATH` adds the checkout of a library to that of the service."));
-    }
-    let mut sources = vec![own];
-    for path in &asked.libraries {
-        let library = Source::read(path)?;
-        let name = &library.project.normalized_name;
-        if sources.iter().any(|source| source.project.normalized_name == *name) {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("add the library {}", path.display()),
-            )
-            .because(format!("there is another checkout of {name} already")));
-        }
-        sources.push(library);
-    }
-    Ok(sources)
-}
-
-/// The swap that is asked for, not yet begun.
+/// The swaps that are asked for, none of them begun, in the order in which they start. `hands_on` is the
+/// place of the one that a debugger or a terminal is for.
 pub fn into(
     session: &Session,
     asked: &Asked,
-    target: &Target,
-    sources: &[Source],
-) -> Result<SwapIn> {
-    let cloud = &session.site.cloud;
-    let siblings = cloud.members(&target.container.kind);
-    let siblings = siblings.filter(|it| it.name != target.container.name);
-    let balanced = cloud.is_balanced(&target.container.kind);
-    let standby = siblings.filter(|_| balanced).map(|it| it.name.clone()).collect();
-    let own = sources.first().map(|source| source.tree.root.clone()).unwrap_or_default();
-    let swap = Swap {
-        id: format!("{:08x}", rand::random::<u32>()),
-        checkouts: sources.iter().map(checkout).collect(),
-        keep: asked.keep,
-        began: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
+    chosen: &[Chosen],
+    hands_on: Option<usize>,
+) -> Result<Vec<Arc<SwapIn>>> {
+    let together = Together {
+        session,
+        asked,
+        transaction: id(),
         holder: (asked.mode != Mode::Detached).then(holder::own).transpose()?,
-        standby,
-        byte_code: Work::byte_code(&session.paths, &own, &target.container.name, &target.dev.user),
-        environment: debug_environment(asked.debug, target),
-        in_terminal: asked.mode == Mode::Terminal,
-        ..packaged(target)
+        began: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
+        hopeless: CancellationToken::new(),
     };
-    let mut standby = swaps::standby(&session.paths)?;
-    standby.extend(swap.standby.iter().cloned());
-    let renderer = renderer(session, standby)?;
-    let schema = if asked.schema { schema(target, &renderer)? } else { None };
-    let met_by_packages = cloud.releases().of(&target.container.kind).met_by_packages.clone();
-    Ok(SwapIn {
-        request: request(met_by_packages, asked, target, sources)?,
-        user: target.dev.user.clone(),
-        generated: generated(sources),
-        schema,
-        add_packages: asked.packages,
-        waits_at: asked.debug.filter(|debug| debug.wait).map(debug_address),
-        migrated: AtomicBool::new(false),
-        inspection: Mutex::new(None),
-        delta: Mutex::new(None),
-        work: Arc::new(Work {
-            paths: session.paths.clone(),
-            site: Arc::clone(&session.site),
-            container: target.container.clone(),
-            swap: Mutex::new(swap),
-            balancer_files: balancer_files(session, &renderer)?,
-            files: unit_files(cloud, target, &renderer)?,
-            restarts: true,
-            point: RestorePoint::new(&session.paths, &target.service),
-            seen_well: true,
-            fate: Fate::Stay,
-        }),
-    })
+    let mut swaps = Vec::new();
+    for of_service in chosen.chunk_by(|one, next| one.target.is_of_service(&next.target)) {
+        let first = swaps.len();
+        let request = request(asked, &of_service[0])?;
+        for (index, one) in of_service.iter().enumerate() {
+            let has_hands_on = hands_on == Some(first + index);
+            let mut swap = together.swap(chosen, one, request.clone(), has_hands_on)?;
+            // What is of the service and not of a unit is done once.
+            swap.is_first = index == 0;
+            if index > 0 {
+                swap.schema = None;
+                swap.request.migrations = Migrations::default();
+            }
+            swaps.push(Arc::new(swap));
+        }
+    }
+    Ok(swaps)
 }
 
-fn checkout(source: &Source) -> Checkout {
-    Checkout {
-        path: source.tree.root.clone(),
-        project: source.project.normalized_name.clone(),
-        version: source.project.version.clone(),
-        import_roots: source.project.import_roots.clone(),
-        owner: source.tree.owner_uid,
-        branch: source.tree.branch.clone(),
-        commit: source.tree.commit.as_ref().map(|commit| commit.id.clone()),
+fn id() -> String {
+    format!("{:08x}", rand::random::<u32>())
+}
+
+impl Together<'_> {
+    fn swap(
+        &self,
+        chosen: &[Chosen],
+        one: &Chosen,
+        mut request: Request,
+        has_hands_on: bool,
+    ) -> Result<SwapIn> {
+        let Self { session, asked, .. } = self;
+        let target = &one.target;
+        let cloud = &session.site.cloud;
+        let siblings = cloud
+            .members(&target.container.kind)
+            .filter(|it| chosen.iter().all(|other| !other.target.is_same_unit(target, it)));
+        let balanced = cloud.is_balanced(&target.container.kind);
+        let standby = siblings.filter(|_| balanced).map(|it| it.name.clone()).collect();
+        let first = one.sources().next().map(|source| source.root().to_owned()).unwrap_or_default();
+        let debug = asked.debug.filter(|_| has_hands_on);
+        let swap = Swap {
+            id: id(),
+            transaction: self.transaction.clone(),
+            checkouts: one.sources().map(|source| source.checkout()).collect(),
+            keep: asked.keep,
+            began: self.began,
+            holder: self.holder,
+            standby,
+            byte_code: Work::byte_code(
+                &session.paths,
+                &first,
+                &target.container.name,
+                &target.dev.user,
+            ),
+            environment: debug_environment(debug, target),
+            in_terminal: asked.mode == Mode::Terminal && has_hands_on,
+            ..packaged(target)
+        };
+        let mut standby = swaps::standby(&session.paths)?;
+        standby.extend(swap.standby.iter().cloned());
+        let renderer = renderer(session, standby)?;
+        let with_schema = asked.schema && one.own.is_some();
+        let schema = if with_schema { schema(target, &renderer)? } else { None };
+        request.met_by_packages =
+            cloud.releases().of(&target.container.kind).met_by_packages.clone();
+        request.wanted = debug.map(|_| debug::requirement()).transpose()?.into_iter().collect();
+        let several = chosen.iter().filter(|other| other.target.unit == target.unit).count() > 1;
+        let label = if several {
+            format!("{} of {}", target.label(), target.container.label())
+        } else {
+            target.label().to_owned()
+        };
+        Ok(SwapIn {
+            request,
+            user: target.dev.user.clone(),
+            generated: one.generated(),
+            schema,
+            is_first: true,
+            add_packages: asked.packages,
+            waits_at: debug.filter(|debug| debug.wait).map(debug_address),
+            migrated: AtomicBool::new(false),
+            inspection: Mutex::new(None),
+            delta: Mutex::new(None),
+            work: Arc::new(Work {
+                label,
+                service: target.service.service.clone(),
+                unit: target.unit.clone(),
+                paths: session.paths.clone(),
+                site: Arc::clone(&session.site),
+                container: target.container.clone(),
+                swap: Mutex::new(swap),
+                balancer_files: balancer_files(session, &renderer)?,
+                files: unit_files(cloud, target, &renderer)?,
+                restarts: true,
+                point: RestorePoint::new(&session.paths, &target.service),
+                seen_well: true,
+                fate: Fate::Stay,
+                hopeless: self.hopeless.clone(),
+            }),
+        })
     }
 }
 
@@ -181,6 +179,7 @@ fn debug_environment(debug: Option<Debug>, target: &Target) -> BTreeMap<String, 
 pub fn packaged(target: &Target) -> Swap {
     Swap {
         id: String::new(),
+        transaction: String::new(),
         service: target.service.service.clone(),
         container: target.container.name.clone(),
         kind: target.container.kind.clone(),
@@ -199,80 +198,20 @@ pub fn packaged(target: &Target) -> Swap {
     }
 }
 
-/// What the container's Python is asked.
-fn request(
-    met_by_packages: Vec<String>,
-    asked: &Asked,
-    target: &Target,
-    sources: &[Source],
-) -> Result<Request> {
-    let projects = sources.iter().map(|source| Requirements {
-        name: source.project.normalized_name.clone(),
-        version: Some(source.project.version.clone()),
-        requirements: source.project.requirements.clone(),
-        extras: source.project.extras.clone().into_iter().collect(),
-        wanted_extras: Vec::new(),
-        requires_python: source.project.requires_python.clone(),
-    });
-    let mut changed = BTreeMap::new();
-    let mut files = BTreeMap::new();
-    let directories = migration_directories(asked, target, sources);
-    for (index, source) in sources.iter().enumerate() {
-        let below = if index == 0 { directories.clone() } else { Vec::new() };
-        let python = source.reader.python(below)?;
-        let root = &source.tree.root;
-        let whole = |(file, text)| (root.join(file).display().to_string(), text);
-        changed.extend(python.changed.into_iter().map(whole));
-        files.extend(python.below);
+/// What a service's containers are asked of its checkouts.
+fn request(asked: &Asked, one: &Chosen) -> Result<Request> {
+    let mut request = Request::default();
+    for source in one.sources() {
+        let is_own = one.own.as_ref().is_some_and(|own| Arc::ptr_eq(own, source));
+        let schema = one.target.dev.schema.as_ref().filter(|_| asked.schema && is_own);
+        let (changed, migrations) = source.python(schema)?;
+        request.projects.push(source.requirements());
+        request.sources.extend(changed);
+        if is_own {
+            request.migrations = migrations;
+        }
     }
-    Ok(Request {
-        projects: projects.collect(),
-        wanted: asked.debug.map(|_| debug::requirement()).transpose()?.into_iter().collect(),
-        met_by_packages,
-        delta: Vec::new(),
-        sources: changed,
-        migrations: migrations(asked, target, sources, files),
-    })
-}
-
-/// The directories of migrations in the service's own checkout, one for each import root.
-fn migration_directories(asked: &Asked, target: &Target, sources: &[Source]) -> Vec<PathBuf> {
-    let (Some(schema), Some(own), true) = (&target.dev.schema, sources.first(), asked.schema)
-    else {
-        return Vec::new();
-    };
-    let roots = own.project.import_roots.iter().map(Path::new);
-    roots.flat_map(|root| schema.migrations.iter().map(move |below| root.join(below))).collect()
-}
-
-/// The checkout's migrations, as text, by their paths below where Python imports from.
-fn migrations(
-    asked: &Asked,
-    target: &Target,
-    sources: &[Source],
-    files: BTreeMap<String, String>,
-) -> Migrations {
-    let (Some(schema), Some(own), true) = (&target.dev.schema, sources.first(), asked.schema)
-    else {
-        return Migrations::default();
-    };
-    let mut by_import = BTreeMap::new();
-    for (path, text) in files {
-        let below = |root: &String| Some(Path::new(&path).strip_prefix(root).ok()?.to_owned());
-        let longest =
-            own.project.import_roots.iter().filter_map(below).min_by_key(|it| it.as_os_str().len());
-        let name = longest.map_or_else(|| path.clone(), |it| it.display().to_string());
-        by_import.insert(name, text);
-    }
-    Migrations { directories: schema.migrations.clone(), files: by_import }
-}
-
-/// What Python reads before the checkouts.
-fn generated(sources: &[Source]) -> BTreeMap<String, Vec<u8>> {
-    let metadata = sources.iter().flat_map(|source| source.project.dist_info());
-    let metadata = metadata.map(|(path, content)| (path.display().to_string(), content));
-    let hook = ("sitecustomize.py".to_owned(), SITECUSTOMIZE.as_bytes().to_vec());
-    metadata.chain(std::iter::once(hook)).collect()
+    Ok(request)
 }
 
 fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {
@@ -304,7 +243,15 @@ pub fn back(
             .because(format!("the cloud no longer has the container {}", swap.container))
     })?;
     let shared = session.paths.shared_dir(&swap.container);
+    let several = swaps.iter().filter(|other| other.unit == swap.unit).count() > 1;
     Ok(Work {
+        label: if several {
+            format!("{} of {}", swap.label(), container.label())
+        } else {
+            swap.label().to_owned()
+        },
+        service: swap.service.clone(),
+        unit: swap.unit.clone(),
         paths: session.paths.clone(),
         site: Arc::clone(&session.site),
         container: container.clone(),
@@ -315,6 +262,7 @@ pub fn back(
         point,
         seen_well,
         fate,
+        hopeless: CancellationToken::new(),
     })
 }
 
@@ -348,18 +296,6 @@ fn unit_files(cloud: &Cloud, target: &Target, renderer: &Renderer) -> Result<Vec
         .iter()
         .filter(|file| file.restarts.as_ref().is_none_or(|units| units.contains(&target.unit)));
     of_unit.map(|file| renderer.render_text(&target.container, &file.path)).collect()
-}
-
-/// Returns each checkout's directory with its branch and commit, for a message.
-pub fn described(sources: &[Source]) -> Vec<(PathBuf, String)> {
-    let describe = |source: &Source| {
-        let tree = &source.tree;
-        let commit = tree.commit.as_ref().map_or("no commit yet", |it| &it.id[..9]);
-        let branch = tree.branch.as_deref().unwrap_or("detached");
-        let dirty = if tree.dirty { ", with uncommitted changes" } else { "" };
-        (tree.root.clone(), format!("{branch} at {commit}{dirty}"))
-    };
-    sources.iter().map(describe).collect()
 }
 
 /// A renderer of the cloud in which these members stand by.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::asked::Undone;
 use super::data::{Changes, Fate};
-use super::steps::{SwapIn, is_published};
-use super::{plan, prepare, target};
+use super::plan::{self, Back};
+use super::steps::is_published;
+use super::{prepare, target};
 use crate::cloud::Session;
 use crate::cloud::open::Access;
 use crate::cloud::require_root;
@@ -28,18 +29,18 @@ pub async fn restore(options: &Options, undone: &Undone) -> Result<()> {
     let session = Session::recorded(&options.paths, Access::Change).await?;
     let _lock = run::lock(options, "dev --restore")?;
     let mut swaps = swaps::load(&options.paths)?;
-    if let Some(unit) = &undone.unit {
-        let target = target::find(&session.site.cloud, unit, undone.member)?;
-        let (kind, unit) = (&target.container.kind, &target.unit);
+    if let Some(name) = &undone.unit {
+        let targets = target::named(&session.site.cloud, name, undone.member)?;
         swaps.retain(|swap| {
             let is_member = undone.member.is_none_or(|member| swap.member == member);
-            swap.unit == *unit && swap.kind == *kind && is_member
+            is_member && targets.iter().any(|it| it.is_of_kind(&swap.kind, &swap.unit))
         });
-        if swaps.is_empty() && undone.fate == Fate::Back {
+        let first = targets.first().filter(|_| swaps.is_empty());
+        if let Some(target) = first.filter(|_| undone.fate == Fate::Back) {
             // It was undone before, without its databases.
-            swaps.push(prepare::packaged(&target));
-        } else if swaps.is_empty() {
-            ui::out::note(&format!("{} runs as packaged.", target.label()));
+            swaps.push(prepare::packaged(target));
+        } else if first.is_some() {
+            ui::out::note(&format!("{name} runs as packaged."));
         }
     } else if swaps.is_empty() {
         ui::out::note("Everything runs as packaged.");
@@ -138,13 +139,35 @@ async fn refuse_unfit(session: &Session, swap: &Swap, changes: &Changes) -> Resu
     })
 }
 
-/// Undoes a swap if it is still the one that is recorded: nobody undid it or took it over.
-pub(super) async fn bring_back(options: &Options, session: &Session, swap: &Swap) -> Result<()> {
+/// Undoes those swaps that are still recorded: nobody undid them or took them over. What fails keeps
+/// none of another service from being undone.
+pub(super) async fn bring_back(
+    options: &Options,
+    session: &Session,
+    mut swaps: Vec<Swap>,
+) -> Result<()> {
     let _lock = run::lock(options, "dev --restore")?;
-    if !swaps::is_recorded(&options.paths, swap)? {
-        return Ok(());
+    undo_recorded(options, session, &mut swaps).await
+}
+
+/// As [`bring_back`], with the cloud's lock held. Leaves in `swaps` which those were.
+pub(super) async fn undo_recorded(
+    options: &Options,
+    session: &Session,
+    swaps: &mut Vec<Swap>,
+) -> Result<()> {
+    let recorded = swaps::load(&options.paths)?;
+    swaps.retain(|swap| recorded.iter().any(|it| it.id == swap.id));
+    let mut failed = None;
+    for swaps in by_service(swaps.clone()) {
+        if let Err(error) = undo(options, session, &swaps, Fate::AsNeeded).await {
+            match failed {
+                None => failed = Some(error),
+                Some(_) => ui::error::report(&error),
+            }
+        }
     }
-    undo(options, session, std::slice::from_ref(swap), Fate::AsNeeded).await
+    failed.map_or(Ok(()), Err)
 }
 
 /// Undoes what is left of swaps that ended by themselves: their container was restarted, or the
@@ -237,7 +260,8 @@ pub async fn release(options: &Options, names: &[String], doing: &str, yes: bool
              brings back those of before.",
             first.full_name()
         ));
-        let steps = steps(options, &session, &swaps, Fate::Stay, false)?;
+        let how = Back { at_once: true, healthy: false };
+        let steps = steps(options, &session, &swaps, Fate::Stay, how)?;
         Run::new(options, &session, "dev --restore").patiently().go(steps).await?;
     }
     Ok(())
@@ -267,7 +291,8 @@ pub(super) async fn clear_up(
             continue;
         }
         ui::out::note(&format!("The swap of {labels} ended by itself: clearing it up."));
-        let steps = steps(options, session, &swaps, Fate::AsNeeded, false)?;
+        let how = Back { at_once: true, healthy: false };
+        let steps = steps(options, session, &swaps, Fate::AsNeeded, how)?;
         Run::new(options, session, "dev --restore").go(steps).await?;
     }
     Ok(())
@@ -283,7 +308,8 @@ async fn undo(options: &Options, session: &Session, swaps: &[Swap], fate: Fate) 
         there && !is_in_force(options, it) && swaps.iter().all(|swap| swap.id != it.id)
     });
     let swaps = [swaps, &ended].concat();
-    let steps = steps(options, session, &swaps, fate, true)?;
+    let how = Back { at_once: goes_back(session, &swap.service, fate).await, healthy: true };
+    let steps = steps(options, session, &swaps, fate, how)?;
     let run = Run::new(options, session, "dev --restore").patiently();
     let Err(error) = run.go(steps).await else { return Ok(()) };
     if !are_last(options, &swaps)? {
@@ -303,6 +329,18 @@ async fn undo(options: &Options, session: &Session, swaps: &[Swap], fate: Fate) 
     Err(error)
 }
 
+/// Whether a service's databases may go back: what cannot be told, may be.
+async fn goes_back(session: &Session, service: &str, fate: Fate) -> bool {
+    if fate == Fate::Stay {
+        return false;
+    }
+    let Ok(point) = prepare::restore_point(session, service) else { return true };
+    match point.changes(&session.context(), &session.site).await {
+        Ok(changes) => changes.is_some_and(|it| fate == Fate::Back || !it.are_harmless()),
+        Err(_) => true,
+    }
+}
+
 /// Whether a swap's checkout runs, or will when its container starts.
 fn is_in_force(options: &Options, swap: &Swap) -> bool {
     let published = is_published(&options.paths.shared_dir(&swap.container), swap);
@@ -314,16 +352,15 @@ fn steps(
     session: &Session,
     swaps: &[Swap],
     fate: Fate,
-    healthy: bool,
+    how: Back,
 ) -> Result<Vec<Step>> {
     // The last one that ends brings the databases back: others still use them.
     let fate = if are_last(options, swaps)? { fate } else { Fate::Stay };
     let mut works = Vec::new();
     for swap in in_order(&session.site.cloud, swaps) {
-        let work = Arc::new(prepare::back(session, swap, swaps, fate, healthy)?);
-        works.push((swap.label().to_owned(), work));
+        works.push(Arc::new(prepare::back(session, swap, swaps, fate, how.healthy)?));
     }
-    Ok(plan::back(&works, healthy))
+    Ok(plan::back(&session.site.cloud, &works, how))
 }
 
 /// Whether nothing else of their service runs from a checkout.
@@ -333,42 +370,41 @@ fn are_last(options: &Options, swaps: &[Swap]) -> Result<bool> {
     Ok(all.iter().all(|it| swaps.iter().any(|swap| swap.id == it.id)))
 }
 
-/// Those first that others of them come `after`.
+/// Those first that start first.
 fn in_order<'a>(cloud: &Cloud, swaps: &'a [Swap]) -> Vec<&'a Swap> {
-    let mut ahead: Vec<&Swap> = swaps.iter().collect();
-    let mut ordered = Vec::new();
-    while !ahead.is_empty() {
-        let waits = |swap: &&Swap| {
-            let after = cloud.kind(&swap.kind).map(|(_, kind)| kind.after.as_slice());
-            let after = after.unwrap_or_default();
-            ahead.iter().any(|other| other.kind != swap.kind && after.contains(&other.kind))
-        };
-        let next = ahead.iter().position(|swap| !waits(swap)).unwrap_or_default();
-        ordered.push(ahead.remove(next));
-    }
+    let mut ordered: Vec<&Swap> = swaps.iter().collect();
+    ordered.sort_by_key(|it| target::place(cloud, &it.service, &it.unit, &it.container));
     ordered
 }
 
-/// After a swap that failed: the package serves again, and the error says so.
+/// After swaps that failed: the packages serve again, and the error says so.
 pub(super) async fn undo_failed(
     options: &Options,
     session: &Session,
-    into: &SwapIn,
+    mut begun: Vec<Swap>,
     error: Error,
 ) -> Error {
-    let swap = into.work.swap().await;
-    if !swaps::is_recorded(&options.paths, &swap).unwrap_or(true) {
-        return error.hint("Nothing was changed.");
-    }
-    match undo(options, session, std::slice::from_ref(&swap), Fate::AsNeeded).await {
-        Ok(()) => error.hint(format!("{} serves as packaged again.", swap.label())),
+    let undone = undo_recorded(options, session, &mut begun).await;
+    let Some(first) = begun.first() else { return error.hint("Nothing was changed.") };
+    match undone {
+        Ok(()) => error.hint(format!("{} as packaged again.", serve(&begun))),
         Err(undoing) => {
-            error.because(format!("and it could not be undone: {undoing}")).hint(format!(
-                "`aio dev {} --restore` tries again to bring the package back.",
-                swap.full_name()
-            ))
+            let name = if begun.len() > 1 { first.service.clone() } else { first.full_name() };
+            error
+                .because(format!("and it could not be undone: {undoing}"))
+                .hint(format!("`aio dev {name} --restore` tries again to bring the package back."))
         }
     }
+}
+
+/// `heat-engine serves`, `5 units of nova and neutron serve`.
+fn serve(swaps: &[Swap]) -> String {
+    if let [swap] = swaps {
+        return format!("{} serves", swap.label());
+    }
+    let mut services: Vec<&str> = swaps.iter().map(|swap| swap.service.as_str()).collect();
+    services.dedup();
+    format!("{} units of {} serve", swaps.len(), services.join(" and "))
 }
 
 #[cfg(test)]
@@ -379,7 +415,8 @@ mod tests {
     use crate::render::testing::builtin_cloud;
 
     fn of(service: &str, kind: &str) -> Swap {
-        Swap { service: service.to_owned(), kind: kind.to_owned(), ..swap() }
+        let unit = format!("{}.service", kind.replace('_', "-"));
+        Swap { service: service.to_owned(), kind: kind.to_owned(), unit, ..swap() }
     }
 
     #[test]
@@ -396,6 +433,6 @@ mod tests {
         let cloud = builtin_cloud(&profiles, &profiles.scenarios["default"]);
         let ordered = in_order(&cloud, &groups[0]);
         let kinds: Vec<&str> = ordered.iter().map(|swap| swap.kind.as_str()).collect();
-        assert_eq!(kinds, ["nova_conductor", "nova_compute", "nova_scheduler"]);
+        assert_eq!(kinds, ["nova_conductor", "nova_scheduler", "nova_compute"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Which unit of which container a user means.
+//! Which units of which containers a user means.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +26,26 @@ impl Target {
     pub fn label(&self) -> &str {
         label(&self.unit)
     }
+
+    /// See [`place`].
+    pub fn place(&self, cloud: &Cloud) -> [Option<usize>; 3] {
+        place(cloud, &self.service.service, &self.unit, &self.container.name)
+    }
+
+    /// Whether it is that unit in a container of that kind.
+    pub fn is_of_kind(&self, kind: &str, unit: &str) -> bool {
+        self.container.kind == kind && self.unit == unit
+    }
+
+    /// Whether another unit is of the same service.
+    pub fn is_of_service(&self, other: &Self) -> bool {
+        self.service.service == other.service.service
+    }
+
+    /// Whether it is that unit in that container.
+    pub fn is_same_unit(&self, other: &Self, container: &Container) -> bool {
+        self.unit == other.unit && self.container.name == container.name
+    }
 }
 
 /// A unit without the suffix that goes without saying.
@@ -47,23 +67,93 @@ pub fn find(cloud: &Cloud, name: &str, member: Option<u32>) -> Result<Target> {
         [one] => *one,
         _ => return Err(ambiguous(name, &matching)),
     };
-    let Some((dev, unit_dev)) =
-        service.dev.as_ref().and_then(|dev| Some((dev, dev.units.get(unit)?)))
-    else {
-        return Err(unknown(cloud, name, &known));
-    };
     let members: Vec<&Container> = cloud.members(kind).collect();
     let wanted = member.unwrap_or(1);
     let container = members.iter().find(|it| it.member == wanted).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("find member {wanted} of {kind}"))
             .because(format!("{kind} has {} members", members.len()))
     })?;
-    Ok(Target {
-        container: (*container).clone(),
-        service: (*service).clone(),
+    target(service, unit, container).ok_or_else(|| unknown(cloud, name, &known))
+}
+
+/// Finds what is called `name`: one unit, as [`find`] does, or all units of a service, in all their
+/// containers and in the order in which they start.
+///
+/// # Errors
+/// As [`find`]; a member of a service is none of a kind.
+pub fn named(cloud: &Cloud, name: &str, member: Option<u32>) -> Result<Vec<Target>> {
+    let all = of_service(cloud, &fold(name));
+    match find(cloud, name, member) {
+        Err(error) if error.kind == ErrorKind::NotFound && !all.is_empty() => {}
+        found => return found.map(|target| vec![target]),
+    }
+    match member {
+        None => Ok(all),
+        Some(member) => {
+            Err(Error::new(ErrorKind::Usage, format!("find member {member} of {name}"))
+                .because(format!("{name} is a service of several units"))
+                .hint("Name the unit, too."))
+        }
+    }
+}
+
+/// All units of a service that the cloud has, in all their containers and in the order in which they
+/// start.
+pub fn of_service(cloud: &Cloud, service: &str) -> Vec<Target> {
+    let mut targets = all(cloud);
+    targets.retain(|target| target.service.service == service);
+    targets
+}
+
+/// All units that can be swapped, in the order in which they start.
+pub fn all(cloud: &Cloud) -> Vec<Target> {
+    let mut targets: Vec<Target> = units(cloud)
+        .into_iter()
+        .flat_map(|(kind, service, unit)| {
+            cloud.members(kind).filter_map(move |container| target(service, unit, container))
+        })
+        .collect();
+    targets.sort_by_key(|it| it.place(cloud));
+    targets
+}
+
+/// Those that are called so: services and units.
+///
+/// # Errors
+/// As [`find`].
+pub fn among(cloud: &Cloud, names: &[String]) -> Result<Vec<Target>> {
+    let mut targets: Vec<Target> = Vec::new();
+    for name in names {
+        let mut found = of_service(cloud, &fold(name));
+        if found.is_empty() {
+            found.push(find(cloud, name, None)?);
+        }
+        found.retain(|it| targets.iter().all(|other| !other.is_same_unit(it, &it.container)));
+        targets.extend(found);
+    }
+    Ok(targets)
+}
+
+/// Tells which of two units starts first: that of the service that others need, of one service as its
+/// profile has them, of several members the first.
+pub fn place(cloud: &Cloud, service: &str, unit: &str, container: &str) -> [Option<usize>; 3] {
+    let services = &cloud.services;
+    let profile = services.iter().find(|it| it.service == service);
+    [
+        services.iter().position(|it| it.service == service),
+        profile.and_then(|profile| profile.dev.as_ref()?.units.get_index_of(unit)),
+        cloud.containers.iter().position(|it| it.name == container),
+    ]
+}
+
+fn target(service: &ServiceProfile, unit: &str, container: &Container) -> Option<Target> {
+    let dev = service.dev.as_ref()?;
+    Some(Target {
+        container: container.clone(),
+        service: service.clone(),
         dev: dev.clone(),
-        unit: (*unit).to_owned(),
-        unit_dev: unit_dev.clone(),
+        unit: unit.to_owned(),
+        unit_dev: dev.units.get(unit)?.clone(),
     })
 }
 
@@ -139,5 +229,29 @@ mod tests {
         assert_eq!(kind("nova-compute").unwrap(), "nova_compute");
         assert_eq!(kind("heat_engine").unwrap(), "heat_engine");
         assert!(kind("glance/nova-compute").is_err());
+    }
+
+    #[test]
+    fn a_service_stands_for_its_units_in_the_order_in_which_they_start() {
+        let profiles = Profiles::load(Path::new("/nonexistent")).unwrap();
+        let cloud = builtin_cloud(&profiles, &profiles.scenarios["default"]);
+        let named = |name: &str, member| -> Result<Vec<String>> {
+            let targets = named(&cloud, name, member)?;
+            Ok(targets.iter().map(|it| it.label().to_owned()).collect())
+        };
+        let nova = [
+            "nova-conductor",
+            "nova-scheduler",
+            "nova-api",
+            "nova-api-metadata",
+            "nova-novncproxy",
+            "nova-compute",
+        ];
+        assert_eq!(named("nova", None).unwrap(), nova);
+        assert_eq!(named("nova-compute", None).unwrap(), ["nova-compute"]);
+        // A unit and its service are called the same.
+        assert_eq!(named("keystone", None).unwrap(), ["keystone"]);
+        assert_eq!(named("nova", Some(2)).unwrap_err().kind, ErrorKind::Usage);
+        assert_eq!(named("mariadb", None).unwrap_err().kind, ErrorKind::NotFound);
     }
 }

@@ -1,4 +1,4 @@
-//! Saved files of a swap's checkouts, and the restart that follows.
+//! Saved files of checkouts, and the restarts that follow.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use notify::{Config, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer_opt};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::concerned::{Loaded, Saved, concerns};
 use super::plan;
+use super::source::checkout::Standing;
 use super::source::reader::CheckoutReader;
 use super::steps::Work;
 use crate::cloud::Session;
@@ -17,7 +19,6 @@ use crate::cloud::run;
 use crate::cloud::run::{Options, Run};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::lxc::descent;
-use crate::model::swap::Swap;
 use crate::state::swaps;
 use crate::ui;
 
@@ -28,16 +29,22 @@ const TOGETHER: Duration = Duration::from_millis(60);
 /// The limit of the host that a watch of a large tree can meet.
 const LIMIT_FILE: &str = "/proc/sys/fs/inotify/max_user_watches";
 
-/// A watch of the checkouts of one swap.
+/// A watch of the checkouts of swaps.
 pub struct Watch {
     /// Ends with this value.
     _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
     saved: UnboundedReceiver<PathBuf>,
-    trees: Vec<(PathBuf, CheckoutReader)>,
+    trees: Vec<Tree>,
+}
+
+/// A checkout that is watched.
+struct Tree {
+    root: PathBuf,
+    reader: CheckoutReader,
 }
 
 impl Watch {
-    pub fn start(swap: &Swap) -> Result<Self> {
+    pub fn start<'a>(roots: impl Iterator<Item = &'a Path>) -> Result<Self> {
         let (sender, saved) = unbounded_channel();
         let tell = move |result: DebounceEventResult| {
             let events = result.unwrap_or_default();
@@ -54,17 +61,17 @@ impl Watch {
             new_debouncer_opt::<_, RecommendedWatcher, _>(TOGETHER, None, tell, cache, inside)
                 .map_err(|error| Error::new(ErrorKind::Host, "watch files").because(error))?;
         let mut trees = Vec::new();
-        for checkout in &swap.checkouts {
-            let doing = || format!("watch {}", checkout.path.display());
-            refuse_small_limits(&checkout.path)?;
-            debouncer.watch(&checkout.path, RecursiveMode::Recursive).doing(doing)?;
-            trees.push((checkout.path.clone(), CheckoutReader::find(&checkout.path)?));
+        for root in roots {
+            let doing = || format!("watch {}", root.display());
+            refuse_small_limits(root)?;
+            debouncer.watch(root, RecursiveMode::Recursive).doing(doing)?;
+            trees.push(Tree { root: root.to_owned(), reader: CheckoutReader::find(root)? });
         }
         Ok(Self { _debouncer: debouncer, saved, trees })
     }
 
-    /// Waits for the next saved file; those saved together with it are not reported again.
-    pub async fn next(&mut self) -> String {
+    /// Waits for the next saved files; those saved together are one change.
+    pub async fn next(&mut self) -> Vec<Saved> {
         loop {
             let Some(path) = self.saved.recv().await else {
                 return std::future::pending().await;
@@ -73,33 +80,38 @@ impl Watch {
             while let Ok(path) = self.saved.try_recv() {
                 together.push(path);
             }
-            if let Some(name) = self.source(together) {
-                return name;
+            let saved: Vec<Saved> =
+                self.trees.iter().flat_map(|tree| tree.saved(&together)).collect();
+            if !saved.is_empty() {
+                return saved;
             }
         }
     }
+}
 
-    /// The first of the paths, below its checkout, that is a file of it and not what an editor, git
-    /// or Python leaves.
-    fn source(&self, paths: Vec<PathBuf>) -> Option<String> {
-        for (root, reader) in &self.trees {
-            let inside = paths.iter().filter_map(|path| path.strip_prefix(root).ok());
-            let mut files: Vec<PathBuf> =
-                inside.filter(|file| is_source(file)).map(Path::to_owned).collect();
-            files.retain(|file| !root.join(file).is_dir());
-            files.sort();
-            files.dedup();
-            if files.is_empty() {
-                continue;
-            }
-            // What cannot be told is taken for a change.
-            let ignored = reader.ignored(files.clone()).unwrap_or_default();
-            let own = |index: &usize| !ignored.get(*index).copied().unwrap_or(false);
-            if let Some(file) = (0..files.len()).find(own).and_then(|index| files.get(index)) {
-                return Some(file.display().to_string());
-            }
+impl Tree {
+    /// Those of the paths that are files of it and not what an editor, git or Python leaves.
+    fn saved(&self, paths: &[PathBuf]) -> Vec<Saved> {
+        let inside = paths.iter().filter_map(|path| path.strip_prefix(&self.root).ok());
+        let mut files: Vec<PathBuf> =
+            inside.filter(|file| is_source(file)).map(Path::to_owned).collect();
+        files.retain(|file| !self.root.join(file).is_dir());
+        files.sort();
+        files.dedup();
+        if files.is_empty() {
+            return Vec::new();
         }
-        None
+        // What cannot be told is taken for a change.
+        let standing = self.reader.standing(files.clone()).unwrap_or_default();
+        let standing = standing.into_iter().chain(std::iter::repeat(Standing::Untracked));
+        let own = files.into_iter().zip(standing);
+        own.filter(|(_, standing)| *standing != Standing::Ignored)
+            .map(|(file, standing)| Saved {
+                root: self.root.clone(),
+                file,
+                is_new: standing == Standing::Untracked,
+            })
+            .collect()
     }
 }
 
@@ -150,27 +162,51 @@ fn directories(root: &Path) -> u64 {
     count
 }
 
-/// Restarts the unit because a file was saved. A checkout that does not start is told of, and the
-/// next change tries again.
+/// Restarts the units that saved files concern. A checkout that does not start is told of, and the next
+/// change tries again.
 pub async fn restart(
     options: &Options,
     session: &Session,
-    work: &Arc<Work>,
-    saved: &str,
+    works: &[Arc<Work>],
+    saved: &[Saved],
 ) -> Result<()> {
     let started = Instant::now();
-    let swap = work.swap().await;
-    ui::out::note(&format!("{saved} was saved: restarting {}", swap.label()));
-    let _lock = run::lock(options, "dev --watch")?;
-    if !swaps::is_recorded(&options.paths, &swap)? {
+    let name = match saved {
+        [one] => one.file.display().to_string(),
+        [one, rest @ ..] => format!("{} and {} more", one.file.display(), rest.len()),
+        [] => return Ok(()),
+    };
+    let mut concerned = Vec::new();
+    for work in works {
+        let swap = work.swap().await;
+        let loaded = Loaded::read(&swap);
+        if saved.iter().any(|saved| concerns(&swap, loaded.as_ref(), saved)) {
+            concerned.push(Arc::clone(work));
+        }
+    }
+    if concerned.is_empty() {
+        ui::out::note(&format!("{name} was saved, which nothing that runs has loaded"));
         return Ok(());
     }
+    let labels = |works: &[Arc<Work>]| -> String {
+        works.iter().map(|work| work.label.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    ui::out::note(&format!("{name} was saved: restarting {}", labels(&concerned)));
+    let _lock = run::lock(options, "dev --watch")?;
+    let recorded = swaps::load(&options.paths)?;
+    let mut still = Vec::new();
+    for work in concerned {
+        let id = work.swap().await.id;
+        if recorded.iter().any(|swap| swap.id == id) {
+            still.push(work);
+        }
+    }
     let quiet = Options { wish: ui::Wish { quiet: true, ..options.wish }, ..options.clone() };
-    match Run::new(&quiet, session, "dev --watch").once().go(plan::again(swap.label(), work)).await
-    {
+    match Run::new(&quiet, session, "dev --watch").once().go(plan::again(&still)).await {
         Ok(_) => {
+            let serve = if let [_] = still[..] { "serves" } else { "serve" };
             let seconds = started.elapsed().as_secs_f64();
-            ui::out::note(&format!("{} serves again after {seconds:.1} s", swap.label()));
+            ui::out::note(&format!("{} {serve} again after {seconds:.1} s", labels(&still)));
         }
         Err(error) => {
             ui::error::report(&error);

@@ -19,7 +19,8 @@ pub struct ServiceDev {
     /// How the code brings the schema of the service's databases.
     #[serde(default)]
     pub schema: Option<SchemaDev>,
-    /// The units that can be swapped, by their names with suffix.
+    /// The units that can be swapped, by their names with suffix, in the order in which those of a
+    /// checkout start: whoever asks after whoever answers.
     pub units: IndexMap<String, UnitDev>,
 }
 

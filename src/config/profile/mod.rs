@@ -23,7 +23,7 @@ mod verify;
 
 pub use cluster::{Cluster, ClusterSize, Speech};
 pub use container::{ContainerKind, HostDirectory, Probe};
-pub use dev::{ServiceDev, UnitDev};
+pub use dev::{SchemaDev, ServiceDev, UnitDev};
 pub use file::{File, Merge, Origin};
 pub use frontend::{Drain, Frontend, FrontendMode, LoadBalancer};
 pub use identity::{Identity, IdentityServer, User};

@@ -37,6 +37,8 @@ pub trait Inspect: Send + Sync {
 pub struct Request {
     /// The checkouts that run together. Each counts as installed for the others.
     pub projects: Vec<Project>,
+    /// Distributions that may use the checkouts.
+    pub users: Vec<String>,
     /// Requirements besides those of the projects.
     pub wanted: Vec<Requirement>,
     /// Names that the packages provide in a form that Python does not see as a distribution.
@@ -85,6 +87,8 @@ pub struct Inspection {
     pub platforms: Vec<String>,
     /// Packaged distributions: normalised name and version.
     pub installed: BTreeMap<String, String>,
+    /// The checkouts that the request's users need, by whatever way.
+    pub used: Vec<String>,
     /// Requirements that nothing meets, in the order in which they were found.
     pub missing: Vec<Unmet>,
     /// Requirements that a checkout should meet, and does not with its version.
@@ -253,6 +257,7 @@ impl Inspection {
             *text = plain(text);
         }
         self.installed.retain(|name, _| is_name(name));
+        self.used.retain(|name| is_name(name));
         let unmet = self.missing.iter_mut().chain(&mut self.unsatisfied_by_checkouts);
         for Unmet { required_by, found, .. } in unmet {
             *required_by = plain(required_by);

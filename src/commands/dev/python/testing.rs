@@ -19,6 +19,7 @@ pub fn installed(directory: &Path, name: &str, version: &str, requires: &[&str])
 /// What a container with Debian 13's Python says when nothing is missing.
 pub fn inspection() -> Inspection {
     Inspection {
+        used: Vec::new(),
         python: "3.13.5".to_owned(),
         machine: "x86_64".to_owned(),
         libc: "glibc 2.41".to_owned(),

@@ -73,6 +73,15 @@ impl Checkout {
     }
 }
 
+/// What git knows of a path.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Tracked,
+    Untracked,
+    Ignored,
+}
+
 /// Tells a checkout's own files from what merely lies in its tree.
 pub struct IgnoreTest {
     repository: Repository,
@@ -86,21 +95,24 @@ impl IgnoreTest {
         Ok(Self { repository, root })
     }
 
-    /// Whether git ignores a path (absolute, or relative to the root), which need not exist any
-    /// more. Git's own files and everything outside the root count as ignored; files that are
-    /// tracked although a pattern matches them do not. Changes of `.gitignore` are seen.
-    pub fn is_ignored(&self, path: &Path) -> bool {
+    /// What git knows of a path (absolute, or relative to the root), which need not exist any more. Git's
+    /// own files and everything outside the root count as ignored; files that are tracked although a
+    /// pattern matches them do not. Changes of `.gitignore` are seen.
+    pub fn standing(&self, path: &Path) -> Standing {
         let Ok(inside) = self.root.join(path).strip_prefix(&self.root).map(Path::to_owned) else {
-            return true;
+            return Standing::Ignored;
         };
-        if inside.as_os_str().is_empty() {
-            return false;
-        }
         if inside.components().any(|part| part.as_os_str() == ".git") {
-            return true;
+            return Standing::Ignored;
         }
-        let matched = self.repository.is_path_ignored(&inside).unwrap_or(false);
-        matched && !self.is_tracked(&inside)
+        if inside.as_os_str().is_empty() {
+            return Standing::Untracked;
+        }
+        if self.is_tracked(&inside) {
+            return Standing::Tracked;
+        }
+        let ignored = self.repository.is_path_ignored(&inside).unwrap_or(false);
+        if ignored { Standing::Ignored } else { Standing::Untracked }
     }
 
     fn is_tracked(&self, inside: &Path) -> bool {

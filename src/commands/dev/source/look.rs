@@ -34,8 +34,8 @@ pub enum Question {
         /// Those below these directories, besides those that differ from the commit.
         directories: Vec<PathBuf>,
     },
-    /// Which of these paths git ignores: a list of booleans.
-    Ignored(Vec<PathBuf>),
+    /// What git knows of these paths: a [`Standing`] for each.
+    Standing(Vec<PathBuf>),
     /// What would be lost with it: sentences.
     Unsaved,
     /// Its repository, which other work trees may share: a [`RepositoryInfo`].
@@ -92,9 +92,9 @@ pub fn answer(path: &Path, question: &Question) -> Result<Value> {
         Question::State => value(&Checkout::inspect(path)?),
         Question::Project => value(&Project::read(path)?),
         Question::Python { directories } => value(&python(path, directories)?),
-        Question::Ignored(paths) => {
+        Question::Standing(paths) => {
             let test = IgnoreTest::at(path)?;
-            value(&paths.iter().map(|path| test.is_ignored(path)).collect::<Vec<_>>())
+            value(&paths.iter().map(|path| test.standing(path)).collect::<Vec<_>>())
         }
         Question::Unsaved => value(&unsaved_work(path)?),
         question => {

@@ -16,7 +16,7 @@ pub mod reader;
 mod reference;
 #[cfg(test)]
 pub mod testing;
-mod tree;
+pub mod tree;
 pub mod unsaved;
 pub mod user;
 

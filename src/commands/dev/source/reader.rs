@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
 use serde::de::DeserializeOwned;
 
-use super::checkout::Checkout;
+use super::checkout::{Checkout, Standing};
 use super::look;
 use super::look::{Python, Question, RepositoryInfo};
 use super::open::{make_one, unusable};
@@ -105,9 +105,9 @@ impl CheckoutReader {
         self.ask(Question::Python { directories })
     }
 
-    /// Returns which of these paths git ignores.
-    pub fn ignored(&self, paths: Vec<PathBuf>) -> Result<Vec<bool>> {
-        self.ask(Question::Ignored(paths))
+    /// Returns what git knows of these paths.
+    pub fn standing(&self, paths: Vec<PathBuf>) -> Result<Vec<Standing>> {
+        self.ask(Question::Standing(paths))
     }
 
     /// What it shares with other work trees, and its remotes.

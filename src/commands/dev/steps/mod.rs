@@ -13,6 +13,7 @@ mod swap_in;
 mod work;
 
 pub use process::{Observed, is_published, observe};
+pub use python::ContainerPython;
 pub use schema::Schema;
 pub use swap_in::SwapIn;
 pub use work::{BalancerFile, Deed, DeedFuture, Work};

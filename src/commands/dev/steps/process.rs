@@ -182,6 +182,9 @@ impl Work {
             if context.cancel.is_cancelled() {
                 return Err(failed());
             }
+            if self.hopeless.is_cancelled() {
+                return Err(failed().because("another one that was to start with it did not"));
+            }
             if Instant::now() > deadline {
                 return Err(failed()
                     .because(format!("after {} s: {reason}", limit.as_secs()))

@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::model::command::Command;
 
 /// Python in one container.
-pub(super) struct ContainerPython<'a> {
-    pub(super) context: &'a StepContext,
-    pub(super) container: &'a str,
+pub struct ContainerPython<'a> {
+    pub context: &'a StepContext,
+    pub container: &'a str,
 }
 
 #[async_trait]

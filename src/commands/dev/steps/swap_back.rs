@@ -87,6 +87,11 @@ impl Work {
     pub fn serve<'a>(&'a self, context: &'a StepContext) -> DeedFuture<'a> {
         Box::pin(async move {
             self.site.balancer.put_back(context, &self.container).await?;
+            // Siblings that go back next leave all to it.
+            let has_siblings = self.site.cloud.members(&self.container.kind).nth(1).is_some();
+            if self.seen_well && has_siblings && self.is_running(context).await? {
+                self.site.balancer.wait_up(context, &self.container).await?;
+            }
             self.write_balancer_files(context).await
         })
     }

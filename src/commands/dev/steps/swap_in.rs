@@ -30,6 +30,8 @@ pub struct SwapIn {
     pub generated: BTreeMap<String, Vec<u8>>,
     /// The service's schema, unless the user wants it left alone or there is none.
     pub schema: Option<Schema>,
+    /// Whether it is the first of its service: the databases are its to keep.
+    pub is_first: bool,
     pub add_packages: bool,
     /// Where the process waits for a debugger before it serves, if it does.
     pub waits_at: Option<SocketAddrV4>,
@@ -149,7 +151,11 @@ impl SwapIn {
         Box::pin(async move {
             let balancer = &self.work.site.balancer;
             balancer.take_out(context, &self.work.container).await?;
-            self.work.start_unit(context, "restart").await
+            let started = self.work.start_unit(context, "restart").await;
+            if started.is_err() {
+                self.work.hopeless.cancel();
+            }
+            started
         })
     }
 
@@ -159,10 +165,14 @@ impl SwapIn {
             if self.work.swap().await.in_terminal {
                 return Ok(());
             }
-            if let Some(address) = self.waits_at {
-                return self.work.wait_listening(context, address).await;
+            let waited = match self.waits_at {
+                Some(address) => self.work.wait_listening(context, address).await,
+                None => self.work.wait_healthy(context).await,
+            };
+            if waited.is_err() {
+                self.work.hopeless.cancel();
             }
-            self.work.wait_healthy(context).await
+            waited
         })
     }
 
@@ -173,10 +183,12 @@ impl SwapIn {
             let balancer = &work.site.balancer;
             balancer.put_back(context, &work.container).await?;
             let swap = work.swap().await;
+            // Those that stand by or are swapped next leave all to it.
+            let has_siblings = work.site.cloud.members(&work.container.kind).nth(1).is_some();
+            if has_siblings && !swap.in_terminal && self.waits_at.is_none() {
+                balancer.wait_up(context, &work.container).await?;
+            }
             if !swap.standby.is_empty() {
-                if !swap.in_terminal && self.waits_at.is_none() {
-                    balancer.wait_up(context, &work.container).await?;
-                }
                 for sibling in work.siblings(&swap.standby) {
                     balancer.set_standby(context, sibling, true).await?;
                 }

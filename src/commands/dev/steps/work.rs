@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::commands::dev::data::{Fate, RestorePoint};
 use crate::engine::step::{Action, Observation, StepContext};
@@ -20,6 +21,11 @@ use crate::steps::site::Site;
 
 /// What both ways know.
 pub struct Work {
+    /// What people call the unit: by its container too, where several of its name are swapped together.
+    pub label: String,
+    pub service: String,
+    /// With its suffix.
+    pub unit: String,
     pub paths: Paths,
     pub site: Arc<Site>,
     /// The container whose unit it is.
@@ -38,6 +44,8 @@ pub struct Work {
     pub seen_well: bool,
     /// What becomes of the databases when the swap is undone.
     pub fate: Fate,
+    /// Cancelled when one of those that are swapped together does not serve: nobody waits for the others.
+    pub hopeless: CancellationToken,
 }
 
 /// A file of the load balancer that changes with who stands by.

@@ -190,28 +190,28 @@ fn a_bisection_is_there_to_be_run() {
 }
 
 #[test]
-fn a_watcher_learns_what_is_ignored() {
+fn a_watcher_learns_what_git_knows() {
     let directory = open_directory();
     let root = directory.path().canonicalize().unwrap();
     repository(&root, &FILES);
     write(&root, &[("kept.pyc", ""), ("app/x.pyc", ""), ("build/x.py", "")]);
     git(&root, &["add", "--force", "kept.pyc"]);
     let test = IgnoreTest::at(&root).unwrap();
-    for (path, ignored) in [
-        ("app/__init__.py", false),
-        ("app/new.py", false),
-        ("app/x.pyc", true),
-        ("kept.pyc", false),
-        ("build/x.py", false),
-        (".git/index", true),
-        ("", false),
+    for (path, standing) in [
+        ("app/__init__.py", Standing::Tracked),
+        ("app/new.py", Standing::Untracked),
+        ("app/x.pyc", Standing::Ignored),
+        ("kept.pyc", Standing::Tracked),
+        ("build/x.py", Standing::Untracked),
+        (".git/index", Standing::Ignored),
+        ("", Standing::Untracked),
     ] {
-        assert_eq!(test.is_ignored(Path::new(path)), ignored, "{path}");
-        assert_eq!(test.is_ignored(&root.join(path)), ignored, "{path}");
+        assert_eq!(test.standing(Path::new(path)), standing, "{path}");
+        assert_eq!(test.standing(&root.join(path)), standing, "{path}");
     }
-    assert!(test.is_ignored(Path::new("/etc/passwd")));
+    assert_eq!(test.standing(Path::new("/etc/passwd")), Standing::Ignored);
     write(&root, &[(".gitignore", "*.pyc\nbuild/\n")]);
-    assert!(test.is_ignored(Path::new("build/x.py")));
+    assert_eq!(test.standing(Path::new("build/x.py")), Standing::Ignored);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn the_checkout_is_never_written_to() {
     let checkout = Checkout::inspect(&root).unwrap();
     assert!(checkout.dirty);
     checkout.changed_python_files().unwrap();
-    IgnoreTest::at(&checkout.root).unwrap().is_ignored(Path::new("new.py"));
+    IgnoreTest::at(&checkout.root).unwrap().standing(Path::new("new.py"));
     assert_eq!(Project::read(&root).unwrap().version, "1.0.0");
     unsaved_work(&root).unwrap();
     assert_eq!(listing(&root), before);
