@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The remotes that may have changes, best first: what `git review` sets up, what others call it,
 /// and where the clone is from.
-const REVIEW_REMOTES: [&str; 3] = ["gerrit", "review", "origin"];
+pub(super) const REVIEW_REMOTES: [&str; 3] = ["gerrit", "review", "origin"];
 
 /// A change of Gerrit's: `N` or `N/PS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

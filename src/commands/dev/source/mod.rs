@@ -8,6 +8,7 @@
 pub mod change;
 pub mod checkout;
 pub mod clone;
+pub mod gerrit;
 pub mod git;
 pub mod look;
 mod open;
