@@ -30,6 +30,7 @@ Examples:
   aio dev --lib ./oslo.messaging --in neutron  a library in all units of neutron that use it
   aio dev keystone --from ./keystone --detach  returns when it is healthy
   aio dev heat-engine --from https://opendev.org/openstack/heat --change 912345
+  aio dev --from https://review.opendev.org/openstack/heat --change 912345 --with-depends
   aio dev heat-api --from ./heat --debug --wait
   aio dev --list                               what runs from where
   aio dev nova --restore                       packaged again
@@ -52,6 +53,10 @@ pub struct Args {
     /// A change of Gerrit's by its number, in a clone of its own; the newest patch set without PS
     #[arg(long, value_name = "N[/PS]", requires = "from")]
     pub change: Option<Change>,
+    /// With that change, those of other projects that it depends on (`Depends-On:`), each in a clone of its
+    /// own: services as if by --from, others as if by --lib
+    #[arg(long, requires = "change", conflicts_with = "unit")]
+    pub with_depends: bool,
     /// The checkout of a library, in front of the installed one; may be given several times. Without
     /// --from, in every unit whose service uses it
     #[arg(long = "lib", value_name = "PATH")]
@@ -164,6 +169,7 @@ fn asked(args: Args) -> Asked {
         from: args.from,
         reference: args.reference,
         change: args.change,
+        with_depends: args.with_depends,
         libraries: args.libraries,
         inside: args.inside,
         keep: args.keep,

@@ -19,6 +19,8 @@ pub struct Asked {
     pub reference: Option<String>,
     /// A change of the repository's review.
     pub change: Option<Change>,
+    /// Whether what the change depends on comes with it.
+    pub with_depends: bool,
     /// Work trees of libraries that run together with the services.
     pub libraries: Vec<PathBuf>,
     /// The units or services that libraries alone are put in front of; all that use them without any.

@@ -14,6 +14,7 @@ mod asked;
 mod concerned;
 pub mod confined;
 mod data;
+mod depends;
 mod foreground;
 mod holder;
 mod list;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::asked::Asked;
+use super::depends;
 use super::python::inspect::Migrations;
 use super::python::{Project as Requirements, SITECUSTOMIZE};
 use super::source::checkout::Checkout as Tree;
@@ -129,22 +130,61 @@ impl Sources {
     pub fn read(session: &Session, asked: &Asked) -> Result<Self> {
         let mut progress = |line: &str| ui::out::note(line);
         let mut watch = Watch { progress: &mut progress, cancelled: &|| false };
-        let mut all: Vec<Arc<Source>> = Vec::new();
-        for from in &asked.from {
-            let wanted = Wanted {
-                from: from.clone(),
-                reference: asked.reference.clone(),
-                change: asked.change,
-                naming: "--ref REF",
-            };
-            let provided = clone::provide(&wanted, &session.paths.clones_dir(), &mut watch)?;
-            add(&mut all, &provided.path)?;
+        let clones = session.paths.clones_dir();
+        let mut sources = Self { services: Vec::new(), libraries: Vec::new() };
+        match (&asked.from[..], asked.change.filter(|_| asked.with_depends)) {
+            ([from], Some(change)) => {
+                for (index, wanted) in depends::wanted(from, change, &mut watch)?.iter().enumerate()
+                {
+                    let provided = clone::provide(wanted, &clones, &mut watch)?;
+                    match Source::read(&provided.path) {
+                        // Some have no code that a cloud runs: DevStack's, say.
+                        Err(error) if index > 0 && error.kind == ErrorKind::Usage => {
+                            ui::out::note(&format!("{} is left out: {error}", wanted.from));
+                        }
+                        read => sources.sort_in(&session.site.cloud, read?)?,
+                    }
+                }
+            }
+            (all, _) => {
+                for from in all {
+                    let wanted = Wanted {
+                        from: from.clone(),
+                        reference: asked.reference.clone(),
+                        change: asked.change,
+                        naming: "--ref REF",
+                    };
+                    let provided = clone::provide(&wanted, &clones, &mut watch)?;
+                    let source = Source::read(&provided.path)?;
+                    sources.refuse_second(&source)?;
+                    sources.services.push(source);
+                }
+            }
         }
         for path in &asked.libraries {
-            add(&mut all, path)?;
+            let source = Source::read(path)?;
+            sources.refuse_second(&source)?;
+            sources.libraries.push(source);
         }
-        let libraries = all.split_off(asked.from.len());
-        Ok(Self { services: all, libraries })
+        Ok(sources)
+    }
+
+    /// Adds one to the services or to the libraries, by what it holds.
+    fn sort_in(&mut self, cloud: &Cloud, source: Arc<Source>) -> Result<()> {
+        self.refuse_second(&source)?;
+        match service_of(cloud, &source) {
+            Ok(_) => self.services.push(source),
+            Err(_) => self.libraries.push(source),
+        }
+        Ok(())
+    }
+
+    fn refuse_second(&self, source: &Source) -> Result<()> {
+        if self.all().all(|other| other.distribution() != source.distribution()) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Usage, format!("add the checkout {}", source.root().display()))
+            .because(format!("there is another checkout of {} already", source.distribution())))
     }
 
     /// Where checkouts are, with their state, for a message.
@@ -204,19 +244,6 @@ impl Chosen {
         let hook = ("sitecustomize.py".to_owned(), SITECUSTOMIZE.as_bytes().to_vec());
         metadata.chain(std::iter::once(hook)).collect()
     }
-}
-
-fn add(all: &mut Vec<Arc<Source>>, path: &Path) -> Result<()> {
-    let source = Source::read(path)?;
-    if all.iter().any(|other| other.distribution() == source.distribution()) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("add the checkout {}", source.root().display()),
-        )
-        .because(format!("there is another checkout of {} already", source.distribution())));
-    }
-    all.push(source);
-    Ok(())
 }
 
 /// Whether a checkout is of the project that a unit runs.

@@ -47,7 +47,7 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     };
     let sources = Sources::read(&session, asked)?;
     let mut chosen = sources.choose(cloud, asked)?;
-    if asked.from.is_empty() && asked.unit.is_none() && asked.inside.is_empty() {
+    if sources.services.is_empty() && asked.unit.is_none() && asked.inside.is_empty() {
         users::keep(&session, &mut chosen).await?;
     }
     let targets: Vec<Target> = chosen.iter().map(|it| it.target.clone()).collect();

@@ -22,7 +22,7 @@ const MAGIC: &str = ")]}'";
 const LONGEST_BYTES: u64 = 4 << 20;
 /// How long one answer may take, and all of them.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const WHOLE_TIMEOUT: Duration = Duration::from_mins(5);
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often an answer may lead on to another address of the server.
 const MOST_REDIRECTS: usize = 5;
 /// How many changes of one Change-Id are asked for: one for each branch of a few projects.
