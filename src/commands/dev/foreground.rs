@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::steps::Work;
-use super::watch::Watch;
+use super::watch::{Saved, Watch};
 use crate::cloud::Session;
 use crate::cloud::run::Options;
 use crate::error::{Result, ResultExt};
@@ -54,7 +54,7 @@ pub async fn follow(
 }
 
 /// The next saved file; never without a watch.
-async fn saved(watch: Option<&mut Watch>) -> String {
+async fn saved(watch: Option<&mut Watch>) -> Saved {
     match watch {
         Some(watch) => watch.next().await,
         None => std::future::pending().await,

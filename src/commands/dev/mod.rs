@@ -13,6 +13,7 @@ mod args;
 mod asked;
 pub mod confined;
 mod data;
+mod entry;
 mod foreground;
 mod holder;
 mod list;

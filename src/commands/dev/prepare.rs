@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::asked::{Asked, Debug, Mode};
 use super::data::{Fate, RestorePoint};
+use super::entry::Entry;
 use super::holder;
 use super::python::inspect::Migrations;
 use super::python::{Project as Requirements, Request, SITECUSTOMIZE, debug};
@@ -26,7 +27,7 @@ use super::target::{self, Target};
 use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
-use crate::model::swap::{Checkout, Stage, Swap};
+use crate::model::swap::{Checkout, Generated, Stage, Swap};
 use crate::plan::bootstrap::setup_command;
 use crate::render::Renderer;
 use crate::state::swaps;
@@ -92,12 +93,22 @@ pub fn sources(session: &Session, asked: &Asked, target: &Target) -> Result<Vec<
     Ok(sources)
 }
 
+/// What the unit starts in the service's own checkout.
+///
+/// # Errors
+/// When the checkout does not declare it.
+pub fn entry(session: &Session, target: &Target, sources: &[Source]) -> Result<Entry> {
+    let Some(own) = sources.first() else { return Ok(Entry::default()) };
+    Entry::find(&session.site.cloud, target, &own.reader, &own.project)
+}
+
 /// The swap that is asked for, not yet begun.
 pub fn into(
     session: &Session,
     asked: &Asked,
     target: &Target,
     sources: &[Source],
+    entry: Entry,
 ) -> Result<SwapIn> {
     let cloud = &session.site.cloud;
     let siblings = cloud.members(&target.container.kind);
@@ -113,8 +124,9 @@ pub fn into(
         holder: (asked.mode != Mode::Detached).then(holder::own).transpose()?,
         standby,
         byte_code: Work::byte_code(&session.paths, &own, &target.container.name, &target.dev.user),
-        environment: debug_environment(asked.debug, target),
+        environment: entry.environment(debug_environment(asked.debug, target)),
         in_terminal: asked.mode == Mode::Terminal,
+        command: entry.command.clone(),
         ..packaged(target)
     };
     let mut standby = swaps::standby(&session.paths)?;
@@ -125,7 +137,7 @@ pub fn into(
     Ok(SwapIn {
         request: request(met_by_packages, asked, target, sources)?,
         user: target.dev.user.clone(),
-        generated: generated(sources),
+        generated: generated(sources, entry),
         schema,
         add_packages: asked.packages,
         waits_at: asked.debug.filter(|debug| debug.wait).map(debug_address),
@@ -195,6 +207,7 @@ pub fn packaged(target: &Target) -> Swap {
         byte_code: PathBuf::new(),
         environment: BTreeMap::new(),
         in_terminal: false,
+        command: None,
         stage: Stage::Recorded,
     }
 }
@@ -267,12 +280,38 @@ fn migrations(
     Migrations { directories: schema.migrations.clone(), files: by_import }
 }
 
-/// What Python reads before the checkouts.
-fn generated(sources: &[Source]) -> BTreeMap<String, Vec<u8>> {
+/// What is made of the checkouts.
+fn generated(sources: &[Source], entry: Entry) -> Generated {
     let metadata = sources.iter().flat_map(|source| source.project.dist_info());
     let metadata = metadata.map(|(path, content)| (path.display().to_string(), content));
     let hook = ("sitecustomize.py".to_owned(), SITECUSTOMIZE.as_bytes().to_vec());
-    metadata.chain(std::iter::once(hook)).collect()
+    let python = metadata.chain(std::iter::once(hook)).collect();
+    Generated { python, programs: entry.programs }
+}
+
+/// Makes anew what follows from what the checkouts of a swap declare. Requirements that they have not had
+/// before are not looked at.
+///
+/// # Errors
+/// When they no longer are what they were, or declare nothing for the unit: then nothing changes.
+pub async fn renew(session: &Session, work: &Work) -> Result<()> {
+    let swap = work.swap().await;
+    let target = target::find(&session.site.cloud, &swap.full_name(), Some(swap.member))?;
+    let read = |checkout: &Checkout| {
+        let source = Source::read(&checkout.path)?;
+        if source.project.normalized_name == checkout.project {
+            return Ok(source);
+        }
+        let doing = format!("go on running {} from {}", swap.label(), checkout.path.display());
+        Err(Error::new(ErrorKind::Usage, doing).because(format!(
+            "it held the project {} before, and holds {} now",
+            checkout.project, source.project.name
+        )))
+    };
+    let sources: Vec<Source> = swap.checkouts.iter().map(read).collect::<Result<_>>()?;
+    let generated = generated(&sources, entry(session, &target, &sources)?);
+    let checkouts = sources.iter().map(checkout).collect();
+    work.renew(&session.context(), &target.dev.user, checkouts, generated).await
 }
 
 fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {

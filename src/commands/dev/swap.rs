@@ -52,12 +52,13 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
         _ => None,
     };
     let sources = prepare::sources(&session, asked, &target)?;
+    let entry = prepare::entry(&session, &target, &sources)?;
     let lock = run::lock(options, "dev")?;
     alone(options, &session.site.cloud, &target)?;
     if let Some(former) = free(options, &target, asked.take_over)? {
         clear_up(options, &session, vec![former]).await?;
     }
-    let into = Arc::new(prepare::into(&session, asked, &target, &sources)?);
+    let into = Arc::new(prepare::into(&session, asked, &target, &sources, entry)?);
     // What is saved while it starts is not lost.
     let watch = match asked.mode {
         Mode::Watch => Some(Watch::start(&into.work.swap().await)?),

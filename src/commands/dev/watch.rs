@@ -9,9 +9,10 @@ use notify::{Config, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer_opt};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::plan;
+use super::source::project::declares;
 use super::source::reader::CheckoutReader;
 use super::steps::Work;
+use super::{plan, prepare};
 use crate::cloud::Session;
 use crate::cloud::run;
 use crate::cloud::run::{Options, Run};
@@ -34,6 +35,14 @@ pub struct Watch {
     _debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
     saved: UnboundedReceiver<PathBuf>,
     trees: Vec<(PathBuf, CheckoutReader)>,
+}
+
+/// What was saved together.
+pub struct Saved {
+    /// The first file of it, below its checkout.
+    file: String,
+    /// Whether the project declares in it what it has.
+    declares: bool,
 }
 
 impl Watch {
@@ -64,7 +73,7 @@ impl Watch {
     }
 
     /// Waits for the next saved file; those saved together with it are not reported again.
-    pub async fn next(&mut self) -> String {
+    pub async fn next(&mut self) -> Saved {
         loop {
             let Some(path) = self.saved.recv().await else {
                 return std::future::pending().await;
@@ -73,15 +82,16 @@ impl Watch {
             while let Ok(path) = self.saved.try_recv() {
                 together.push(path);
             }
-            if let Some(name) = self.source(together) {
-                return name;
+            if let Some(saved) = self.sources(together) {
+                return saved;
             }
         }
     }
 
-    /// The first of the paths, below its checkout, that is a file of it and not what an editor, git
-    /// or Python leaves.
-    fn source(&self, paths: Vec<PathBuf>) -> Option<String> {
+    /// Those of the paths that are files of their checkouts and not what an editor, git or Python
+    /// leaves.
+    fn sources(&self, paths: Vec<PathBuf>) -> Option<Saved> {
+        let mut saved: Option<Saved> = None;
         for (root, reader) in &self.trees {
             let inside = paths.iter().filter_map(|path| path.strip_prefix(root).ok());
             let mut files: Vec<PathBuf> =
@@ -95,11 +105,12 @@ impl Watch {
             // What cannot be told is taken for a change.
             let ignored = reader.ignored(files.clone()).unwrap_or_default();
             let own = |index: &usize| !ignored.get(*index).copied().unwrap_or(false);
-            if let Some(file) = (0..files.len()).find(own).and_then(|index| files.get(index)) {
-                return Some(file.display().to_string());
+            for file in (0..files.len()).filter(own).filter_map(|index| files.get(index)) {
+                let first = || Saved { file: file.display().to_string(), declares: false };
+                saved.get_or_insert_with(first).declares |= declares(file);
             }
         }
-        None
+        saved
     }
 }
 
@@ -156,19 +167,26 @@ pub async fn restart(
     options: &Options,
     session: &Session,
     work: &Arc<Work>,
-    saved: &str,
+    saved: &Saved,
 ) -> Result<()> {
     let started = Instant::now();
     let swap = work.swap().await;
-    ui::out::note(&format!("{saved} was saved: restarting {}", swap.label()));
+    ui::out::note(&format!("{} was saved: restarting {}", saved.file, swap.label()));
     let _lock = run::lock(options, "dev --watch")?;
     if !swaps::is_recorded(&options.paths, &swap)? {
         return Ok(());
     }
     let quiet = Options { wish: ui::Wish { quiet: true, ..options.wish }, ..options.clone() };
-    match Run::new(&quiet, session, "dev --watch").once().go(plan::again(swap.label(), work)).await
-    {
-        Ok(_) => {
+    let renewed = if saved.declares { prepare::renew(session, work).await } else { Ok(()) };
+    let again = match renewed {
+        Ok(()) => {
+            let run = Run::new(&quiet, session, "dev --watch").once();
+            run.go(plan::again(swap.label(), work)).await.map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    match again {
+        Ok(()) => {
             let seconds = started.elapsed().as_secs_f64();
             ui::out::note(&format!("{} serves again after {seconds:.1} s", swap.label()));
         }
