@@ -2,7 +2,7 @@
 //! names and lines that are what they are called.
 #![no_main]
 
-use std::path::Component;
+use std::path::{Component, Path};
 
 use aio::for_tests::Project;
 use libfuzzer_sys::fuzz_target;
@@ -26,6 +26,12 @@ fuzz_target!(|text: &str| {
         let parts: Vec<Component> = path.components().collect();
         assert_eq!(parts.len(), 2, "{path:?}");
         assert!(parts.iter().all(|part| matches!(part, Component::Normal(_))), "{path:?}");
+        let content = String::from_utf8(content).unwrap();
+        assert!(!content.contains(|letter: char| letter.is_control() && letter != '\n'));
+    }
+    for (name, content) in project.programs("/usr/bin/python3", "/dev/heat") {
+        let parts: Vec<Component> = Path::new(&name).components().collect();
+        assert!(matches!(parts[..], [Component::Normal(_)]), "{name:?}");
         let content = String::from_utf8(content).unwrap();
         assert!(!content.contains(|letter: char| letter.is_control() && letter != '\n'));
     }

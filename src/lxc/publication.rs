@@ -143,7 +143,8 @@ impl Place {
         let unit = &publication.unit;
         let doing = || format!("publish what is for `{unit}`");
         let names = std::iter::once(unit).chain(publication.directories.keys());
-        if let Some(wrong) = names.chain(publication.files.keys()).find(|name| !stays_below(name)) {
+        let mut names = names.chain(publication.files.keys()).chain(publication.programs.keys());
+        if let Some(wrong) = names.find(|name| !stays_below(name)) {
             return Err(Error::failed(doing()).because(format!("`{wrong}` leads elsewhere")));
         }
         if let Some(wrong) = into_a_directory(publication) {
@@ -161,7 +162,10 @@ impl Place {
         make_directory(&own, 0o755).doing(doing)?;
         // Before anything of others is there.
         for (path, content) in &publication.files {
-            write(&own.join(path), content).doing(doing)?;
+            write(&own.join(path), content, 0o644).doing(doing)?;
+        }
+        for (path, content) in &publication.programs {
+            write(&own.join(path), content, 0o755).doing(doing)?;
         }
         for (name, directory) in &publication.directories {
             let target = own.join(name);
@@ -171,7 +175,7 @@ impl Place {
             syscall::attach_mount(mount.as_fd(), target.as_fd())
                 .doing(|| format!("attach `{}`", directory.source.display()))?;
         }
-        write(&self.drop_in(unit), publication.drop_in.as_bytes()).doing(doing)
+        write(&self.drop_in(unit), publication.drop_in.as_bytes(), 0o644).doing(doing)
     }
 
     fn clone(&self, directory: &Directory) -> Result<OwnedFd> {
@@ -247,7 +251,8 @@ fn stays_below(path: &str) -> bool {
 /// root writes.
 fn into_a_directory(publication: &Publication) -> Option<&String> {
     let directories = || publication.directories.keys();
-    publication.files.keys().find(|file| directories().any(|it| Path::new(file).starts_with(it)))
+    let mut files = publication.files.keys().chain(publication.programs.keys());
+    files.find(|file| directories().any(|it| Path::new(file).starts_with(it)))
 }
 
 /// Between the look at a checkout and its mount, or until a later start of the container, its owner
@@ -270,12 +275,12 @@ fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the directory is mounted when all of it is there")]
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         make_directory(parent, 0o755)?;
     }
     std::fs::write(path, content)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
 fn unmount(path: &Path) -> Result<()> {
@@ -368,7 +373,9 @@ mod tests {
             drop_in: String::new(),
             directories: BTreeMap::from([(directory.to_owned(), of_a_stranger.clone())]),
             files: BTreeMap::from([("python/a-1.dist-info/METADATA".to_owned(), Vec::new())]),
+            programs: BTreeMap::from([("programs/heat-engine".to_owned(), Vec::new())]),
         };
+        assert!(into_a_directory(&publication("programs")).is_some());
         assert!(into_a_directory(&publication("python")).is_some());
         assert!(into_a_directory(&publication("python/a-1.dist-info")).is_some());
         assert_eq!(into_a_directory(&publication("pytho")), None);

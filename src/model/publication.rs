@@ -19,6 +19,9 @@ pub struct Publication {
     pub directories: BTreeMap<String, Directory>,
     /// Files by their path below the publication's directory, readable for all.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// The same, of what can be run.
+    #[serde(default)]
+    pub programs: BTreeMap<String, Vec<u8>>,
 }
 
 /// A directory of the host as it appears in a container: never with set-user-ID programs or devices.
@@ -56,6 +59,7 @@ impl Publication {
             drop_in: String::new(),
             directories: BTreeMap::from([(name.to_owned(), directory)]),
             files: BTreeMap::new(),
+            programs: BTreeMap::new(),
         }
     }
 

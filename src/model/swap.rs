@@ -12,6 +12,7 @@ use super::publication::{Access, Directory, Publication};
 /// the normalized names of their projects, none of which begins so.
 mod name {
     pub const GENERATED: &str = "_python";
+    pub const PROGRAMS: &str = "_programs";
     pub const BYTE_CODE: &str = "_bytecode";
     pub const PACKAGES: &str = "_packages";
 }
@@ -50,7 +51,20 @@ pub struct Swap {
     /// Whether its process runs in a terminal, and the unit only keeps its place.
     #[serde(default)]
     pub in_terminal: bool,
+    /// What the unit starts, where its environment alone does not have it start the checkout's own.
+    #[serde(default)]
+    pub command: Option<String>,
     pub stage: Stage,
+}
+
+/// What is made of a swap's checkouts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// Files that Python reads before the checkouts, by their paths: metadata and the hook that starts a
+    /// debugger.
+    pub python: BTreeMap<String, Vec<u8>>,
+    /// Programs that the service's own checkout declares, by their names.
+    pub programs: BTreeMap<String, Vec<u8>>,
 }
 
 /// A checkout as it was when the swap began.
@@ -108,12 +122,17 @@ impl Swap {
 
     /// Returns where a directory of its publication appears in the container.
     fn path(&self, name: &str) -> String {
-        format!("{}/{name}", Publication::path_in_container(&self.unit))
+        path(&self.unit, name)
     }
 
     /// Returns where a checkout appears in the container.
     pub fn checkout_path(&self, checkout: &Checkout) -> String {
-        self.path(&checkout.project)
+        project_path(&self.unit, &checkout.project)
+    }
+
+    /// The directory of the checkout's own programs, in the container.
+    pub fn programs_path(&self) -> String {
+        self.path(name::PROGRAMS)
     }
 
     /// The file, below its publication, that every process of the swap holds open.
@@ -170,7 +189,7 @@ impl Swap {
 
     /// What makes the unit run from the checkout: the packaged unit keeps its name, user, arguments
     /// and configuration; its environment differs, and how long a stop may take.
-    pub fn publication(&self, reader: u32, generated: BTreeMap<String, Vec<u8>>) -> Publication {
+    pub fn publication(&self, reader: u32, generated: Generated) -> Publication {
         let read = |source: &PathBuf, owner| Directory {
             source: source.clone(),
             access: Access::Read { owner, reader },
@@ -193,16 +212,39 @@ impl Swap {
             let mark = self.mark_path();
             drop_in.push_str("Type=exec\nExecStartPre=\nExecStart=\n");
             drop_in.push_str(&format!("ExecStart=/bin/sh -c 'exec sleep infinity 3<{mark}'\n"));
+        } else if let Some(command) = &self.command {
+            drop_in.push_str(&format!("ExecStart=\nExecStart={command}\n"));
         }
         for (name, value) in self.process_environment() {
             drop_in.push_str(&format!("Environment={}\n", quoted(&name, &value)));
         }
-        let files = generated
-            .into_iter()
-            .map(|(path, content)| (format!("{}/{path}", name::GENERATED), content))
-            .collect();
-        Publication { unit: self.unit.clone(), drop_in, directories, files }
+        Publication {
+            unit: self.unit.clone(),
+            drop_in,
+            directories,
+            files: below(name::GENERATED, generated.python),
+            programs: below(name::PROGRAMS, generated.programs),
+        }
     }
+}
+
+/// Where a directory of the publication for a unit appears in its container.
+fn path(unit: &str, name: &str) -> String {
+    format!("{}/{name}", Publication::path_in_container(unit))
+}
+
+/// Where the checkout of a project appears in the container of a unit.
+pub fn project_path(unit: &str, project: &str) -> String {
+    path(unit, project)
+}
+
+/// Where a program that a checkout declares appears in the container of a unit.
+pub fn program_path(unit: &str, program: &str) -> String {
+    format!("{}/{program}", path(unit, name::PROGRAMS))
+}
+
+fn below(directory: &str, files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    files.into_iter().map(|(path, content)| (format!("{directory}/{path}"), content)).collect()
 }
 
 /// As `systemd.syntax(7)` has it: quoted, and no specifier.
@@ -254,6 +296,7 @@ pub(crate) mod tests {
             byte_code: "/s/private/dev/bytecode/x".into(),
             environment: BTreeMap::from([("A".to_owned(), "100 % \"b\"".to_owned())]),
             in_terminal: false,
+            command: None,
             stage: Stage::Recorded,
         }
     }
@@ -269,7 +312,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_drop_in_leaves_the_command_alone() {
-        let publication = swap().publication(113, BTreeMap::new());
+        let publication = swap().publication(113, Generated::default());
         let lines: Vec<&str> = publication.drop_in.lines().collect();
         assert!(lines.contains(&"Environment=\"A=100 %% \\\"b\\\"\""), "{lines:?}");
         assert!(lines.iter().any(|line| line.starts_with("Environment=\"PYTHONPATH=/dev/.aio/")));
@@ -282,15 +325,31 @@ pub(crate) mod tests {
 
     #[test]
     fn no_checkout_takes_the_place_of_what_is_generated() {
-        for name in [name::GENERATED, name::BYTE_CODE, name::PACKAGES] {
+        for name in [name::GENERATED, name::PROGRAMS, name::BYTE_CODE, name::PACKAGES] {
             assert_ne!(normalize(name), name);
         }
     }
 
     #[test]
+    fn a_command_takes_the_place_of_the_packages() {
+        let swap = Swap { command: Some("/dev/.aio/x --y".to_owned()), ..swap() };
+        let program = BTreeMap::from([("heat-engine".to_owned(), b"#!".to_vec())]);
+        let generated = Generated { programs: program, ..Generated::default() };
+        let publication = swap.publication(113, generated);
+        assert!(publication.drop_in.contains("\nExecStart=\nExecStart=/dev/.aio/x --y\n"));
+        assert!(publication.programs.contains_key("_programs/heat-engine"));
+        let path = "/dev/.aio/heat-engine.service/_programs/heat-engine";
+        assert_eq!(program_path(&swap.unit, "heat-engine"), path);
+        assert_eq!(format!("{}/heat-engine", swap.programs_path()), path);
+    }
+
+    #[test]
     fn a_unit_whose_process_is_in_a_terminal_keeps_its_place() {
-        let publication = Swap { in_terminal: true, ..swap() }.publication(113, BTreeMap::new());
+        let command = Some("/dev/.aio/x".to_owned());
+        let swap = Swap { in_terminal: true, command, ..swap() };
+        let publication = swap.publication(113, Generated::default());
         let held = "3</dev/.aio/heat-engine.service/_python/sitecustomize.py'";
         assert!(publication.drop_in.contains(held), "{}", publication.drop_in);
+        assert_eq!(publication.drop_in.matches("ExecStart=").count(), 2);
     }
 }

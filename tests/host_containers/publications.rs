@@ -37,6 +37,7 @@ fn a_checkout_is_its_readers_alone_cannot_be_changed_and_goes_with_a_restart() {
                 },
             )]),
             files: BTreeMap::from([("deep/file".to_owned(), b"generated".to_vec())]),
+            programs: BTreeMap::from([("bin/say".to_owned(), b"#!/bin/sh\necho said\n".to_vec())]),
         };
         containers.publish(name, &publication, false).await.unwrap();
         let place = Publication::path_in_container("memcached.service");
@@ -47,6 +48,8 @@ fn a_checkout_is_its_readers_alone_cannot_be_changed_and_goes_with_a_restart() {
         let others = format!("runuser -u nobody -- cat {place}/tree/code.py");
         assert!(!bench.output(&container, &others).await.success());
         assert_eq!(bench.sh(&container, &format!("cat {place}/deep/file")).await, "generated");
+        let run = format!("runuser -u memcache -- {place}/bin/say");
+        assert_eq!(bench.sh(&container, &run).await, "said");
         for change in ["touch tree/x", "chmod 0777 tree/code.py", "rm tree/code.py", "touch x"] {
             let script = format!("cd {place} && {change}");
             assert!(!bench.output(&container, &script).await.success(), "{change}");

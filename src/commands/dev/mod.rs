@@ -15,6 +15,7 @@ mod concerned;
 pub mod confined;
 mod data;
 mod depends;
+mod entry;
 mod foreground;
 mod holder;
 mod list;

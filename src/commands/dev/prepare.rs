@@ -108,7 +108,8 @@ impl Together<'_> {
                 &target.container.name,
                 &target.dev.user,
             ),
-            environment: debug_environment(debug, target),
+            environment: one.entry.environment(debug_environment(debug, target)),
+            command: one.entry.command.clone(),
             in_terminal: asked.mode == Mode::Terminal && has_hands_on,
             ..packaged(target)
         };
@@ -194,6 +195,7 @@ pub fn packaged(target: &Target) -> Swap {
         byte_code: PathBuf::new(),
         environment: BTreeMap::new(),
         in_terminal: false,
+        command: None,
         stage: Stage::Recorded,
     }
 }
@@ -212,6 +214,18 @@ fn request(asked: &Asked, one: &Chosen) -> Result<Request> {
         }
     }
     Ok(request)
+}
+
+/// Makes anew what follows from what the checkouts of a swap declare. Requirements that they have not had
+/// before are not looked at.
+///
+/// # Errors
+/// When they no longer are what they were, or declare nothing for the unit: then nothing changes.
+pub async fn renew(session: &Session, work: &Work) -> Result<()> {
+    let chosen = Chosen::again(&session.site.cloud, &work.swap().await)?;
+    let checkouts = chosen.sources().map(|source| source.checkout()).collect();
+    let user = &chosen.target.dev.user;
+    work.renew(&session.context(), user, checkouts, chosen.generated()).await
 }
 
 fn schema(target: &Target, renderer: &Renderer) -> Result<Option<Schema>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::asked::Asked;
 use super::depends;
+use super::entry::Entry;
 use super::python::inspect::Migrations;
 use super::python::{Project as Requirements, SITECUSTOMIZE};
 use super::source::checkout::Checkout as Tree;
@@ -20,7 +21,7 @@ use crate::cloud::Session;
 use crate::config::profile::SchemaDev;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
-use crate::model::swap::Checkout;
+use crate::model::swap::{Checkout, Generated, Swap};
 use crate::ui;
 
 /// A checkout with what its project says about itself.
@@ -37,6 +38,8 @@ pub struct Chosen {
     pub own: Option<Arc<Source>>,
     /// Those of libraries.
     pub libraries: Vec<Arc<Source>>,
+    /// How it comes to start what its service's checkout declares.
+    pub entry: Entry,
 }
 
 /// All checkouts that are asked for.
@@ -223,11 +226,27 @@ impl Sources {
             }
         }
         chosen.sort_by_key(|it| it.target.place(cloud));
-        Ok(chosen)
+        let is_one = chosen.len() == 1;
+        let (mut there, mut left_out) = (Vec::new(), Vec::new());
+        for mut one in chosen {
+            match one.find_entry(cloud) {
+                // A project need not have all that the cloud's release has.
+                Err(error) if !is_one && error.kind == ErrorKind::Usage => left_out.push(error),
+                found => {
+                    found?;
+                    there.push(one);
+                }
+            }
+        }
+        match left_out.first() {
+            Some(error) if there.is_empty() => return Err(error.clone()),
+            _ => left_out.iter().for_each(|error| ui::out::note(&format!("Left out: {error}"))),
+        }
+        Ok(there)
     }
 
     fn with_libraries(&self, target: Target, own: Option<Arc<Source>>) -> Chosen {
-        Chosen { target, own, libraries: self.libraries.clone() }
+        Chosen { target, own, libraries: self.libraries.clone(), entry: Entry::default() }
     }
 }
 
@@ -237,12 +256,47 @@ impl Chosen {
         self.own.iter().chain(&self.libraries)
     }
 
-    /// What Python reads before the checkouts.
-    pub fn generated(&self) -> BTreeMap<String, Vec<u8>> {
+    /// Those of a swap as they are by now.
+    ///
+    /// # Errors
+    /// When they no longer are what they were.
+    pub fn again(cloud: &Cloud, swap: &Swap) -> Result<Self> {
+        let target = target::find(cloud, &swap.full_name(), Some(swap.member))?;
+        let mut again = Self { target, own: None, libraries: Vec::new(), entry: Entry::default() };
+        for checkout in &swap.checkouts {
+            let source = Source::read(&checkout.path)?;
+            if source.distribution() != checkout.project {
+                let doing =
+                    format!("go on running {} from {}", swap.label(), checkout.path.display());
+                return Err(Error::new(ErrorKind::Usage, doing).because(format!(
+                    "it held the project {} before, and holds {} now",
+                    checkout.project, source.project.name
+                )));
+            }
+            if fits(&source, &again.target).is_ok() {
+                again.own = Some(source);
+            } else {
+                again.libraries.push(source);
+            }
+        }
+        again.find_entry(cloud)?;
+        Ok(again)
+    }
+
+    /// Finds what the unit starts in its service's checkout.
+    fn find_entry(&mut self, cloud: &Cloud) -> Result<()> {
+        let Some(own) = &self.own else { return Ok(()) };
+        self.entry = Entry::find(cloud, &self.target, &own.reader, &own.project)?;
+        Ok(())
+    }
+
+    /// What is made of the checkouts.
+    pub fn generated(&self) -> Generated {
         let metadata = self.sources().flat_map(|source| source.project.dist_info());
         let metadata = metadata.map(|(path, content)| (path.display().to_string(), content));
         let hook = ("sitecustomize.py".to_owned(), SITECUSTOMIZE.as_bytes().to_vec());
-        metadata.chain(std::iter::once(hook)).collect()
+        let python = metadata.chain(std::iter::once(hook)).collect();
+        Generated { python, programs: self.entry.programs.clone() }
     }
 }
 

@@ -74,7 +74,9 @@ fn process(options: &Options, target: &Target, swap: &Swap) -> Result<tokio::pro
     for (name, value) in swap.process_environment() {
         command.arg(format!("{name}={value}"));
     }
-    command.args(["sh", "-c", &format!("cd ~ && {}", target.unit_dev.foreground)]);
+    // The checkout's own programs before the package's.
+    let (programs, foreground) = (swap.programs_path(), &target.unit_dev.foreground);
+    command.args(["sh", "-c", &format!("cd ~ && PATH={programs}:$PATH && {foreground}")]);
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     command.spawn().doing(doing)
 }

@@ -10,10 +10,11 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::concerned::{Loaded, Saved, concerns};
-use super::plan;
 use super::source::checkout::Standing;
+use super::source::project::declares;
 use super::source::reader::CheckoutReader;
 use super::steps::Work;
+use super::{plan, prepare};
 use crate::cloud::Session;
 use crate::cloud::run;
 use crate::cloud::run::{Options, Run};
@@ -202,8 +203,8 @@ pub async fn restart(
         }
     }
     let quiet = Options { wish: ui::Wish { quiet: true, ..options.wish }, ..options.clone() };
-    match Run::new(&quiet, session, "dev --watch").once().go(plan::again(&still)).await {
-        Ok(_) => {
+    match again(&quiet, session, &still, saved).await {
+        Ok(()) => {
             let serve = if let [_] = still[..] { "serves" } else { "serve" };
             let seconds = started.elapsed().as_secs_f64();
             ui::out::note(&format!("{} {serve} again after {seconds:.1} s", labels(&still)));
@@ -214,4 +215,19 @@ pub async fn restart(
         }
     }
     Ok(())
+}
+
+async fn again(
+    options: &Options,
+    session: &Session,
+    works: &[Arc<Work>],
+    saved: &[Saved],
+) -> Result<()> {
+    if saved.iter().any(|saved| declares(&saved.file)) {
+        for work in works {
+            prepare::renew(session, work).await?;
+        }
+    }
+    let run = Run::new(options, session, "dev --watch").once();
+    run.go(plan::again(works)).await.map(drop)
 }

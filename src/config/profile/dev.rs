@@ -56,8 +56,8 @@ pub struct UnitDev {
     #[serde(default)]
     pub debug_environment: BTreeMap<String, String>,
     /// The shell command that runs it in a terminal as one process (`--pdb`), as the user and with
-    /// the environment of the unit. Follows from what the unit runs, unless said: a WSGI application, or
-    /// a program that reads `/etc/SERVICE/SERVICE.conf` alone.
+    /// the environment of the unit. Follows from what the unit runs: always where that is a WSGI
+    /// application, else unless said.
     #[serde(default)]
     pub foreground: String,
     /// Set where no health probe of the container kind tells whether this very unit works. It counts as

@@ -88,6 +88,24 @@ impl Runs {
     fn of_openstack(&self) -> bool {
         self.program.is_none() || self.arguments.is_some()
     }
+
+    /// The program of OpenStack's that it names; none for a WSGI application.
+    pub fn openstack_program(&self) -> Option<&str> {
+        let named = [&self.worker, &self.daemon, &self.program].into_iter().flatten().next();
+        named.filter(|_| self.of_openstack()).map(String::as_str)
+    }
+
+    /// Whether it is started by its package's start script, which `$AIO_DEV_PROGRAM` has start another
+    /// program with the same arguments.
+    pub fn by_start_script(&self, origin: Origin) -> bool {
+        origin == Origin::Packages && (self.worker.is_some() || self.daemon.is_some())
+    }
+
+    /// A program with the arguments that it names.
+    pub fn with_arguments(&self, program: &str, service: &str) -> String {
+        let default = || format!("--config-file=/etc/{service}/{service}.conf");
+        format!("{program} {}", self.arguments.clone().unwrap_or_else(default))
+    }
 }
 
 impl Unit {
@@ -115,15 +133,11 @@ impl Unit {
     /// What a unit without a package starts.
     pub fn command(&self, service: &str) -> Option<String> {
         let runs = self.runs.as_ref().filter(|runs| runs.of_openstack())?;
-        let Some(program) =
-            [&runs.worker, &runs.daemon, &runs.program].into_iter().find_map(|it| it.as_ref())
-        else {
+        let Some(program) = runs.openstack_program() else {
             let ini = self.uwsgi_file(service);
             return Some(format!("/usr/bin/uwsgi_python3 --ini {ini} $AIO_DEV_ARGUMENTS"));
         };
-        let default = || format!("--config-file=/etc/{service}/{service}.conf");
-        let arguments = runs.arguments.clone().unwrap_or_else(default);
-        Some(format!("/usr/local/bin/{program} {arguments}"))
+        Some(runs.with_arguments(&format!("/usr/local/bin/{program}"), service))
     }
 
     /// The files that follow from what it runs.
@@ -159,20 +173,17 @@ impl Unit {
     /// Says what follows from what it runs for its runs in a developer's terminal.
     pub fn complete(&self, service: &str, dev: &mut UnitDev) {
         let Some(runs) = &self.runs else { return };
-        let mut foreground = None;
         if runs.wsgi.is_some() {
             let one_process = "--processes 1 --threads 1";
-            let ini = self.uwsgi_file(service);
-            foreground =
-                Some(format!("exec uwsgi_python3 --ini {ini} --honour-stdin {one_process}"));
+            let uwsgi = format!("uwsgi_python3 --ini {}", self.uwsgi_file(service));
+            // What is said is for releases in which the unit runs a program.
+            dev.foreground =
+                format!("exec {uwsgi} --honour-stdin $AIO_DEV_ARGUMENTS {one_process}");
             let arguments = dev.debug_environment.entry("AIO_DEV_ARGUMENTS".to_owned());
             arguments.or_insert_with(|| one_process.to_owned());
-        } else if let Some(program) = runs.worker.as_ref().or(runs.daemon.as_ref()) {
-            foreground =
-                Some(format!("exec {program} --config-file=/etc/{service}/{service}.conf"));
-        }
-        if let Some(foreground) = foreground.filter(|_| dev.foreground.is_empty()) {
-            dev.foreground = foreground;
+        } else if let Some(program) = runs.openstack_program().filter(|_| dev.foreground.is_empty())
+        {
+            dev.foreground = format!("exec {}", runs.with_arguments(program, service));
         }
     }
 }

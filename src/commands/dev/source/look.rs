@@ -34,6 +34,13 @@ pub enum Question {
         /// Those below these directories, besides those that differ from the commit.
         directories: Vec<PathBuf>,
     },
+    /// Modules that it has: [`Modules`].
+    Modules {
+        /// Where Python imports from, relative to the root.
+        import_roots: Vec<String>,
+        /// The one that is asked for: `heat.wsgi.api`.
+        wanted: String,
+    },
     /// What git knows of these paths: a [`Standing`] for each.
     Standing(Vec<PathBuf>),
     /// What would be lost with it: sentences.
@@ -77,6 +84,15 @@ pub struct RepositoryInfo {
     pub remotes: Vec<(String, String)>,
 }
 
+/// Modules of a checkout.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Modules {
+    /// Whether it has the one that was asked for.
+    pub has_wanted: bool,
+    /// Those that stand where OpenStack's projects keep what a WSGI server serves: `heat.wsgi.api`.
+    pub wsgi: Vec<String>,
+}
+
 /// Python files of a checkout as texts, by their paths below its root.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Python {
@@ -92,6 +108,7 @@ pub fn answer(path: &Path, question: &Question) -> Result<Value> {
         Question::State => value(&Checkout::inspect(path)?),
         Question::Project => value(&Project::read(path)?),
         Question::Python { directories } => value(&python(path, directories)?),
+        Question::Modules { import_roots, wanted } => value(&modules(path, import_roots, wanted)?),
         Question::Standing(paths) => {
             let test = IgnoreTest::at(path)?;
             value(&paths.iter().map(|path| test.standing(path)).collect::<Vec<_>>())
@@ -173,6 +190,24 @@ fn python(path: &Path, directories: &[PathBuf]) -> Result<Python> {
     }
     for directory in directories {
         texts.add_below(directory, 0, &mut found.below)?;
+    }
+    Ok(found)
+}
+
+fn modules(path: &Path, import_roots: &[String], wanted: &str) -> Result<Modules> {
+    let tree = Tree::open(&Checkout::inspect(path)?.root)?;
+    let mut found = Modules::default();
+    for root in import_roots.iter().map(Path::new) {
+        let file = root.join(wanted.replace('.', "/"));
+        found.has_wanted |=
+            tree.is_file(&file.with_extension("py")) || tree.is_file(&file.join("__init__.py"));
+        for (package, _) in tree.entries(root) {
+            let Some(package) = package.to_str() else { continue };
+            let modules = tree.entries(&root.join(package).join("wsgi"));
+            let names = modules.iter().filter_map(|(name, _)| name.to_str()?.strip_suffix(".py"));
+            let names = names.filter(|name| *name != "__init__");
+            found.wsgi.extend(names.map(|name| format!("{package}.wsgi.{name}")));
+        }
     }
     Ok(found)
 }
@@ -261,6 +296,25 @@ mod tests {
         symlink("/etc/hostname", root.join("app/versions/e.py")).unwrap();
         let error = python(&root, &["app/versions".into()]).unwrap_err();
         assert!(error.message.ends_with("e.py"), "{error}");
+    }
+
+    #[test]
+    fn modules_are_found_below_each_import_root() {
+        let place = open_directory();
+        let root = place.path().join("app");
+        repository(&root, &[("src/app/wsgi/__init__.py", ""), ("src/app/wsgi/api.py", "")]);
+        write(&root, &[("src/app/cmd/__init__.py", ""), ("app.py", "")]);
+        let has = |roots: &[&str], wanted: &str| {
+            let roots: Vec<String> = roots.iter().map(ToString::to_string).collect();
+            modules(&root, &roots, wanted).unwrap()
+        };
+        let both = ["", "src"];
+        assert_eq!(has(&both, "app.wsgi.api").wsgi, ["app.wsgi.api"]);
+        assert!(has(&both, "app.wsgi.api").has_wanted && has(&both, "app.cmd").has_wanted);
+        assert!(has(&both, "app").has_wanted);
+        for (roots, none) in [(&both[..], "app.wsgi.other"), (&both[..1], "app.wsgi.api")] {
+            assert!(!has(roots, none).has_wanted, "{none}");
+        }
     }
 
     #[test]

@@ -20,10 +20,12 @@ mod packages;
 mod pkg_info;
 mod pyproject;
 mod requirements;
+mod scripts;
 mod setup_cfg;
 mod version;
 
 pub use declared::{EntryPoints, normalize};
+pub use scripts::is_dotted;
 pub use version::next_development;
 
 /// A Python project.
@@ -45,6 +47,16 @@ pub struct Project {
     pub requires_python: Option<String>,
     /// What it registers for others to find, console scripts included.
     pub entry_points: EntryPoints,
+    /// Files of it that are Python's programs as they stand, by their paths relative to its root.
+    pub script_files: Vec<String>,
+}
+
+/// The files at its root in which a project declares what it is and has.
+const DECLARATIONS: [&str; 3] = ["pyproject.toml", "setup.cfg", "PKG-INFO"];
+
+/// Whether a project declares something in this file, whose path is relative to its root.
+pub fn declares(file: &Path) -> bool {
+    DECLARATIONS.iter().any(|it| file == Path::new(it))
 }
 
 impl Project {
@@ -73,6 +85,8 @@ impl Project {
         }
         all.complete(pkg_info);
         let import_roots = packages::import_roots(tree, &name, &all)?;
+        let files = all.script_files.iter().map(|file| file.trim_start_matches("./").to_owned());
+        all.script_files = files.filter(|file| is_python(tree, Path::new(file))).collect();
         let project = Self {
             normalized_name: normalize(&name),
             name,
@@ -82,9 +96,16 @@ impl Project {
             extras: all.extras,
             requires_python: all.requires_python,
             entry_points: all.entry_points,
+            script_files: all.script_files,
         };
         project.checked()
     }
+}
+
+/// Whether a file says in its first line that Python runs it.
+fn is_python(tree: &Tree, file: &Path) -> bool {
+    let text = tree.read(file).ok().flatten().unwrap_or_default();
+    text.lines().next().is_some_and(|first| first.starts_with("#!") && first.contains("python"))
 }
 
 fn no_project(root: &Path) -> Error {

@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 
 use super::checkout::{Checkout, Standing};
 use super::look;
-use super::look::{Python, Question, RepositoryInfo};
+use super::look::{Modules, Python, Question, RepositoryInfo};
 use super::open::{make_one, unusable};
-use super::project::Project;
+use super::project::{Project, is_dotted};
 use super::user::User;
 use crate::commands::dev::confined;
 use crate::error::{Result, ResultExt};
@@ -103,6 +103,16 @@ impl CheckoutReader {
     /// Its Python files that differ from the commit, and those below directories.
     pub fn python(&self, directories: Vec<PathBuf>) -> Result<Python> {
         self.ask(Question::Python { directories })
+    }
+
+    /// Whether it has the module `wanted` below where Python imports from, and which others a WSGI server
+    /// could serve.
+    pub fn modules(&self, import_roots: &[String], wanted: &str) -> Result<Modules> {
+        let (import_roots, wanted) = (import_roots.to_vec(), wanted.to_owned());
+        let mut found: Modules = self.ask(Question::Modules { import_roots, wanted })?;
+        // They are shown, and a stranger chose them.
+        found.wsgi.retain(|name| is_dotted(name));
+        Ok(found)
     }
 
     /// Returns what git knows of these paths.

@@ -7,6 +7,7 @@
 mod ending;
 mod process;
 mod python;
+mod renew;
 mod schema;
 mod swap_back;
 mod swap_in;

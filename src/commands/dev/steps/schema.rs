@@ -7,6 +7,7 @@ use crate::commands::dev::data::revisions;
 use crate::config::profile::Database;
 use crate::engine::step::StepContext;
 use crate::error::Result;
+use crate::lxc::process::TOOL_PATH;
 use crate::model::command::Command;
 use crate::steps::site::run_script;
 
@@ -38,6 +39,9 @@ impl Schema {
         let swap = work.swap().await;
         let mut command = self.command.clone();
         command.environment.extend(swap.python_environment());
+        // With the checkout's own program, as its units run.
+        let path = format!("{}:{TOOL_PATH}", swap.programs_path());
+        command.environment.insert("PATH".to_owned(), path);
         let names: Vec<&str> = self.databases.iter().map(|it| it.name.as_str()).collect();
         let doing = format!("bring the databases {} up to the checkout", names.join(", "));
         run_script(context, &swap.container, &doing, command).await.map(drop)

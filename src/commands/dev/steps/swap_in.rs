@@ -1,6 +1,6 @@
 //! From the package to the checkout.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::engine::step::StepContext;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::host::python::Pip;
 use crate::lxc::accounts::Accounts;
-use crate::model::swap::Stage;
+use crate::model::swap::{Generated, Stage};
 use crate::state::swaps;
 use crate::steps::swapped_files::SwappedFiles;
 
@@ -26,8 +26,7 @@ pub struct SwapIn {
     pub request: Request,
     /// The user that the unit runs as, in the container.
     pub user: String,
-    /// Files that Python reads before the checkouts: metadata and the hook that starts a debugger.
-    pub generated: BTreeMap<String, Vec<u8>>,
+    pub generated: Generated,
     /// The service's schema, unless the user wants it left alone or there is none.
     pub schema: Option<Schema>,
     /// Whether it is the first of its service: the databases are its to keep.
@@ -119,7 +118,7 @@ impl SwapIn {
         Box::pin(async move {
             self.work.update(|swap| swap.stage = Stage::Begun).await?;
             let swap = self.work.swap().await;
-            let reader = self.reader(context).await?;
+            let reader = reader(context, &swap.container, &self.user).await?;
             prepare_byte_code(&swap.byte_code, reader)?;
             let publication = swap.publication(reader, self.generated.clone());
             context.host.containers.publish(&swap.container, &publication, swap.keep).await
@@ -206,20 +205,19 @@ impl SwapIn {
         let inspection = self.inspection.lock().await.clone();
         inspection.ok_or_else(|| Error::failed("the container's Python was not asked"))
     }
+}
 
-    /// The number of the unit's user in the container.
-    async fn reader(&self, context: &StepContext) -> Result<u32> {
-        let name = &self.work.container.name;
-        let passwd = context.host.containers.read_file(name, "/etc/passwd").await?;
-        let text = passwd.map(|file| file.content).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        // Only the user matters.
-        let owner = Accounts::new(text, String::new()).resolve(&format!("{}:0", self.user));
-        owner.map(|(user, _)| user).map_err(|reason| {
-            Error::new(ErrorKind::Config, format!("find the user `{}` of `{name}`", self.user))
-                .because(reason)
-        })
-    }
+/// The number of a unit's user in its container.
+pub(super) async fn reader(context: &StepContext, container: &str, user: &str) -> Result<u32> {
+    let passwd = context.host.containers.read_file(container, "/etc/passwd").await?;
+    let text = passwd.map(|file| file.content).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    // Only the user matters.
+    let owner = Accounts::new(text, String::new()).resolve(&format!("{user}:0"));
+    owner.map(|(user, _)| user).map_err(|reason| {
+        Error::new(ErrorKind::Config, format!("find the user `{user}` of `{container}`"))
+            .because(reason)
+    })
 }
 
 /// Owned by the unit's user: ids stand on the disk as they are in the container.

@@ -2,6 +2,7 @@
 //! host and lines of files in a container.
 
 use super::Project;
+use super::scripts::{CONSOLE_SCRIPTS, Callable, WSGI_SCRIPTS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::requirement::{is_name, is_specifier, is_version, not_taken};
 
@@ -28,6 +29,23 @@ impl Project {
             .or_else(|| wrong("list of Python versions", &self.requires_python, is_specifier))
             .or_else(|| wrong("import root", &self.import_roots, is_import_root))
             .or_else(|| wrong("entry point", points, is_line))
+            .or_else(|| wrong("name of a program", self.script_names(), is_name))
+            .or_else(|| wrong("function of a module", self.script_targets(), is_callable))
+            .or_else(|| wrong("file of a program", &self.script_files, is_below))
+    }
+
+    fn script_names(&self) -> impl Iterator<Item = &String> {
+        self.scripts().map(|(name, _)| name)
+    }
+
+    fn script_targets(&self) -> impl Iterator<Item = &String> {
+        self.scripts().map(|(_, target)| target)
+    }
+
+    /// Of each of them a program is made.
+    fn scripts(&self) -> impl Iterator<Item = (&String, &String)> {
+        let groups = [CONSOLE_SCRIPTS, WSGI_SCRIPTS];
+        groups.into_iter().filter_map(|group| self.entry_points.get(group)).flatten()
     }
 }
 
@@ -42,8 +60,16 @@ fn wrong<'a>(
 
 /// A directory below the root, as it stands in a list that `:` separates.
 fn is_import_root(text: &str) -> bool {
+    text.is_empty() || (is_below(text) && !text.contains(':'))
+}
+
+fn is_below(text: &str) -> bool {
     let below = |part: &str| !part.is_empty() && part != "." && part != "..";
-    is_line(text) && !text.contains(':') && (text.is_empty() || text.split('/').all(below))
+    is_line(text) && text.split('/').all(below)
+}
+
+fn is_callable(text: &str) -> bool {
+    Callable::parse(text).is_some()
 }
 
 fn is_line(text: &str) -> bool {

@@ -18,6 +18,8 @@ pub(super) struct Declared {
     pub(super) requirements: Option<Vec<Conditional>>,
     pub(super) extras: IndexMap<String, Vec<Conditional>>,
     pub(super) entry_points: EntryPoints,
+    /// Files that are programs as they stand, by their paths below the root.
+    pub(super) script_files: Vec<String>,
     pub(super) packages: Vec<String>,
     pub(super) package_roots: Vec<String>,
 }
@@ -35,6 +37,9 @@ impl Declared {
             for (name, target) in entries {
                 group.entry(name).or_insert(target);
             }
+        }
+        if self.script_files.is_empty() {
+            self.script_files = other.script_files;
         }
         if self.packages.is_empty() {
             self.packages = other.packages;

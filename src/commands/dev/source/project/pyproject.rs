@@ -27,6 +27,7 @@ pub(super) fn read(tree: &Tree) -> Result<Declared> {
         requirements: required(tree, &file)?,
         extras: extras(tree, &file)?,
         entry_points: entry_points(project),
+        script_files: strings(at(&file, &["tool", "setuptools", "script-files"])),
         packages: packages(&file),
         package_roots: package_roots(&file),
     })

@@ -30,6 +30,7 @@ pub(super) fn read(tree: &Tree) -> Result<Declared> {
         requirements: required(tree, &ini)?,
         extras: extras(tree, &ini)?,
         entry_points: entry_points(&ini),
+        script_files: script_files(&ini),
         packages: packages(&ini),
         package_roots: package_roots(&ini),
     })
@@ -102,6 +103,13 @@ fn entry_points(ini: &Ini) -> EntryPoints {
         }
     }
     groups
+}
+
+/// What pbr and setuptools copy among the programs.
+fn script_files(ini: &Ini) -> Vec<String> {
+    let listed = [ini.lines("files", "scripts"), ini.lines("options", "scripts")].concat();
+    let paths = listed.iter().flat_map(|line| line.split(','));
+    paths.map(|path| path.trim().to_owned()).filter(|path| !path.is_empty()).collect()
 }
 
 /// Returns those that are named: `find:` leaves it to what is there.
