@@ -7,19 +7,30 @@ use tokio::time::{Instant, sleep};
 use super::step::StepContext;
 use crate::error::Result;
 
-/// Looks until nothing is wrong, with a pause in between. Returns what still is after `limit`, or when
+/// A pause between two looks is at least this part of the time that was waited: each look takes of the
+/// processors for which all that start compete. Six units of nova that start together were looked at for
+/// a third of two processors.
+const PART: u32 = 10;
+
+/// How long to pause before the next look, where it is `least` at first.
+pub fn pause(least: Duration, waited: Duration) -> Duration {
+    least.max(waited / PART)
+}
+
+/// Looks until nothing is wrong, with a pause in between, which grows ([`pause`]). Returns what still is after `limit`, or when
 /// the run was interrupted. It looks once at least. A look that fails is a reason like any other, unless
 /// it says that none will ever succeed ([`Error::is_final`](crate::error::Error::is_final)).
 pub async fn until_well<L>(
     context: &StepContext,
     limit: Duration,
-    pause: Duration,
+    least: Duration,
     mut look: impl FnMut() -> L,
 ) -> Result<Option<String>>
 where
     L: Future<Output = Result<Option<String>>>,
 {
-    let deadline = Instant::now() + limit;
+    let started = Instant::now();
+    let deadline = started + limit;
     loop {
         let looked = look().await;
         let ends = match &looked {
@@ -29,7 +40,7 @@ where
         if ends || Instant::now() >= deadline || context.cancel.is_cancelled() {
             return looked;
         }
-        sleep(pause).await;
+        sleep(pause(least, started.elapsed())).await;
     }
 }
 

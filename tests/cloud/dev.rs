@@ -1,6 +1,7 @@
 //! A unit from a checkout in place of its package, and always back. Real code: heat, keystone and a
 //! library, of the packaged release and of the newest one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::seeing;
 use crate::support::checks::Checks;
@@ -46,6 +47,11 @@ pub fn checks(cloud: &Cloud, checks: &mut Checks) {
         });
         checks.check("dev: a library and a debugger", || {
             library(packaged_again(cloud), &sources, &heat)
+        });
+        checks.check("dev: a whole project", || whole(packaged_again(cloud), &sources, &heat));
+        checks.check("dev: a library alone", || library_alone(packaged_again(cloud), &sources));
+        checks.check("dev: a change and what it depends on", || {
+            depends(packaged_again(cloud), &sources, &heat)
         });
         checks
             .check("dev: in a terminal, which is lost", || terminal(packaged_again(cloud), &heat));
@@ -105,6 +111,16 @@ fn observed(cloud: &Cloud) -> (String, Option<u64>) {
     assert_eq!(listed.len(), 1, "{listed:?}");
     let observed = &listed[0]["observed"];
     (observed["runs"].as_str().unwrap().to_owned(), observed["pid"].as_u64())
+}
+
+/// The processes of those that run from checkouts, by their units.
+fn processes(cloud: &Cloud) -> BTreeMap<String, u64> {
+    let row = |row: Value| {
+        let runs = row["observed"]["runs"] == "checkout";
+        let pid = row["observed"]["pid"].as_u64().filter(|_| runs)?;
+        Some((row["unit"].as_str()?.to_owned(), pid))
+    };
+    list(cloud).into_iter().filter_map(row).collect()
 }
 
 /// Files of a container's own root, with what is in them, but for what services write while they run.
@@ -200,33 +216,40 @@ fn refused(cloud: &Cloud, sources: &Sources, heat: &Path) {
 
 fn foreground(cloud: &Cloud, sources: &Sources, heat: &Path) {
     let tree = sources.copy(heat, "watched");
-    let command =
-        cloud.command(&["dev", "heat-engine", "--from", tree.to_str().unwrap(), "--watch"]);
+    let command = cloud.command(&["dev", "--from", tree.to_str().unwrap(), "--watch"]);
     let running = Running::start(command);
-    eventually(
-        Duration::from_secs(60),
-        || list(cloud).first().filter(|row| row["held_by"] == running.pid()).map(|_| ()),
-        "its holder",
+    let first = eventually(
+        Duration::from_secs(90),
+        || Some(processes(cloud)).filter(|pids| pids.len() == 3),
+        "all from the checkout",
     );
-    // The record says so before the unit is swapped, the log followed and files watched.
-    std::thread::sleep(Duration::from_secs(8));
-    let (runs, first) = observed(cloud);
-    assert_eq!(runs, "checkout");
+    assert!(list(cloud).iter().all(|row| row["held_by"] == running.pid()));
+    // They run before they serve; only then files are restarted for.
+    cloud.healthy_within(Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(3));
     insert_line(&tree.join(RESOURCE), "def handle_create(self):", "        # saved");
     let second = eventually(
         Duration::from_secs(60),
-        || observed(cloud).1.filter(|pid| Some(*pid) != first),
+        || Some(processes(cloud)).filter(|pids| pids.len() == 3 && *pids != first),
         "a restart",
     );
     cloud.healthy_within(Duration::from_secs(20));
+    // Nothing has loaded it.
+    insert_line(&tree.join("heat/tests/common.py"), "import ", "# saved");
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(observed(cloud).1, Some(second), "one change, one restart");
+    assert_eq!(processes(cloud), second, "one change, one restart");
+    for api in ["heat-api", "heat-api-cfn"] {
+        assert_eq!(second[api], first[api], "only the engine has loaded the file");
+    }
     // Not held up by a lock that the foreground might keep.
     assert_eq!(cloud.bootstrap(&[]).changed(), 0);
     running.signal("INT");
-    let ended = running.finish(Duration::from_secs(60));
+    let ended = running.finish(Duration::from_secs(90));
     assert_eq!(ended.status, 0, "{}", ended.all());
-    assert!(ended.stdout.contains("heat_engine"), "the unit's log was shown");
+    for container in ["heat_engine", "heat_apis"] {
+        assert!(ended.stdout.contains(container), "the units' logs were shown");
+    }
+    assert!(ended.stderr.contains("which nothing that runs has loaded"), "{}", ended.stderr);
     assert_eq!(list(cloud), Vec::<Value>::new());
     cloud.healthy_within(Duration::from_secs(10));
 }
@@ -435,6 +458,137 @@ fn library(cloud: &Cloud, sources: &Sources, heat: &Path) {
     assert_eq!(list(cloud), Vec::<Value>::new());
 }
 
+fn whole(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let from = |tree: &Path| cloud.run(&["dev", "--from", tree.to_str().unwrap(), "--detach"]);
+    let tree = sources.copy(heat, "whole");
+    from(&tree).ok();
+    let units = ["heat-api", "heat-api-cfn", "heat-engine"];
+    assert!(processes(cloud).keys().eq(units), "{:?}", processes(cloud));
+    let rows = list(cloud);
+    assert!(rows.iter().all(|row| row["transaction"] == rows[0]["transaction"]), "{rows:?}");
+    let shown = cloud.run(&["dev", "--list"]).ok().stdout;
+    assert!(shown.contains("3 units") && shown.contains("  heat-engine"), "{shown}");
+    seeing::stack(cloud, "from-the-whole");
+    assert_eq!(cloud.bootstrap(&[]).changed(), 0);
+    let held = from(&tree);
+    assert_eq!(held.status, 5, "{}", held.all());
+    restore(cloud, "heat", &[]);
+    as_before(cloud, &heads(cloud));
+
+    // One that does not start takes the others along.
+    insert_line(&tree.join("heat/api/cfn/v1/__init__.py"), "import ", "import no_such_module");
+    let failed = from(&tree);
+    assert_eq!(failed.status, 1, "{}", failed.all());
+    assert!(failed.stderr.contains("No module named 'no_such_module'"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("3 units of heat serve as packaged again"), "{}", failed.stderr);
+    as_before(cloud, &heads(cloud));
+
+    // One that is not declared any more is refused by itself, and left out of the whole.
+    let renamed = sources.copy(heat, "renamed");
+    let file = ["setup.cfg", "pyproject.toml"]
+        .map(|name| renamed.join(name))
+        .into_iter()
+        .find(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("heat-engine =")));
+    let file = file.expect("where it is declared");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("heat-engine =", "heat-other =")).unwrap();
+    let path = renamed.to_str().unwrap();
+    let refused = cloud.run(&["dev", "heat-engine", "--from", path, "--detach"]);
+    assert_eq!(refused.status, 2, "{}", refused.all());
+    let reason = "declares no program `heat-engine`";
+    assert!(refused.stderr.contains(reason), "{}", refused.stderr);
+    assert!(refused.stderr.contains("heat-other"), "{}", refused.stderr);
+    let said = from(&renamed).ok().stderr;
+    assert!(said.contains(reason), "{said}");
+    assert!(processes(cloud).keys().eq(["heat-api", "heat-api-cfn"]), "{:?}", processes(cloud));
+    restore(cloud, "heat", &[]);
+    as_before(cloud, &heads(cloud));
+}
+
+fn library_alone(cloud: &Cloud, sources: &Sources) {
+    let version = packaged(cloud, "heat_engine", "oslo.messaging");
+    let messaging = sources.checkout("alone", &format!("oslo.messaging=={version}"));
+    let from = messaging.to_str().unwrap();
+    cloud.run(&["dev", "--lib", from, "--in", "heat-engine", "--detach"]).ok();
+    assert!(processes(cloud).keys().eq(["heat-engine"]), "{:?}", processes(cloud));
+    seeing::stack(cloud, "from-the-library");
+    let said = cloud.run(&["dev", "--lib", from, "--detach", "--take-over"]).ok().stderr;
+    let units = ["heat-api", "heat-api-cfn", "heat-engine", "keystone"];
+    assert!(processes(cloud).keys().eq(units), "{:?}: {said}", processes(cloud));
+    assert_eq!(list(cloud).len(), 5, "both members of keystone");
+    cloud.run(&["dev", "--restore", "--all"]).ok();
+    as_before(cloud, &heads(cloud));
+}
+
+/// By a server of plain files: what Gerrit answers, and repositories as git reads them over HTTP.
+fn depends(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let version = packaged(cloud, "heat_engine", "oslo.messaging");
+    let messaging = sources.checkout("changed", &format!("oslo.messaging=={version}"));
+    let served = cloud.state_dir.parent().unwrap().join("sources/served");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let base = format!("http://127.0.0.1:{port}");
+    for (project, tree, number) in [("heat", heat, 1234), ("messaging", &messaging, 77)] {
+        let repository = served.join(format!("openstack/{project}"));
+        shell(&format!(
+            "git -c safe.directory='*' clone --quiet --bare '{}' '{repository}'
+             git --git-dir '{repository}' update-ref refs/changes/{:02}/{number}/1 HEAD
+             git --git-dir '{repository}' update-server-info",
+            tree.display(),
+            number % 100,
+            repository = repository.display()
+        ));
+        let depends = if number == 77 { String::new() } else { format!("Depends-On: {base}/77\n") };
+        let answer = |path: &str, answer: Value| {
+            let file = served.join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, format!(")]}}'\n{answer}\n")).unwrap();
+        };
+        let change = format!("changes/{number}");
+        answer(
+            &format!("{change}/index.html"),
+            json!({
+                "project": format!("openstack/{project}"), "branch": "master", "status": "NEW",
+                "_number": number, "revisions": { "a": { "_number": 1 } },
+            }),
+        );
+        answer(
+            &format!("{change}/revisions/1/commit"),
+            json!({
+                "commit": "a", "parents": [], "subject": format!("Change {project}"),
+                "message": format!("Change {project}\n\n{depends}"),
+            }),
+        );
+        answer(&format!("{change}/revisions/1/related"), json!({ "changes": [] }));
+        answer("config/server/version", json!("3.11"));
+    }
+    let mut server = Command::new("python3");
+    server.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]);
+    server.arg(&served).arg(port.to_string());
+    let server = Running::start(server);
+    eventually(
+        Duration::from_secs(10),
+        || TcpStream::connect(("127.0.0.1", port)).ok().map(drop),
+        "the server",
+    );
+    let from = format!("{base}/openstack/heat");
+    let options = ["--change", "1234", "--with-depends", "--detach"];
+    let said = cloud.run(&[&["dev", "--from", &from][..], &options].concat());
+    server.signal("KILL");
+    server.finish(Duration::from_secs(10));
+    let said = said.ok().stderr;
+    let shown = "openstack/messaging 77/1 on master: Change messaging (Depends-On of 1234";
+    assert!(said.contains(shown), "{said}");
+    let rows = list(cloud);
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    for row in &rows {
+        let projects = row["checkouts"].as_array().unwrap().iter();
+        let branches: Vec<&str> = projects.map(|it| it["branch"].as_str().unwrap()).collect();
+        assert_eq!(branches, ["change/1234/1", "change/77/1"]);
+    }
+    restore(cloud, "heat", &[]);
+    as_before(cloud, &heads(cloud));
+}
+
 /// What was typed at a prompt, and who answered: the process in the terminal.
 fn terminal(cloud: &Cloud, heat: &Path) {
     let aio = cloud.command(&["dev", "heat-engine", "--from", heat.to_str().unwrap(), "--pdb"]);
@@ -529,7 +683,7 @@ fn redundant(cloud: &Cloud, sources: &Sources) {
     let version = packaged(cloud, "keystone/1", "keystone");
     let keystone = sources.checkout("keystone", &format!("keystone=={version}"));
     let user = load::prepare(cloud, &Client::administrator(cloud));
-    let seen = load::run(&user, Duration::from_secs(40), Duration::from_secs(2), || {
+    let seen = load::run(&user, Duration::from_secs(60), Duration::from_secs(2), || {
         swap(cloud, "keystone", &keystone, &[]);
         assert_eq!(list(cloud)[0]["standby"].as_array().unwrap().len(), 1);
         let backends = cloud.status()["backends"].clone();
@@ -541,6 +695,11 @@ fn redundant(cloud: &Cloud, sources: &Sources) {
         assert_eq!(backups.count(), 1, "{backends}");
         // Written to the configuration too: a reload keeps it.
         cloud.inside("haproxy", "systemctl reload haproxy").ok();
+        restore(cloud, "keystone", &[]);
+        // Both members, one after the other.
+        let tree = keystone.to_str().unwrap();
+        cloud.run(&["dev", "--from", tree, "--detach"]).ok();
+        assert!(list(cloud).iter().all(|row| row["observed"]["runs"] == "checkout"));
         restore(cloud, "keystone", &[]);
     });
     println!("  keystone swapped and restored: {}", seen.line());

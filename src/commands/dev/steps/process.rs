@@ -9,6 +9,7 @@ use super::ending;
 use super::work::Work;
 use crate::config::profile::PATIENCE_SECS;
 use crate::engine::step::StepContext;
+use crate::engine::wait::pause;
 use crate::error::{Error, Result};
 use crate::host::{ContainerState, Host};
 use crate::lxc::process::Stat;
@@ -171,9 +172,16 @@ impl Work {
         let limit = context.host.patiently(Duration::from_secs(usual));
         let deadline = Instant::now() + limit;
         let failed = || Error::failed(format!("wait until {} {state}", swap.label()));
-        let mut listened = Instant::now();
+        let started = Instant::now();
+        let mut listened = started;
+        let mut looked_at = None;
         loop {
-            self.refuse_ended(context).await?;
+            // Whoever has the same process as before has not ended.
+            let process = context.host.containers.main_process(&swap.container, &swap.unit).await?;
+            if process.is_none() || process != looked_at {
+                self.refuse_ended(context).await?;
+                looked_at = process;
+            }
             if listened.elapsed() > LISTENING {
                 listened = Instant::now();
                 self.refuse_ending(context).await?;
@@ -190,7 +198,7 @@ impl Work {
                     .because(format!("after {} s: {reason}", limit.as_secs()))
                     .output(self.last_words(context).await));
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(pause(POLL, started.elapsed())).await;
         }
     }
 
