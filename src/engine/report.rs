@@ -99,9 +99,12 @@ impl Report {
         })
     }
 
-    /// The error with which the command ends; none when every step ended well.
+    /// The error with which the command ends, that of the step which failed first; none when every step
+    /// ended well.
     pub fn error(&self) -> Option<Error> {
-        let mut failures = self.failures();
+        let mut failures: Vec<&StepReport> = self.failures().collect();
+        failures.sort_by_key(|step| step.acted.or(step.observed).map(|span| span.to));
+        let mut failures = failures.into_iter();
         let Some((first, error)) =
             failures.next().and_then(|step| Some((step, step.error.clone()?)))
         else {

@@ -476,7 +476,11 @@ fn whole(cloud: &Cloud, sources: &Sources, heat: &Path) {
     as_before(cloud, &heads(cloud));
 
     // One that does not start takes the others along.
-    insert_line(&tree.join("heat/api/cfn/v1/__init__.py"), "import ", "import no_such_module");
+    insert_line(
+        &tree.join("heat/engine/service.py"),
+        "import collections",
+        "import no_such_module",
+    );
     let failed = from(&tree);
     assert_eq!(failed.status, 1, "{}", failed.all());
     assert!(failed.stderr.contains("No module named 'no_such_module'"), "{}", failed.stderr);
@@ -530,7 +534,10 @@ fn depends(cloud: &Cloud, sources: &Sources, heat: &Path) {
     for (project, tree, number) in [("heat", heat, 1234), ("messaging", &messaging, 77)] {
         let repository = served.join(format!("openstack/{project}"));
         shell(&format!(
-            "git -c safe.directory='*' clone --quiet --bare '{}' '{repository}'
+            "mkdir -p '{repository}'
+             cp -R '{}'/.git/. '{repository}'
+             chown -R root: '{repository}'
+             git --git-dir '{repository}' config core.bare true
              git --git-dir '{repository}' update-ref refs/changes/{:02}/{number}/1 HEAD
              git --git-dir '{repository}' update-server-info",
             tree.display(),

@@ -2,7 +2,8 @@
 
 use super::source::change::Change;
 use super::source::clone::Wanted;
-use super::source::gerrit::{self, Below, Needed};
+use super::source::gerrit;
+use super::source::gerrit::needed::{Below, Needed};
 use super::source::git::Watch;
 use crate::error::Result;
 use crate::ui;
@@ -41,7 +42,7 @@ fn described(needed: &Needed) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::dev::source::gerrit::Why;
+    use crate::commands::dev::source::gerrit::needed::Why;
 
     #[test]
     fn a_change_is_shown_with_its_reasons_and_what_it_contains() {

@@ -14,13 +14,43 @@ const ENDS: usize = 3;
 /// What begins a traceback of Python's.
 const TRACEBACK: &str = "Traceback (most recent call last):";
 
+/// How many lines of those that ended are shown.
+const SHOWN: usize = 20;
+
 /// Prints what a unit has said since its last start, then in a line the processes that there are.
 pub(super) fn script(unit: &str) -> String {
+    let invocation = format!("$(systemctl show --property=InvocationID --value {unit})");
+    printing(&format!("--lines=2000 _SYSTEMD_INVOCATION_ID={invocation}"))
+}
+
+/// Prints what a unit said last, before its last start too, then in a line the processes that there are.
+pub(super) fn script_of_last(unit: &str) -> String {
+    printing(&format!("--lines=300 --unit={unit}"))
+}
+
+fn printing(selection: &str) -> String {
     format!(
-        "journalctl --quiet --no-pager --output=json --output-fields=MESSAGE,_PID --lines=2000 \
-         _SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value {unit})\n\
+        "journalctl --quiet --no-pager --output=json --output-fields=MESSAGE,_PID {selection}\n\
          cd /proc && echo [0-9]*"
     )
+}
+
+/// Returns the last lines of processes that ended: systemd has started others since, whose words are
+/// of no interest. `printed` is what [`script_of_last`] prints.
+pub(super) fn words_of_ended(printed: &str) -> Option<String> {
+    let (entries, alive) = read(printed)?;
+    let ended = entries.iter().filter(|entry| !alive.contains(entry.process.as_str()));
+    let lines: Vec<&str> =
+        ended.flat_map(|entry| entry.message.as_str().unwrap_or_default().lines()).collect();
+    let first = lines.len().saturating_sub(SHOWN);
+    (!lines.is_empty()).then(|| lines[first..].join("\n"))
+}
+
+/// The messages, and the processes that there are.
+fn read(printed: &str) -> Option<(Vec<Entry>, BTreeSet<&str>)> {
+    let (journal, alive) = printed.trim_end().rsplit_once('\n')?;
+    let entries = journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    Some((entries, alive.split_whitespace().collect()))
 }
 
 /// A message of the journal's. One that is no text is none of Python's.
@@ -44,10 +74,7 @@ struct Words<'a> {
 /// Returns the last line of those that ended, if so many ended with it, numbers aside. `printed` is what
 /// [`script`] prints.
 pub(super) fn last_words_of_ended(printed: &str) -> Option<String> {
-    let (journal, alive) = printed.trim_end().rsplit_once('\n')?;
-    let alive: BTreeSet<&str> = alive.split_whitespace().collect();
-    let entries: Vec<Entry> =
-        journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let (entries, alive) = read(printed)?;
     let mut said: BTreeMap<&str, Words> = BTreeMap::new();
     for entry in &entries {
         let words = said.entry(&entry.process).or_default();
@@ -114,6 +141,16 @@ mod tests {
         let said = [(7, LOGGED), (8, LOGGED), (9, LOGGED)];
         let words = last_words_of_ended(&printed("1", &said));
         assert_eq!(words.as_deref(), Some("alembic.CommandError: no 'abc'"));
+    }
+
+    #[test]
+    fn what_is_shown_is_of_those_that_ended() {
+        let said = [(7, PLAIN), (1, "Child 7 exited"), (8, "starting")];
+        let words = words_of_ended(&printed("1 8", &said)).unwrap();
+        assert!(words.ends_with("TooOld: v73 is older than v74\nbye"), "{words}");
+        assert_eq!(words_of_ended(&printed("1 7 8", &said)), None);
+        let long = "x\n".repeat(50);
+        assert_eq!(words_of_ended(&printed("", &[(7, &long)])).unwrap().lines().count(), SHOWN);
     }
 
     #[test]

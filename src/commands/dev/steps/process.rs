@@ -206,7 +206,7 @@ impl Work {
         let Some(reason) = self.ended(context).await? else { return Ok(()) };
         Err(Error::failed(format!("start {}", self.swap().await.label()))
             .because(reason)
-            .output(self.last_words(context).await))
+            .output(self.words_of_ended(context).await))
     }
 
     /// Gives up what can never serve.
@@ -220,7 +220,7 @@ impl Work {
         let Some(line) = ending::last_words_of_ended(&printed.text()) else { return Ok(()) };
         Err(Error::failed(format!("start {}", swap.label()))
             .because(format!("its processes end again and again: {line}"))
-            .output(self.last_words(context).await))
+            .output(self.words_of_ended(context).await))
     }
 
     /// Returns how the unit's process ended, if it did since it was started.
@@ -245,6 +245,17 @@ impl Work {
     pub(super) async fn last_words(&self, context: &StepContext) -> String {
         let swap = self.swap().await;
         units::last_words(context, &swap.container, std::slice::from_ref(&swap.unit)).await
+    }
+
+    /// What those of its processes said last that have ended: systemd may have started others since.
+    async fn words_of_ended(&self, context: &StepContext) -> String {
+        let swap = self.swap().await;
+        let script = Command::shell(ending::script_of_last(&swap.unit));
+        let printed = context.host.containers.run(&swap.container, script).await;
+        if let Some(words) = printed.ok().and_then(|it| ending::words_of_ended(&it.text())) {
+            return words;
+        }
+        self.last_words(context).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! One change for each project: a clone is at one commit.
 
-use super::{Needed, Why, unusable};
+use super::needed::{Needed, Why, unusable};
 use crate::commands::dev::source::change::Change;
 use crate::error::{Error, Result};
 

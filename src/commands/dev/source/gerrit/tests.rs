@@ -1,7 +1,9 @@
 use serde_json::json;
 
+use super::needed::{Needed, Why};
 use super::testing::{FakeGerrit, info};
 use super::*;
+use crate::error::ErrorKind;
 
 const NOVA: &str = "openstack/nova";
 const NEUTRON: &str = "openstack/neutron";

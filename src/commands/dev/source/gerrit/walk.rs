@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::answers::{ChangeInfo, CommitInfo, RelatedChange, Status, shown};
 use super::footers::{self, Footer};
+use super::needed::{Below, Needed, Why, unusable};
 use super::server::{Server, refuse_when};
-use super::{Below, Needed, Why, unusable};
 use crate::commands::dev::source::change::Change;
 use crate::error::{Error, Result};
 
