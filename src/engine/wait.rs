@@ -11,10 +11,12 @@ use crate::error::Result;
 /// processors for which all that start compete. Six units of nova that start together were looked at for
 /// a third of two processors.
 const PART: u32 = 10;
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// How long to pause before the next look, where it is `least` at first.
 pub fn pause(least: Duration, waited: Duration) -> Duration {
-    least.max(waited / PART)
+    least.max(LONGEST.min(waited / PART))
 }
 
 /// Looks until nothing is wrong, with a pause in between, which grows ([`pause`]). Returns what still is after `limit`, or when
@@ -40,7 +42,10 @@ where
         if ends || Instant::now() >= deadline || context.cancel.is_cancelled() {
             return looked;
         }
-        sleep(pause(least, started.elapsed())).await;
+        tokio::select! {
+            () = sleep(pause(least, started.elapsed())) => {}
+            () = context.cancel.cancelled() => {}
+        }
     }
 }
 

@@ -579,7 +579,9 @@ fn depends(cloud: &Cloud, sources: &Sources, heat: &Path) {
     );
     let from = format!("{base}/openstack/heat");
     let options = ["--change", "1234", "--with-depends", "--detach"];
-    let said = cloud.run(&[&["dev", "--from", &from][..], &options].concat());
+    let arguments = [&["dev", "--from", &from][..], &options].concat();
+    assert_eq!(cloud.run(&arguments).status, 7, "other people's code comes along");
+    let said = cloud.run(&[&arguments[..], &["--yes"]].concat());
     server.signal("KILL");
     server.finish(Duration::from_secs(10));
     let said = said.ok().stderr;

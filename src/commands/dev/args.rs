@@ -27,7 +27,7 @@ Examples:
   aio dev heat-engine --from ./heat            its log in this terminal; Ctrl-C brings the package back
   aio dev --from ./nova                        all units of nova, as one swap
   aio dev --from ./nova --lib ./oslo.messaging --watch    restarted when a file that it uses is saved
-  aio dev --lib ./oslo.messaging --in neutron  a library in all units of neutron that use it
+  aio dev --lib ./oslo.messaging --in neutron  a library in all units of neutron
   aio dev keystone --from ./keystone --detach  returns when it is healthy
   aio dev heat-engine --from https://opendev.org/openstack/heat --change 912345
   aio dev --from https://review.opendev.org/openstack/heat --change 912345 --with-depends
@@ -112,8 +112,8 @@ pub struct Args {
     /// on them
     #[arg(long, requires = "restore", conflicts_with = "restore_db")]
     pub keep_data: bool,
-    /// Do not ask before data are lost
-    #[arg(long, requires = "restore")]
+    /// Do not ask before data are lost, or before code of other projects comes along (--with-depends)
+    #[arg(long)]
     pub yes: bool,
     /// Show what runs from where, as observed
     #[arg(short, long, conflicts_with_all = ["unit", "swapped"])]
@@ -170,6 +170,7 @@ fn asked(args: Args) -> Asked {
         reference: args.reference,
         change: args.change,
         with_depends: args.with_depends,
+        yes: args.yes,
         libraries: args.libraries,
         inside: args.inside,
         keep: args.keep,

@@ -21,6 +21,8 @@ pub struct Asked {
     pub change: Option<Change>,
     /// Whether what the change depends on comes with it.
     pub with_depends: bool,
+    /// Whether nobody need be asked before code of other projects comes along.
+    pub yes: bool,
     /// Work trees of libraries that run together with the services.
     pub libraries: Vec<PathBuf>,
     /// The units or services that libraries alone are put in front of; all that use them without any.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::source::project::declares;
 use super::source::tree::Tree;
 use crate::model::swap::{Checkout, Swap};
 
@@ -54,8 +55,9 @@ pub fn concerns(swap: &Swap, loaded: Option<&Loaded>, saved: &Saved) -> bool {
     let base = swap.checkout_path(checkout);
     let at = |path: &Path| format!("{base}/{}", path.display());
     let Some(directory) = saved.file.parent().filter(|it| !it.as_os_str().is_empty()) else {
-        // Beside the packages: its metadata, or a module.
-        return true;
+        // Beside the packages.
+        let is_module = saved.file.extension().is_some_and(|it| it == "py");
+        return is_module || declares(&saved.file);
     };
     if saved.file.extension().is_some_and(|it| it == "py") {
         return loaded.0.contains(&at(&saved.file))
@@ -104,6 +106,7 @@ mod tests {
     fn another_file_concerns_who_has_loaded_its_package() {
         assert!(concerned("heat:heat/locale/de/heat.mo", false));
         assert!(concerned("heat:setup.cfg", false));
+        assert!(!concerned("heat:README.rst", false));
         assert!(!concerned("heat:releasenotes/notes/a.yaml", false));
         assert!(concerned("lib:src/lib/data.json", false));
         assert!(!concerned("lib:src/other/data.json", false));

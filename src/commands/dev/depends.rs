@@ -11,11 +11,18 @@ use crate::ui;
 /// Says what a change needs, itself first, and returns what is to be fetched for it. Nothing is yet.
 ///
 /// # Errors
-/// As [`gerrit::dependencies`].
-pub fn wanted(from: &str, change: Change, watch: &mut Watch) -> Result<Vec<Wanted>> {
+/// As [`gerrit::dependencies`], and when nobody agrees that other people's changes come along.
+pub fn wanted(from: &str, change: Change, yes: bool, watch: &mut Watch) -> Result<Vec<Wanted>> {
     let found = gerrit::dependencies(from, change, watch)?;
     found.changes.iter().flat_map(described).for_each(|line| ui::out::note(&line));
     found.notes.iter().for_each(|note| ui::out::note(note));
+    if let [_, others @ ..] = &found.changes[..]
+        && !others.is_empty()
+    {
+        let addresses: Vec<&str> = others.iter().map(|it| it.from.as_str()).collect();
+        let question = format!("The cloud runs code of {} too. Go on?", addresses.join(", "));
+        ui::prompt::confirm(&question, yes)?;
+    }
     let wanted = found.changes.into_iter().map(|needed| Wanted {
         from: needed.from,
         reference: None,

@@ -122,8 +122,8 @@ fn start(steps: &mut Steps, swaps: &[Arc<SwapIn>], before: Vec<StepKey>) -> Vec<
     for swap in swaps {
         let label = &swap.work.label;
         let mut needs = started;
-        let member = serve.iter().rfind(|(other, _)| other.work.unit == swap.work.unit);
-        needs.extend(member.map(|(_, key)| key.clone()));
+        let others = serve.iter().filter(|(other, _)| is_sibling(&other.work, &swap.work));
+        needs.extend(others.map(|(_, key)| key.clone()));
         let title = format!("start {label} from it");
         let key = steps.add(swap, ("start", title, 500, SwapIn::start), &needs);
         started = vec![key];
@@ -140,15 +140,24 @@ fn start(steps: &mut Steps, swaps: &[Arc<SwapIn>], before: Vec<StepKey>) -> Vec<
 /// The checkouts of some units once more, with their changes.
 pub fn again(works: &[Arc<Work>]) -> Vec<Step> {
     let mut steps = Steps::new("again");
+    let mut ended: Vec<(&Arc<Work>, StepKey)> = Vec::new();
     for work in works {
         let label = &work.label;
+        let others = ended.iter().filter(|(other, _)| is_sibling(other, work));
+        let needs = others.map(|(_, key)| key.clone()).collect();
         let deeds: Vec<Named<Work>> = vec![
             ("restart", format!("restart {label}"), 500, Work::restart),
             ("healthy", format!("{label} is healthy"), 2_000, Work::serving),
         ];
-        steps.chain(work, deeds, Vec::new());
+        let last = steps.chain(work, deeds, needs);
+        ended.extend(last.into_iter().map(|key| (work, key)));
     }
     steps.all
+}
+
+/// Whether they are units of two members of one kind: one of these serves while the other starts.
+fn is_sibling(one: &Work, other: &Work) -> bool {
+    one.container.kind == other.container.kind && one.container.name != other.container.name
 }
 
 /// How swaps of one service are undone.

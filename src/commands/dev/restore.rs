@@ -35,11 +35,10 @@ pub async fn restore(options: &Options, undone: &Undone) -> Result<()> {
             let is_member = undone.member.is_none_or(|member| swap.member == member);
             is_member && targets.iter().any(|it| it.is_of_kind(&swap.kind, &swap.unit))
         });
-        let first = targets.first().filter(|_| swaps.is_empty());
-        if let Some(target) = first.filter(|_| undone.fate == Fate::Back) {
-            // It was undone before, without its databases.
-            swaps.push(prepare::packaged(target));
-        } else if first.is_some() {
+        if swaps.is_empty() && undone.fate == Fate::Back {
+            // They were undone before, without their databases.
+            swaps.extend(targets.iter().map(prepare::packaged));
+        } else if swaps.is_empty() {
             ui::out::note(&format!("{name} runs as packaged."));
         }
     } else if swaps.is_empty() {
@@ -151,11 +150,7 @@ pub(super) async fn bring_back(
 }
 
 /// As [`bring_back`], with the cloud's lock held. Leaves in `swaps` which those were.
-pub(super) async fn undo_recorded(
-    options: &Options,
-    session: &Session,
-    swaps: &mut Vec<Swap>,
-) -> Result<()> {
+async fn undo_recorded(options: &Options, session: &Session, swaps: &mut Vec<Swap>) -> Result<()> {
     let recorded = swaps::load(&options.paths)?;
     swaps.retain(|swap| recorded.iter().any(|it| it.id == swap.id));
     let mut failed = None;

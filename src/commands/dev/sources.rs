@@ -11,7 +11,7 @@ use super::entry::Entry;
 use super::python::inspect::Migrations;
 use super::python::{Project as Requirements, SITECUSTOMIZE};
 use super::source::checkout::Checkout as Tree;
-use super::source::clone::{self, Wanted};
+use super::source::clone::{self, Provided, Wanted};
 use super::source::git::Watch;
 use super::source::look::Python;
 use super::source::project::Project;
@@ -22,6 +22,7 @@ use crate::config::profile::SchemaDev;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::swap::{Checkout, Generated, Swap};
+use crate::state::swaps;
 use crate::ui;
 
 /// A checkout with what its project says about itself.
@@ -133,13 +134,13 @@ impl Sources {
     pub fn read(session: &Session, asked: &Asked) -> Result<Self> {
         let mut progress = |line: &str| ui::out::note(line);
         let mut watch = Watch { progress: &mut progress, cancelled: &|| false };
-        let clones = session.paths.clones_dir();
         let mut sources = Self { services: Vec::new(), libraries: Vec::new() };
         match (&asked.from[..], asked.change.filter(|_| asked.with_depends)) {
             ([from], Some(change)) => {
-                for (index, wanted) in depends::wanted(from, change, &mut watch)?.iter().enumerate()
+                for (index, wanted) in
+                    depends::wanted(from, change, asked.yes, &mut watch)?.iter().enumerate()
                 {
-                    let provided = clone::provide(wanted, &clones, &mut watch)?;
+                    let provided = provide(session, asked, wanted, &mut watch)?;
                     match Source::read(&provided.path) {
                         // Some have no code that a cloud runs: DevStack's, say.
                         Err(error) if index > 0 && error.kind == ErrorKind::Usage => {
@@ -157,7 +158,7 @@ impl Sources {
                         change: asked.change,
                         naming: "--ref REF",
                     };
-                    let provided = clone::provide(&wanted, &clones, &mut watch)?;
+                    let provided = provide(session, asked, &wanted, &mut watch)?;
                     let source = Source::read(&provided.path)?;
                     sources.refuse_second(&source)?;
                     sources.services.push(source);
@@ -190,7 +191,7 @@ impl Sources {
             .because(format!("there is another checkout of {} already", source.distribution())))
     }
 
-    /// Where checkouts are, with their state, for a message.
+    /// Services' first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Source>> {
         self.services.iter().chain(&self.libraries)
     }
@@ -238,10 +239,17 @@ impl Sources {
                 }
             }
         }
-        match left_out.first() {
-            Some(error) if there.is_empty() => return Err(error.clone()),
-            _ => left_out.iter().for_each(|error| ui::out::note(&format!("Left out: {error}"))),
+        let all_gone = |own: &Arc<Source>| {
+            let is_own = |it: &Chosen| it.own.as_ref().is_some_and(|it| Arc::ptr_eq(it, own));
+            !there.iter().any(is_own)
+        };
+        let gone = self.services.iter().any(all_gone);
+        if let Some(error) = left_out.first().filter(|_| there.is_empty() || gone) {
+            return Err(error.clone());
         }
+        let mut said: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+        said.dedup();
+        said.iter().for_each(|error| ui::out::note(&format!("Left out: {error}")));
         Ok(there)
     }
 
@@ -298,6 +306,34 @@ impl Chosen {
         let python = metadata.chain(std::iter::once(hook)).collect();
         Generated { python, programs: self.entry.programs.clone() }
     }
+}
+
+/// Finds or makes a work tree. A clone from which something runs stays as it is: its code would change
+/// below processes that run.
+fn provide(
+    session: &Session,
+    asked: &Asked,
+    wanted: &Wanted,
+    watch: &mut Watch,
+) -> Result<Provided> {
+    let clones = session.paths.clones_dir();
+    let standing = clone::standing(wanted, &clones)?;
+    let clone = standing.as_ref().and_then(|path| std::fs::canonicalize(path).ok());
+    let swaps = swaps::load(&session.paths)?;
+    let runs = swaps
+        .iter()
+        .find(|swap| swap.checkouts.iter().any(|checkout| Some(&checkout.path) == clone.as_ref()));
+    if let (Some(swap), Some(clone), false) = (runs, &clone, asked.take_over) {
+        let (label, clone) = (swap.label(), clone.display());
+        return Err(Error::new(ErrorKind::Busy, format!("bring {} up to date", wanted.from))
+            .because(format!("{label} runs from its clone {clone}"))
+            .hint(format!(
+                "`--from {clone}` takes the clone as it is; `aio dev {} --restore` ends what runs from \
+                 it; `--take-over` puts other code in its place.",
+                swap.full_name()
+            )));
+    }
+    clone::provide(wanted, &clones, watch)
 }
 
 /// Whether a checkout is of the project that a unit runs.

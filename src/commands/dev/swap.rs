@@ -50,8 +50,20 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     if sources.services.is_empty() && asked.unit.is_none() && asked.inside.is_empty() {
         users::keep(&session, &mut chosen).await?;
     }
-    let targets: Vec<Target> = chosen.iter().map(|it| it.target.clone()).collect();
+    let mut targets: Vec<Target> = chosen.iter().map(|it| it.target.clone()).collect();
     let hands_on = hands_on(cloud, asked, &targets)?;
+    if let Some(index) = hands_on
+        && let Some(own) = targets.get(index).cloned()
+        && cloud.is_balanced(&own.container.kind)
+    {
+        // All requests meet the one that stops at a breakpoint: its siblings stand by.
+        let stays = |it: &Target| {
+            !it.is_of_kind(&own.container.kind, &own.unit)
+                || it.container.name == own.container.name
+        };
+        chosen.retain(|it| stays(&it.target));
+        targets.retain(stays);
+    }
     let lock = run::lock(options, "dev")?;
     let former = refuse_taken(options, &session, asked, &targets).await?;
     make_room(options, &session, former, &targets).await?;

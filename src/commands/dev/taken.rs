@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::holder;
-use super::restore::{clear_up, undo_recorded};
+use super::restore::clear_up;
 use super::steps::is_published;
 use super::target::Target;
 use crate::cloud::Session;
@@ -36,8 +36,11 @@ pub async fn refuse_taken(
     Ok(former)
 }
 
-/// Clears up what is left of swaps that ended by themselves, and ends one whose siblings, which stand by
-/// for it, are swapped now.
+/// Clears up what is left of swaps that ended by themselves.
+///
+/// # Errors
+/// When the siblings of one in force, which stand by for it, are to be swapped too: its end decides about
+/// the databases, which is not to be done in passing.
 pub async fn make_room(
     options: &Options,
     session: &Session,
@@ -45,10 +48,13 @@ pub async fn make_room(
     targets: &[Target],
 ) -> Result<()> {
     let is_target = |name: &String| targets.iter().any(|target| target.container.name == *name);
-    let (served_alone, others): (Vec<Swap>, Vec<Swap>) =
-        former.into_iter().partition(|swap| swap.standby.iter().any(is_target));
-    undo_recorded(options, session, &mut { served_alone }).await?;
-    clear_up(options, session, others).await
+    let alone = former.iter().find(|swap| swap.standby.iter().any(is_target));
+    if let Some(swap) = alone.filter(|swap| is_alive(&options.paths, swap)) {
+        return Err(Error::new(ErrorKind::Busy, format!("swap the siblings of {}", swap.label()))
+            .because("they stand by while it runs from a checkout")
+            .hint(format!("`aio dev {} --restore` brings its package back.", swap.full_name())));
+    }
+    clear_up(options, session, former).await
 }
 
 /// One member of those that a frontend balances serves alone: two cannot, unless they are swapped
@@ -67,10 +73,7 @@ fn alone(options: &Options, cloud: &Cloud, target: &Target, targets: &[Target]) 
         ErrorKind::Busy,
         format!("swap {} of {}", target.label(), target.container.label()),
     )
-    .because(format!(
-        "{} runs from a checkout and serves alone",
-        topology::label(kind, other.member)
-    ))
+    .because(format!("{} runs from a checkout", topology::label(kind, other.member)))
     .hint(format!("`aio dev {} --restore` brings its package back.", other.full_name())))
 }
 

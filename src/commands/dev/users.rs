@@ -16,7 +16,7 @@ use crate::ui;
 /// each service of which it runs units: members of a kind are of one image.
 ///
 /// # Errors
-/// When a container cannot be asked, or none of them uses one.
+/// When none of them uses one. A container that cannot be asked is left out, and said.
 pub async fn keep(session: &Session, chosen: &mut Vec<Chosen>) -> Result<()> {
     let libraries = chosen.first().map(|one| one.libraries.clone()).unwrap_or_default();
     let names: Vec<&str> = libraries.iter().map(|source| source.distribution()).collect();
@@ -37,12 +37,15 @@ pub async fn keep(session: &Session, chosen: &mut Vec<Chosen>) -> Result<()> {
         let key = key(one);
         looks.spawn(async move {
             let python = ContainerPython { context: &context, container: &container };
-            python.inspect(&request).await.map(|inspection| (key, !inspection.used.is_empty()))
+            (key, container.clone(), python.inspect(&request).await)
         });
     }
     while let Some(look) = looks.join_next().await {
-        let (key, uses) = look.doing(|| "ask a container".to_owned())??;
-        asked.insert(key, uses);
+        let (key, container, look) = look.doing(|| "ask a container".to_owned())?;
+        match look {
+            Ok(inspection) => drop(asked.insert(key, !inspection.used.is_empty())),
+            Err(error) => ui::out::note(&format!("{container} is left out: {error}")),
+        }
     }
     chosen.retain(|one| asked.get(&key(one)).copied().unwrap_or(false));
     if chosen.is_empty() {

@@ -85,6 +85,21 @@ pub fn provide(wanted: &Wanted, clones: &Path, watch: &mut Watch) -> Result<Prov
     Ok(Provided { path, is_clone: true })
 }
 
+/// Returns where the clone stands that [`provide`] would bring to another state; none where it takes a
+/// work tree as it is, or would make one.
+///
+/// # Errors
+/// When there is no such repository.
+pub fn standing(wanted: &Wanted, clones: &Path) -> Result<Option<PathBuf>> {
+    let address = Address::parse(&wanted.from);
+    if matches!(address, Address::Path(_)) && wanted.reference.is_none() && wanted.change.is_none()
+    {
+        return Ok(None);
+    }
+    let path = clones.join(&Source::of(address)?.name);
+    Ok(path.exists().then_some(path))
+}
+
 /// All clones in the directory `clones`, sorted.
 ///
 /// # Errors

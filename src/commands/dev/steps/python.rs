@@ -1,5 +1,7 @@
 //! The container's own Python, asked whether it could run a checkout.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::commands::dev::python::inspect::{COMMAND, Unmet};
@@ -7,6 +9,9 @@ use crate::commands::dev::python::{Inspect, Inspection, Request};
 use crate::engine::step::StepContext;
 use crate::error::{Error, Result};
 use crate::model::command::Command;
+
+/// How long an answer may take: a busy host needs seconds.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Python in one container.
 pub struct ContainerPython<'a> {
@@ -20,6 +25,7 @@ impl Inspect for ContainerPython<'_> {
         let command = Command {
             argv: COMMAND.map(str::to_owned).to_vec(),
             stdin: request.script()?.into_bytes(),
+            timeout: Some(LONGEST),
             ..Command::default()
         };
         let output = self.context.host.containers.run(self.container, command).await?;

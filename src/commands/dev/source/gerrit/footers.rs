@@ -21,10 +21,13 @@ pub enum Footer {
     Unclear(String),
 }
 
+/// How many of a message's footers are read.
+const MOST: usize = 200;
+
 /// The footers of a message, each once.
 pub fn read(message: &str, base: &Base) -> Vec<Footer> {
     let mut found = Vec::new();
-    for value in message.lines().filter_map(value) {
+    for value in message.lines().filter_map(value).take(MOST) {
         let footer = meaning(value, base);
         if !found.contains(&footer) {
             found.push(footer);

@@ -9,9 +9,17 @@ use crate::model::requirement::{is_name, is_specifier, is_version, not_taken};
 /// Longer than any import root, entry point or group of entry points.
 const LONGEST: usize = 500;
 
+/// How many entry points and programs a project may declare. The largest of OpenStack's has 600.
+const MOST: usize = 2000;
+
 impl Project {
     /// Refuses one of which any part is not what its name says, wherever it was read.
     pub fn checked(self) -> Result<Self> {
+        let count = self.entry_points.values().map(|entries| entries.len()).sum::<usize>();
+        if count + self.script_files.len() > MOST {
+            return Err(Error::new(ErrorKind::Usage, "read the entry points of the project")
+                .because(format!("it declares more than {MOST}")));
+        }
         let wrong = self.wrong_part();
         let Some((what, text)) = wrong else { return Ok(self) };
         let shown = not_taken(text, &format!("it is no {what}"));
