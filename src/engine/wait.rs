@@ -19,9 +19,9 @@ pub fn pause(least: Duration, waited: Duration) -> Duration {
     least.max(LONGEST.min(waited / PART))
 }
 
-/// Looks until nothing is wrong, with a pause in between, which grows ([`pause`]). Returns what still is after `limit`, or when
-/// the run was interrupted. It looks once at least. A look that fails is a reason like any other, unless
-/// it says that none will ever succeed ([`Error::is_final`](crate::error::Error::is_final)).
+/// Looks until nothing is wrong, with a pause in between, which grows ([`pause`]). Returns what still is
+/// after `limit`, or when the run was interrupted. It looks once at least. A look that fails is a reason
+/// like any other, unless it says that none will ever succeed ([`Error::is_final`](crate::error::Error::is_final)).
 pub async fn until_well<L>(
     context: &StepContext,
     limit: Duration,

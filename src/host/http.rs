@@ -29,6 +29,23 @@ pub struct RealHttp {
     patience: u32,
 }
 
+/// Trusts the certificates of a bundle, and no others.
+///
+/// # Errors
+/// When it is not as bundles are written (PEM).
+pub fn trusting(bundle: &[u8]) -> std::result::Result<TlsConfig, ureq::Error> {
+    let mut trusted = Vec::new();
+    for item in parse_pem(bundle) {
+        if let PemItem::Certificate(certificate) = item? {
+            trusted.push(certificate);
+        }
+    }
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(trusted)))
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .build())
+}
+
 impl RealHttp {
     /// One for all services. Each request has a connection of its own, a fraction of a millisecond
     /// here: one that was kept can be closed by the other side while a request is on its way, and
@@ -50,20 +67,12 @@ impl RealHttp {
 
     /// Whom to trust for a request to that address.
     fn trust(&self, url: &str) -> Result<TlsConfig> {
-        let mut trusted = Vec::new();
+        let mut text = Vec::new();
+        let doing = || format!("read {}", self.authority.display());
         if url.starts_with("https:") {
-            let doing = || format!("read {}", self.authority.display());
-            let text = std::fs::read(&self.authority).doing(doing)?;
-            for item in parse_pem(&text) {
-                if let PemItem::Certificate(certificate) = item.doing(doing)? {
-                    trusted.push(certificate);
-                }
-            }
+            text = std::fs::read(&self.authority).doing(doing)?;
         }
-        Ok(TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(trusted)))
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .build())
+        trusting(&text).doing(doing)
     }
 
     fn exchange(&self, request: Request) -> Result<Response> {

@@ -459,6 +459,7 @@ fn library(cloud: &Cloud, sources: &Sources, heat: &Path) {
 }
 
 fn whole(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let before = heads(cloud);
     let from = |tree: &Path| cloud.run(&["dev", "--from", tree.to_str().unwrap(), "--detach"]);
     let tree = sources.copy(heat, "whole");
     from(&tree).ok();
@@ -473,7 +474,7 @@ fn whole(cloud: &Cloud, sources: &Sources, heat: &Path) {
     let held = from(&tree);
     assert_eq!(held.status, 5, "{}", held.all());
     restore(cloud, "heat", &[]);
-    as_before(cloud, &heads(cloud));
+    as_before(cloud, &before);
 
     // One that does not start takes the others along.
     insert_line(
@@ -485,7 +486,7 @@ fn whole(cloud: &Cloud, sources: &Sources, heat: &Path) {
     assert_eq!(failed.status, 1, "{}", failed.all());
     assert!(failed.stderr.contains("No module named 'no_such_module'"), "{}", failed.stderr);
     assert!(failed.stderr.contains("3 units of heat serve as packaged again"), "{}", failed.stderr);
-    as_before(cloud, &heads(cloud));
+    as_before(cloud, &before);
 
     // One that is not declared any more is refused by itself, and left out of the whole.
     let renamed = sources.copy(heat, "renamed");
@@ -506,10 +507,11 @@ fn whole(cloud: &Cloud, sources: &Sources, heat: &Path) {
     assert!(said.contains(reason), "{said}");
     assert!(processes(cloud).keys().eq(["heat-api", "heat-api-cfn"]), "{:?}", processes(cloud));
     restore(cloud, "heat", &[]);
-    as_before(cloud, &heads(cloud));
+    as_before(cloud, &before);
 }
 
 fn library_alone(cloud: &Cloud, sources: &Sources) {
+    let before = heads(cloud);
     let version = packaged(cloud, "heat_engine", "oslo.messaging");
     let messaging = sources.checkout("alone", &format!("oslo.messaging=={version}"));
     let from = messaging.to_str().unwrap();
@@ -521,11 +523,12 @@ fn library_alone(cloud: &Cloud, sources: &Sources) {
     assert!(processes(cloud).keys().eq(units), "{:?}: {said}", processes(cloud));
     assert_eq!(list(cloud).len(), 5, "both members of keystone");
     cloud.run(&["dev", "--restore", "--all"]).ok();
-    as_before(cloud, &heads(cloud));
+    as_before(cloud, &before);
 }
 
 /// By a server of plain files: what Gerrit answers, and repositories as git reads them over HTTP.
 fn depends(cloud: &Cloud, sources: &Sources, heat: &Path) {
+    let before = heads(cloud);
     let version = packaged(cloud, "heat_engine", "oslo.messaging");
     let messaging = sources.checkout("changed", &format!("oslo.messaging=={version}"));
     let served = cloud.state_dir.parent().unwrap().join("sources/served");
@@ -595,7 +598,7 @@ fn depends(cloud: &Cloud, sources: &Sources, heat: &Path) {
         assert_eq!(branches, ["change/1234/1", "change/77/1"]);
     }
     restore(cloud, "heat", &[]);
-    as_before(cloud, &heads(cloud));
+    as_before(cloud, &before);
 }
 
 /// What was typed at a prompt, and who answered: the process in the terminal.

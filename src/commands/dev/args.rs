@@ -68,7 +68,7 @@ pub struct Args {
     /// Return when it is healthy; it stays until `--restore`
     #[arg(short, long, requires = "swapped", conflicts_with_all = ["watch", "pdb"])]
     pub detach: bool,
-    /// Restart it when a file of a checkout is saved
+    /// Restart the units that have loaded a file of a checkout when it is saved
     #[arg(long, requires = "swapped", conflicts_with = "pdb")]
     pub watch: bool,
     /// Let a debugger in (debugpy), in one process with patient time-outs: on port 5678 unless said, of

@@ -52,14 +52,14 @@ pub fn concerns(swap: &Swap, loaded: Option<&Loaded>, saved: &Saved) -> bool {
     };
     // Of what cannot be told anything may be true.
     let Some(loaded) = loaded else { return true };
+    let is_python = saved.file.extension().is_some_and(|it| it == "py");
     let base = swap.checkout_path(checkout);
     let at = |path: &Path| format!("{base}/{}", path.display());
     let Some(directory) = saved.file.parent().filter(|it| !it.as_os_str().is_empty()) else {
         // Beside the packages.
-        let is_module = saved.file.extension().is_some_and(|it| it == "py");
-        return is_module || declares(&saved.file);
+        return is_python || declares(&saved.file);
     };
-    if saved.file.extension().is_some_and(|it| it == "py") {
+    if is_python {
         return loaded.0.contains(&at(&saved.file))
             || (saved.is_new && loaded.has_beside(&at(directory)));
     }

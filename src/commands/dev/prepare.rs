@@ -23,12 +23,13 @@ use crate::cloud::{Session, opened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cloud::Cloud;
 use crate::model::swap::{Holder, Stage, Swap};
+use crate::model::topology::Container;
 use crate::plan::bootstrap::setup_command;
 use crate::render::Renderer;
 use crate::state::swaps;
 
 /// What is the same for all that are swapped together.
-pub struct Together<'a> {
+struct Together<'a> {
     session: &'a Session,
     asked: &'a Asked,
     transaction: String,
@@ -72,6 +73,15 @@ pub fn into(
     Ok(swaps)
 }
 
+/// What people call a unit: by its container too, where several of its name are among `all`.
+fn label<'a>(unit: &str, container: &Container, all: impl Iterator<Item = &'a String>) -> String {
+    let label = target::label(unit);
+    if all.filter(|other| *other == unit).count() > 1 {
+        return format!("{label} of {}", container.label());
+    }
+    label.to_owned()
+}
+
 fn id() -> String {
     format!("{:08x}", rand::random::<u32>())
 }
@@ -89,7 +99,7 @@ impl Together<'_> {
         let cloud = &session.site.cloud;
         let siblings = cloud
             .members(&target.container.kind)
-            .filter(|it| chosen.iter().all(|other| !other.target.is_same_unit(target, it)));
+            .filter(|it| chosen.iter().all(|other| !other.target.is_unit_in(&target.unit, it)));
         let balanced = cloud.is_balanced(&target.container.kind);
         let standby = siblings.filter(|_| balanced).map(|it| it.name.clone()).collect();
         let first = one.sources().next().map(|source| source.root().to_owned()).unwrap_or_default();
@@ -121,12 +131,7 @@ impl Together<'_> {
         request.met_by_packages =
             cloud.releases().of(&target.container.kind).met_by_packages.clone();
         request.wanted = debug.map(|_| debug::requirement()).transpose()?.into_iter().collect();
-        let several = chosen.iter().filter(|other| other.target.unit == target.unit).count() > 1;
-        let label = if several {
-            format!("{} of {}", target.label(), target.container.label())
-        } else {
-            target.label().to_owned()
-        };
+        let label = label(&target.unit, &target.container, chosen.iter().map(|it| &it.target.unit));
         Ok(SwapIn {
             request,
             user: target.dev.user.clone(),
@@ -257,13 +262,8 @@ pub fn back(
             .because(format!("the cloud no longer has the container {}", swap.container))
     })?;
     let shared = session.paths.shared_dir(&swap.container);
-    let several = swaps.iter().filter(|other| other.unit == swap.unit).count() > 1;
     Ok(Work {
-        label: if several {
-            format!("{} of {}", swap.label(), container.label())
-        } else {
-            swap.label().to_owned()
-        },
+        label: label(&swap.unit, container, swaps.iter().map(|it| &it.unit)),
         service: swap.service.clone(),
         unit: swap.unit.clone(),
         paths: session.paths.clone(),

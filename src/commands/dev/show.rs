@@ -57,8 +57,6 @@ fn rows(begin: [String; 4], swap: &Listed) -> Vec<Vec<String>> {
 /// One row for all, with their checkouts, then one for each.
 fn rows_of_several(together: &[Listed]) -> Vec<Vec<String>> {
     let [first, ..] = together else { return Vec::new() };
-    let mut services: Vec<&str> = together.iter().map(|swap| swap.service.as_str()).collect();
-    services.dedup();
     let run = together.iter().filter(|swap| matches!(swap.observed, Observed::Checkout { .. }));
     let runs = match run.count() {
         all if all == together.len() => "checkout".to_owned(),
@@ -76,13 +74,20 @@ fn rows_of_several(together: &[Listed]) -> Vec<Vec<String>> {
         .cloned()
         .collect();
     let whole = Listed { checkouts, ..first.clone() };
-    let mut all = rows([services.join(", "), units, runs, String::new()], &whole);
+    let mut all = rows([services(together), units, runs, String::new()], &whole);
     for swap in together {
         let (runs, pid) = self::runs(swap.observed);
         let on = topology::label(&swap.kind, swap.member);
         all.push(vec![format!("  {}", swap.unit), on, runs.to_owned(), pid]);
     }
     all
+}
+
+/// `neutron, nova`.
+fn services(together: &[Listed]) -> String {
+    let mut services: Vec<&str> = together.iter().map(|swap| swap.service.as_str()).collect();
+    services.dedup();
+    services.join(", ")
 }
 
 /// What is said of all is said once.
@@ -98,7 +103,7 @@ fn notes_of_several(together: &[Listed]) -> Vec<String> {
     }
     let said = |(note, units): (String, Vec<&str>)| match units.len() {
         1 => format!("{}: {note}", units[0]),
-        several if several == together.len() => format!("all: {note}"),
+        several if several == together.len() => format!("{}: {note}", services(together)),
         _ => format!("{}: {note}", units.join(", ")),
     };
     all.into_iter().map(said).collect()

@@ -227,11 +227,19 @@ impl Sources {
             }
         }
         chosen.sort_by_key(|it| it.target.place(cloud));
+        self.find_entries(cloud, chosen)
+    }
+
+    /// Finds what each unit starts, and leaves out those that its checkout does not declare: a project need
+    /// not have all that the cloud's release has.
+    ///
+    /// # Errors
+    /// When that leaves nothing of a checkout, or a single unit was chosen.
+    fn find_entries(&self, cloud: &Cloud, chosen: Vec<Chosen>) -> Result<Vec<Chosen>> {
         let is_one = chosen.len() == 1;
         let (mut there, mut left_out) = (Vec::new(), Vec::new());
         for mut one in chosen {
             match one.find_entry(cloud) {
-                // A project need not have all that the cloud's release has.
                 Err(error) if !is_one && error.kind == ErrorKind::Usage => left_out.push(error),
                 found => {
                     found?;

@@ -52,10 +52,8 @@ pub async fn swap(options: &Options, asked: &Asked) -> Result<()> {
     }
     let mut targets: Vec<Target> = chosen.iter().map(|it| it.target.clone()).collect();
     let hands_on = hands_on(cloud, asked, &targets)?;
-    if let Some(index) = hands_on
-        && let Some(own) = targets.get(index).cloned()
-        && cloud.is_balanced(&own.container.kind)
-    {
+    let debugged = hands_on.and_then(|index| targets.get(index).cloned());
+    if let Some(own) = debugged.filter(|own| cloud.is_balanced(&own.container.kind)) {
         // All requests meet the one that stops at a breakpoint: its siblings stand by.
         let stays = |it: &Target| {
             !it.is_of_kind(&own.container.kind, &own.unit)
@@ -132,7 +130,7 @@ fn hands_on(cloud: &Cloud, asked: &Asked, targets: &[Target]) -> Result<Option<u
     if asked.debug.is_none() && asked.mode != Mode::Terminal {
         return Ok(None);
     }
-    let failed = || Error::new(ErrorKind::Usage, "put hands on a unit");
+    let failed = || Error::new(ErrorKind::Usage, "choose the unit to be debugged");
     let Some(name) = &asked.hands_on else {
         let names: Vec<&str> = targets.iter().map(Target::label).collect();
         return match targets {

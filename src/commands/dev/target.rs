@@ -43,8 +43,8 @@ impl Target {
     }
 
     /// Whether it is that unit in that container.
-    pub fn is_same_unit(&self, other: &Self, container: &Container) -> bool {
-        self.unit == other.unit && self.container.name == container.name
+    pub fn is_unit_in(&self, unit: &str, container: &Container) -> bool {
+        self.unit == unit && self.container.name == container.name
     }
 }
 
@@ -128,7 +128,7 @@ pub fn among(cloud: &Cloud, names: &[String]) -> Result<Vec<Target>> {
         if found.is_empty() {
             found.push(find(cloud, name, None)?);
         }
-        found.retain(|it| targets.iter().all(|other| !other.is_same_unit(it, &it.container)));
+        found.retain(|it| targets.iter().all(|other| !other.is_unit_in(&it.unit, &it.container)));
         targets.extend(found);
     }
     Ok(targets)

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::ring;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Proxy};
 
 use super::address::Base;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::host::http::trusting;
 
 /// The bundle of certificates that the host trusts.
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -101,16 +100,7 @@ impl Network {
             Err(error) if base.is_secure() => return Err(missing(error)),
             read => read.unwrap_or_default(),
         };
-        let mut trusted = Vec::new();
-        for item in parse_pem(&text) {
-            if let PemItem::Certificate(certificate) = item.doing(doing)? {
-                trusted.push(certificate);
-            }
-        }
-        Ok(TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(trusted)))
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .build())
+        trusting(&text).doing(doing)
     }
 
     /// What to look at when a server is not reached.
